@@ -1,0 +1,58 @@
+# `make augment` is all a fresh machine needs: Python 3.10 to 3.13 and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The user's folder of parts; empty means the demo corpora.
+ROOT ?=
+# More Kedro options, for example KEDRO_ARGS="--env=sd15".
+KEDRO_ARGS ?=
+TEST_ARGS ?=
+
+.PHONY: help install augment pretrain test lint viz mlflow bench clean-data
+
+help:
+	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
+	@echo "make test | lint                     the checks CI runs"
+	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
+	@echo "make pretrain | bench                train the compact base again | measure the numbers"
+	@echo "make clean-data                      delete everything runs have written (not 01_raw)"
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else \
+	  "Python 3.10 to 3.13 is needed, %s is %d.%d. Name another: make install PYTHON=python3.12" \
+	  % ((sys.executable,) + v))'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+augment: $(STAMP)
+	$(BIN)/kedro run --pipeline=augment $(if $(ROOT),"--params=root=$(ROOT)") $(KEDRO_ARGS)
+
+pretrain: $(STAMP)
+	$(BIN)/kedro run --pipeline=pretrain $(KEDRO_ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+viz: $(STAMP)
+	$(BIN)/kedro viz run --host 127.0.0.1
+
+mlflow: $(STAMP)
+	@mkdir -p mlruns
+	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
+
+bench: $(STAMP)
+	$(BIN)/python -m defectsynth_pipeline.bench
+
+clean-data:
+	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

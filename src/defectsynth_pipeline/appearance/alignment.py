@@ -1,0 +1,233 @@
+"""Where a real defect lies best on a generated mask (paper Sec. III-D, Eq. 5-6).
+
+Eq. 5 asks for the translation and rotation of the real mask that maximise its overlap with the
+generated one. One FFT cross-correlation gives the overlap at every whole-pixel translation, so
+only the rotations are searched; they are sampled in one batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, overload
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.fft import next_fast_len
+
+from defectsynth_pipeline.errors import InputError
+
+Array = np.ndarray
+Fill = Literal["zero", "edge"]
+_MODES = {0: "nearest", 1: "bilinear", 3: "bicubic"}
+_TIE = 2e-3  # overlaps nearer than this are equal: resampling a rotated mask changes its sum
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A rotation about `centre`, then a shift, on a pixel grid of the masks' size.
+
+    Attributes:
+        angle: Degrees in [0, 360), clockwise as seen on screen (from +x towards +y, y down).
+        dy: Shift down, pixels.
+        dx: Shift right, pixels.
+        overlap: Eq. 5's sum for this transformation, in pixels.
+        identity_overlap: The same sum for the masks as they were given; never above `overlap`.
+        centre: (y, x) of the real mask's centroid, the pivot of the rotation.
+    """
+
+    angle: float
+    dy: float
+    dx: float
+    overlap: float
+    identity_overlap: float
+    centre: tuple[float, float]
+
+    def scaled(self, factor: float) -> Alignment:
+        """The same transformation on a grid `factor` times finer (latents to pixels, or back)."""
+        centre_y, centre_x = ((c + 0.5) * factor - 0.5 for c in self.centre)
+        return replace(self, dy=self.dy * factor, dx=self.dx * factor, centre=(centre_y, centre_x))
+
+    def moved(self, points: Array) -> Array:
+        """Where (N, 2) points (y, x) of the real image end up."""
+        radians = np.deg2rad(self.angle)
+        cos, sin = np.cos(radians), np.sin(radians)
+        turn = np.array([[cos, sin], [-sin, cos]])  # acts on rows of (y, x)
+        shifted: Array = (points - self.centre) @ turn.T + self.centre + (self.dy, self.dx)
+        return shifted
+
+
+def align(real_mask: Array, generated_mask: Array, angles: int = 72) -> Alignment:
+    """Solve Eq. 5 over all whole-pixel translations and `angles` equally spaced rotations.
+
+    Translations that move the real mask's centroid out of the image are not considered.
+    Among equal overlaps the one whose centroid comes nearest to the generated mask's wins, so that
+    a small real defect ends in the middle of a large mask.
+
+    Args:
+        real_mask: (H, W) bool, or soft in [0, 1].
+        generated_mask: (H, W) bool, or soft in [0, 1].
+        angles: Rotations tried; 1 means translation only.
+
+    Returns:
+        The best alignment; the identity when nothing beats it or a mask is empty.
+
+    Raises:
+        InputError: The masks differ in shape or are not two-dimensional.
+    """
+    if real_mask.ndim != 2 or real_mask.shape != generated_mask.shape:
+        raise InputError(
+            "masks to align must be two-dimensional and of one shape",
+            value=f"{real_mask.shape} and {generated_mask.shape}",
+            remedy="bring both masks to the same resolution first",
+        )
+    real, generated = real_mask.astype(np.float32), generated_mask.astype(np.float32)
+    before = float((real * generated).sum(dtype=np.float64))
+    if not real.any() or not generated.any():
+        return Alignment(0.0, 0, 0, before, before, (0.0, 0.0))
+    centre = _centroid(real)
+    angle, dy, dx = _search(real, generated, centre, angles)
+    found = Alignment(angle, dy, dx, 0.0, before, centre)
+    overlap = float((apply(found, real.astype(np.float64)) * generated).sum())
+    if overlap < before * (1 - 1e-9):
+        return Alignment(0.0, 0, 0, before, before, centre)
+    return replace(found, overlap=max(overlap, before))
+
+
+def _search(
+    real: Array, generated: Array, centre: tuple[float, float], angles: int
+) -> tuple[float, int, int]:
+    """The best (angle, dy, dx) by cross-correlation with the generated mask's bounding box."""
+    rotated, origin = _rotations(real, centre, angles)
+    target, corner = _bounding_box(generated)
+    axes = [
+        _lags(rotated.shape[-1], *axis)
+        for axis in zip(target.shape, corner, real.shape, strict=True)
+    ]
+    size = [length for _, length in axes]
+    spectrum = torch.fft.rfft2(torch.from_numpy(target), s=size)
+    scores = torch.fft.irfft2(torch.fft.rfft2(rotated, s=size).conj() * spectrum, s=size)
+    for dim, (lags, _) in enumerate(axes):  # negative lags are wrapped to the end
+        scores = scores.index_select(dim + 1, torch.from_numpy(lags % size[dim]))
+    turn, row, column = (scores >= scores.max() * (1 - _TIE)).nonzero().numpy().T
+    dy = axes[0][0][row] + corner[0] - origin[0]
+    dx = axes[1][0][column] + corner[1] - origin[1]
+    goal = _centroid(generated)
+    distance = ((dy + centre[0] - goal[0]) ** 2 + (dx + centre[1] - goal[1]) ** 2).round(2)
+    nearest = np.nonzero(distance == distance.min())[0]
+    best = nearest[np.minimum(turn[nearest], angles - turn[nearest]).argmin()]
+    return 360.0 * float(turn[best]) / angles, int(dy[best]), int(dx[best])
+
+
+def _lags(canvas: int, target: int, corner: int, limit: int) -> tuple[Array, int]:
+    """Lags of the canvas on the target that keep its middle in the image, and the FFT length.
+
+    The length is the shortest at which none of these lags is mixed with another that overlaps.
+    """
+    lowest, highest = -corner - canvas // 2, limit - 1 - corner - canvas // 2
+    lags = np.arange(max(lowest, 1 - canvas), min(highest, target - 1) + 1)
+    return lags, next_fast_len(max(target - int(lags[0]), canvas + int(lags[-1])), real=True)
+
+
+def _rotations(
+    real: Array, centre: tuple[float, float], angles: int
+) -> tuple[torch.Tensor, tuple[int, int]]:
+    """All rotations of the mask on a canvas that holds each whole: (angles, S, S), its origin."""
+    rows, columns = np.nonzero(real)
+    reach = int(np.ceil(np.hypot(rows - centre[0], columns - centre[1]).max())) + 1
+    middle = [round(c) for c in centre]
+    padded = np.pad(real, reach)
+    canvas = padded[middle[0] : middle[0] + 2 * reach + 1, middle[1] : middle[1] + 2 * reach + 1]
+    origin = (middle[0] - reach, middle[1] - reach)
+    pivot = (centre[0] - origin[0], centre[1] - origin[1])
+    turns = torch.arange(angles, dtype=torch.float64) * (360.0 / angles)
+    theta = _theta(turns, (0.0, 0.0), pivot, canvas.shape).float()
+    grid = F.affine_grid(theta, [angles, 1, *canvas.shape], align_corners=False)
+    images = torch.from_numpy(np.ascontiguousarray(canvas)).expand(angles, 1, -1, -1)
+    return F.grid_sample(images, grid, align_corners=False)[:, 0], origin
+
+
+@overload
+def apply(alignment: Alignment, values: Array, order: int = ..., fill: Fill = ...) -> Array: ...
+@overload
+def apply(
+    alignment: Alignment, values: torch.Tensor, order: int = ..., fill: Fill = ...
+) -> torch.Tensor: ...
+def apply(
+    alignment: Alignment, values: Array | torch.Tensor, order: int = 1, fill: Fill = "zero"
+) -> Array | torch.Tensor:
+    """Transform latents or an image (Eq. 6): z' = R(T(z)).
+
+    Args:
+        alignment: From `align` at the same resolution (else `Alignment.scaled` first).
+        values: Tensor (C, H, W), or array (H, W) or (H, W, C); any dtype.
+        order: 0 nearest, 1 bilinear, 3 bicubic.
+        fill: What comes in from outside: "zero", or "edge", the nearest border value.
+
+    Returns:
+        The same kind, shape and dtype; integers rounded.
+    """
+    if isinstance(values, torch.Tensor):
+        work = values if values.dtype in (torch.float32, torch.float64) else values.float()
+        return _warp(alignment, work[None], order, fill)[0].to(values.dtype)
+    planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+    tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float64))
+    warped = _warp(alignment, tensor[None], order, fill)[0].numpy()
+    warped = warped[0] if values.ndim == 2 else np.moveaxis(warped, 0, -1)
+    return _as_dtype(warped, values.dtype)
+
+
+def _warp(alignment: Alignment, batch: torch.Tensor, order: int, fill: Fill) -> torch.Tensor:
+    shift = (float(alignment.dy), float(alignment.dx))
+    turn = torch.tensor([alignment.angle], dtype=torch.float64)
+    theta = _theta(turn, shift, alignment.centre, batch.shape[-2:])
+    grid = F.affine_grid(theta, list(batch.shape), align_corners=False).to(batch)
+    padding = "zeros" if fill == "zero" else "border"
+    return F.grid_sample(batch, grid, _MODES[order], padding, align_corners=False)
+
+
+def _theta(
+    degrees: torch.Tensor,
+    shift: tuple[float, float],
+    pivot: tuple[float, float],
+    shape: tuple[int, ...] | torch.Size,
+) -> torch.Tensor:
+    """Where output pixels read from, as `affine_grid`'s matrices: (N, 2, 3), float64.
+
+    Pixel x of n lies at (2 x + 1) / n - 1 there, and output q reads source
+    R^-1 (q - shift - pivot) + pivot.
+    """
+    height, width = shape
+    radians = torch.deg2rad(degrees)
+    cos, sin = radians.cos(), radians.sin()
+    pivot_y, pivot_x = (2 * p + 1 - n for p, n in zip(pivot, shape, strict=True))
+    shift_y, shift_x = 2 * shift[0], 2 * shift[1]
+    back_x, back_y = -(shift_x + pivot_x), -(shift_y + pivot_y)
+    row_x = (cos, sin * (height / width), (cos * back_x + sin * back_y + pivot_x) / width)
+    row_y = (-sin * (width / height), cos, (cos * back_y - sin * back_x + pivot_y) / height)
+    return torch.stack([torch.stack(row, dim=-1) for row in (row_x, row_y)], dim=1)
+
+
+def _centroid(mask: Array) -> tuple[float, float]:
+    rows, columns = mask.sum(1, dtype=np.float64), mask.sum(0, dtype=np.float64)
+    total = rows.sum()
+    return (
+        float(rows @ np.arange(len(rows)) / total),
+        float(columns @ np.arange(len(columns)) / total),
+    )
+
+
+def _bounding_box(mask: Array) -> tuple[Array, tuple[int, int]]:
+    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
+    top, left = int(rows[0]), int(columns[0])
+    box = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    return np.ascontiguousarray(box), (top, left)
+
+
+def _as_dtype(values: Array, dtype: np.dtype) -> Array:
+    if dtype == np.bool_:
+        return values >= 0.5
+    if np.issubdtype(dtype, np.integer):
+        info = np.iinfo(dtype)
+        return np.clip(np.rint(values), info.min, info.max).astype(dtype)
+    return values.astype(dtype)

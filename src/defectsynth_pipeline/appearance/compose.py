@@ -1,0 +1,201 @@
+"""How a decoded crop becomes pixels of the user's image.
+
+Outside the mask's collar the result is a copy of the background, bit for bit. Inside, one of three
+ways (none is in the paper, whose decoded image replaces the background as a whole):
+
+* "delta": background + w * (decode(z_gen) - decode(z_bg)). Keeps the surface's real grain, which a
+  small VAE cannot reproduce, because what the VAE loses cancels in the difference.
+* "feather": the decoded crop itself, blended at the mask's border.
+* "exemplar": `start` + w * (decode(z_E) - decode(z_C)), where `start` is a real defect's texture
+  set on the background (`exemplar.exemplar_start`) and z_C its latents.
+
+w is 1 in the mask and falls to 0 across the collar. The ring around the mask is matched first:
+what the model changed there is drift, not defect, and is taken off smoothly.
+
+A model that sees a crop smaller than it is dilutes thin strokes: a stroke that covers a third of a
+model pixel shows there with a third of its contrast. With m the mask's coverage of model pixels,
+the contrast c that explains the change as c * m is, in least squares, sum(change * m) / sum(m^2);
+thin places get that c, thick ones (m = 1, where both agree) the detailed change.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from scipy import ndimage
+
+from defectsynth_pipeline.appearance.framing import Frame, crop, resize
+from defectsynth_pipeline.errors import InputError
+
+Array = np.ndarray
+Mode = Literal["delta", "feather", "exemplar"]
+MAX_GAIN = 3.0  # strongest undiluting of a thin stroke
+_RATIO = (0.5, 2.0)  # how far local brightness may scale a change
+_EPS = 1e-6
+
+
+class Composed(NamedTuple):
+    """A finished image.
+
+    Attributes:
+        image: The background's shape and dtype.
+        changed: (H, W) bool, the mask and its collar in the frame; nothing differs outside it.
+    """
+
+    image: Array
+    changed: Array
+
+
+def compose(
+    background: Array,
+    mask: Array,
+    frame: Frame,
+    generated: Array,
+    decoded_background: Array,
+    *,
+    mode: Mode = "delta",
+    collar: float = 2.0,
+    relative: bool = True,
+    start: Array | None = None,
+    white: float | None = None,
+) -> Composed:
+    """Put a generated defect on its background.
+
+    Args:
+        background: (H, W) or (H, W, 3), uint8 or uint16, native.
+        mask: (H, W) bool.
+        frame: The window that was shown to the model.
+        generated: (r, r, 3) decoded result in [0, 1].
+        decoded_background: (r, r, 3) in [0, 1], the plain background through the same VAE; for
+            "exemplar" the decoded `start`. Not used by "feather".
+        mode: See the module.
+        collar: Native pixels around the mask that may change, fading out.
+        relative: Scale what is added by the background's local brightness.
+        start: "exemplar" only: (height, width[, 3]) in [0, 1] at the frame's native size.
+        white: Native value of 1.0; the dtype's maximum unless told.
+
+    Raises:
+        InputError: "exemplar" without `start`, an unknown mode, or sizes that do not fit.
+    """
+    _check(background, mask, mode, start)
+    scale = float(white or np.iinfo(background.dtype).max)
+    native = crop(background, frame).astype(np.float64) / scale
+    inside = crop(mask, frame)
+    channels = 1 if background.ndim == 2 else background.shape[2]
+    weight = feather(inside, collar)[..., None]
+    base = native if native.ndim == 3 else native[..., None]
+    shown, reference = _channels(generated, channels), _channels(decoded_background, channels)
+    if mode == "feather":
+        seen = resize(base, generated.shape[:2])
+        pasted = resize(shown - _drift(shown - seen, inside), base.shape[:2])
+        result = base + weight * (pasted - base)
+    else:
+        begin = base if mode == "delta" else _channels(np.asarray(start), channels)
+        result = begin + weight * _change(shown, reference, begin, inside, relative)
+    return _write(background, frame, result * scale, weight[..., 0] > 0)
+
+
+def feather(mask: Array, collar: float) -> Array:
+    """(H, W) weights: 1 in the mask, falling with the square of the distance to 0 past `collar`."""
+    if not mask.any():
+        return np.zeros(mask.shape)
+    distance = ndimage.distance_transform_edt(~mask)
+    weight = np.clip(1 - distance / (collar + 1), 0, 1) ** 2
+    return np.where(distance <= collar, weight, 0.0)
+
+
+def _change(shown: Array, reference: Array, begin: Array, inside: Array, relative: bool) -> Array:
+    """What the model changed, at native size: (height, width, channels)."""
+    size = inside.shape
+    delta = shown - reference
+    delta = delta - _drift(delta, inside)
+    change = _undiluted(delta, inside)
+    if relative:
+        here = _local(resize(begin, shown.shape[:2]))
+        there = _local(reference)
+        ratio = np.clip((here + _EPS) / (there + _EPS), *_RATIO)
+        change = change * resize(ratio, size)
+    return change
+
+
+def _undiluted(delta: Array, inside: Array) -> Array:
+    """The change at native size, thin strokes with the contrast they were meant to have."""
+    size, low = inside.shape, delta.shape[:2]
+    plain = resize(delta, size)
+    if size[0] <= low[0] and size[1] <= low[1]:
+        return plain
+    cover = resize(inside, low).astype(np.float64)
+    mass = ndimage.gaussian_filter(cover, 1.0) + _EPS
+    energy = ndimage.gaussian_filter(cover**2, 1.0) + _EPS
+    mean = ndimage.gaussian_filter(delta * cover[..., None], (1.0, 1.0, 0)) / mass[..., None]
+    contrast = mean * np.minimum(mass / energy, MAX_GAIN)[..., None]
+    thick = resize(cover, size)[..., None] ** 2
+    return thick * plain + (1 - thick) * resize(contrast, size)
+
+
+def _drift(delta: Array, inside: Array) -> Array:
+    """The smooth part of a change that shows on the ring around the mask: (r, r, channels)."""
+    cover = resize(inside, delta.shape[:2]) > 0
+    reach = max(3, delta.shape[0] // 12)
+    gap, ring = (ndimage.binary_dilation(cover, iterations=n) for n in (2, 2 + reach))
+    weight = (ring & ~gap).astype(np.float64)
+    if not weight.any():
+        return np.zeros((1, 1, delta.shape[2]))
+    return smooth_fill(delta, weight, float(reach))
+
+
+def smooth_fill(values: Array, weight: Array, sigma: float) -> Array:
+    """Values (H, W, C) known where `weight` (H, W) is 1, spread smoothly over the whole grid.
+
+    Far from anything known it is the known values' mean.
+    """
+    mean = (values * weight[..., None]).sum((0, 1)) / weight.sum()
+    spread = ndimage.gaussian_filter((values - mean) * weight[..., None], (sigma, sigma, 0))
+    mass = ndimage.gaussian_filter(weight, sigma)[..., None]
+    return mean + spread / (mass + 1e-3)
+
+
+def _local(values: Array) -> Array:
+    """Brightness of the neighbourhood, (h, w, 1)."""
+    sigma = max(1.0, values.shape[0] / 32)
+    return ndimage.gaussian_filter(values.mean(-1), sigma)[..., None]
+
+
+def _channels(values: Array, channels: int) -> Array:
+    """(h, w[, 3]) as float64 (h, w, channels): grey is the mean."""
+    image = np.asarray(values, dtype=np.float64)
+    image = image[..., None] if image.ndim == 2 else image
+    if image.shape[2] == channels:
+        return image
+    return np.repeat(image.mean(-1, keepdims=True), channels, axis=2)
+
+
+def _write(background: Array, frame: Frame, values: Array, near: Array) -> Composed:
+    """Copy the background and write the crop's `near` pixels into it."""
+    here, there = frame.window(background.shape)
+    changed = np.zeros(background.shape[:2], dtype=bool)
+    changed[here] = near[there]
+    limit = np.iinfo(background.dtype).max
+    pixels = np.clip(np.rint(values), 0, limit).astype(background.dtype)[there]
+    image = background.copy()
+    pixels = pixels.reshape(image[here].shape)
+    image[here][changed[here]] = pixels[changed[here]]
+    return Composed(image, changed)
+
+
+def _check(background: Array, mask: Array, mode: str, start: Array | None) -> None:
+    if mode not in get_args(Mode):
+        raise InputError("unknown composition", value=mode, remedy=f"use one of {get_args(Mode)}")
+    if mode == "exemplar" and start is None:
+        raise InputError(
+            "exemplar composition without a start image",
+            value=mode,
+            remedy="pass the crop made by exemplar_start",
+        )
+    if mask.shape != background.shape[:2]:
+        raise InputError(
+            "mask and background differ in size",
+            value=f"{mask.shape} and {background.shape}",
+            remedy="resize the mask to its background first",
+        )

@@ -1,0 +1,131 @@
+"""A row of the plan as arrays: the background, the placed mask, and an aligned real defect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.appearance.alignment import Alignment, align
+from defectsynth_pipeline.appearance.base_model import BaseModel
+from defectsynth_pipeline.appearance.exemplar import exemplar_start
+from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, roi_frame
+from defectsynth_pipeline.appearance.plan import fit_mask, placement_of
+from defectsynth_pipeline.appearance.training_crops import framing_sizes
+from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
+
+
+@dataclass(frozen=True)
+class Region:
+    """What one image is made from.
+
+    Attributes:
+        row: Its row of the plan.
+        background: Native image, (H, W) or (H, W, 3), uint8 or uint16.
+        mask: (H, W) bool, placed.
+        frame: The window the model sees.
+        seen: (r, r, 3) in [0, 1], the background in the window.
+        cover: (r, r) in [0, 1], the mask in the window.
+        reference: (r, r, 3) in [0, 1], a real defect in a window of the same native size.
+        alignment: Real mask onto `cover`, on the r x r grid (Eq. 5).
+        start: (side, side, 3) in [0, 1] at native size for exemplar composition, else None.
+    """
+
+    row: Any
+    background: np.ndarray
+    mask: np.ndarray
+    frame: Frame
+    seen: np.ndarray
+    cover: np.ndarray
+    reference: np.ndarray
+    alignment: Alignment
+    start: np.ndarray | None
+
+
+def region_maker(
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    base: BaseModel,
+    options: SynthesisOptions,
+    framing: FramingOptions,
+) -> Callable[[Any], Region]:
+    """Return a function from a plan row to its `Region`; images read twice are kept."""
+    index = samples.set_index("sample_id", drop=False)
+    resolution, minimum = framing_sizes(base, framing)
+
+    @lru_cache(maxsize=64)
+    def picture(sample_id: str) -> np.ndarray:
+        return load_image(index.loc[sample_id])
+
+    @lru_cache(maxsize=64)
+    def real(sample_id: str) -> tuple[np.ndarray, np.ndarray]:
+        return to_float(load_image(index.loc[sample_id])), load_mask(index.loc[sample_id])
+
+    def frame_of(mask: np.ndarray) -> Frame:
+        if framing.mode == "full":
+            return full_frame(mask.shape)
+        return roi_frame(mask, mask.shape, framing.context, minimum)
+
+    def make(row: Any) -> Region:
+        background = picture(row.background)
+        generated = fit_mask(masks.array(row.mask, "mask"), background.shape[:2])
+        placed = placement_of(row._asdict()).apply(generated)
+        mask = placed if placed.any() else generated
+        frame = frame_of(mask)
+        other, other_mask = real(row.reference)
+        window = full_frame(other.shape) if framing.mode == "full" else like(frame, other_mask)
+        cover, real_cover = crop(mask, frame, resolution), crop(other_mask, window, resolution)
+        alignment = align(real_cover, cover, options.sae.angles)
+        start = None
+        if options.compose.mode == "exemplar":
+            start = _start(background, mask, frame, other, other_mask, window, alignment, resolution)
+        return Region(
+            row=row,
+            background=background,
+            mask=mask,
+            frame=frame,
+            seen=crop(to_float(background), frame, resolution),
+            cover=cover,
+            reference=crop(other, window, resolution),
+            alignment=alignment,
+            start=start,
+        )
+
+    return make
+
+
+def like(frame: Frame, mask: np.ndarray) -> Frame:
+    """Return a window of the frame's size around another mask's middle, so that scales agree."""
+    rows, columns = np.nonzero(mask)
+    x0 = round(float(columns.min() + columns.max() + 1) / 2 - frame.width / 2)
+    y0 = round(float(rows.min() + rows.max() + 1) / 2 - frame.height / 2)
+    return Frame(x0, y0, frame.width, frame.height)
+
+
+def _start(
+    background: np.ndarray,
+    mask: np.ndarray,
+    frame: Frame,
+    other: np.ndarray,
+    other_mask: np.ndarray,
+    window: Frame,
+    alignment: Alignment,
+    resolution: int,
+) -> np.ndarray:
+    native = crop(to_float(background), frame)
+    if native.shape[0] != native.shape[1]:  # full framing of an oblong image: one square grid
+        side = max(native.shape[:2])
+        shapes = [crop(a, f, side) for a, f in ((to_float(background), frame), (other, window))]
+        covers = [crop(a, f, side) >= 0.5 for a, f in ((mask, frame), (other_mask, window))]
+    else:
+        side = native.shape[0]
+        shapes = [native, crop(other, window)]
+        covers = [crop(mask, frame), crop(other_mask, window)]
+    scaled = alignment.scaled(side / resolution)
+    return exemplar_start(shapes[0], shapes[1], covers[1], scaled, covers[0])

@@ -1,0 +1,185 @@
+"""From plan to pictures: regions, denoising in batches, fusion in groups, composition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from defectsynth_pipeline.appearance.alignment import apply
+from defectsynth_pipeline.appearance.base_model import BaseModel
+from defectsynth_pipeline.appearance.compose import compose
+from defectsynth_pipeline.appearance.framing import resize
+from defectsynth_pipeline.appearance.fusion import fuse
+from defectsynth_pipeline.appearance.regions import Region, region_maker
+from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions, latent_masks
+from defectsynth_pipeline.appearance.visibility import contrast
+from defectsynth_pipeline.corpora.reading import full_scale, to_float
+from defectsynth_pipeline.imagesets import ImageSet, Rendered
+from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
+
+
+def render_plan(
+    missing: pd.DataFrame,
+    plan: pd.DataFrame,
+    *,
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    base: BaseModel,
+    options: SynthesisOptions,
+    framing: FramingOptions,
+    faintest: dict[str, float],
+) -> Iterator[Rendered]:
+    """Yield the missing images; each depends on its own fusion group alone.
+
+    Args:
+        missing: Rows of the plan still to be made; their whole groups are rendered.
+        plan: The whole plan.
+        samples: Real images; only rows named in the plan are read.
+        masks: Generated masks.
+        base: Base model with the fine-tuned networks attached.
+        options: Sampler, attention, fusion and composition.
+        framing: As in fine-tuning.
+        faintest: Least contrast that counts as visible, per "category/defect_type".
+    """
+    make = region_maker(samples, masks, base, options, framing)
+    wanted = set(missing["image_id"])
+    groups = [rows for _, rows in plan.groupby("group", sort=False) if wanted & set(rows["image_id"])]
+    for chunk in _chunks(groups, options.batch_size):
+        regions = [make(row) for rows in chunk for row in rows.itertuples(index=False)]
+        latents = _denoise(regions, base, options)
+        latents = _fuse(latents, regions, [len(rows) for rows in chunk], options)
+        for region, image, mask, record in _compose(latents, regions, base, options):
+            kind = f"{region.row.category}/{region.row.defect_type}"
+            record["verdict"] = "visible" if record["contrast"] >= faintest[kind] else "faint"
+            if region.row.image_id in wanted:
+                yield Rendered(region.row.image_id, {"image": image, "mask": mask}, record)
+
+
+def _chunks(groups: list[pd.DataFrame], size: int) -> Iterator[list[pd.DataFrame]]:
+    """Gather whole groups until a batch is full."""
+    chunk: list[pd.DataFrame] = []
+    for rows in groups:
+        if chunk and sum(map(len, chunk)) + len(rows) > size:
+            yield chunk
+            chunk = []
+        chunk.append(rows)
+    if chunk:
+        yield chunk
+
+
+def _stack(images: list[np.ndarray]) -> Tensor:
+    """Return (B, 3, H, W) in [-1, 1] of images (H, W, 3) in [0, 1]."""
+    return torch.from_numpy(np.stack(images).astype(np.float32)).permute(0, 3, 1, 2) * 2 - 1
+
+
+def _cover(regions: list[Region]) -> Tensor:
+    return torch.from_numpy(np.stack([r.cover for r in regions])[:, None].astype(np.float32))
+
+
+def _started(region: Region) -> np.ndarray:
+    """Return the picture denoising starts from, (r, r, 3)."""
+    return region.seen if region.start is None else resize(region.start, region.seen.shape[:2])
+
+
+def _denoise(regions: list[Region], base: BaseModel, options: SynthesisOptions) -> Tensor:
+    parts = []
+    for i in range(0, len(regions), options.batch_size):
+        batch = regions[i : i + options.batch_size]
+        parts.append(denoise_regions(base, _regions(batch, base, options), options))
+    return torch.cat(parts)
+
+
+def _regions(batch: list[Region], base: BaseModel, options: SynthesisOptions) -> Regions:
+    references = None
+    if options.sae.enabled:
+        encoded = base.encode(_stack([r.reference for r in batch]))
+        factor = 1 / base.latent_factor
+        aligned = [
+            apply(r.alignment.scaled(factor), z.float().cpu(), fill="edge")
+            for r, z in zip(batch, encoded, strict=True)
+        ]
+        references = torch.stack(aligned).to(base.device, base.dtype)
+    return Regions(
+        start=_stack([_started(r) for r in batch]).to(base.device, base.dtype),
+        background=_stack([r.seen for r in batch]).to(base.device, base.dtype),
+        masks=_cover(batch).to(base.device, base.dtype),
+        references=references,
+        text=base.embed([r.row.prompt for r in batch]),
+        negative=base.embed([r.row.normal_prompt for r in batch]),
+        seeds=[int(r.row.seed) for r in batch],
+    )
+
+
+def _fuse(
+    latents: Tensor, regions: list[Region], sizes: list[int], options: SynthesisOptions
+) -> Tensor:
+    """Apply SFF (Eq. 9) within each group."""
+    if not options.sff.enabled:
+        return latents
+    cells = latent_masks(_cover(regions), tuple(latents.shape[-2:]))[:, 0].bool()
+    fused, at = [], 0
+    for size in sizes:
+        rows = [r.row for r in regions[at : at + size]]
+        fused.append(
+            fuse(
+                latents[at : at + size],
+                cells[at : at + size].to(latents.device),
+                rate=options.sff.rate,
+                base_weight=options.sff.base_weight,
+                seeds=[int(row.seed) for row in rows],
+            )
+        )
+        at += size
+    return torch.cat(fused)
+
+
+def _compose(
+    latents: Tensor, regions: list[Region], base: BaseModel, options: SynthesisOptions
+) -> Iterator[tuple[Region, np.ndarray, np.ndarray, dict[str, Any]]]:
+    for i in range(0, len(regions), options.batch_size):
+        batch = regions[i : i + options.batch_size]
+        shown = _pixels(base.decode(latents[i : i + len(batch)]))
+        plain = _pixels(base.decode(base.encode(_stack([_started(r) for r in batch]))))
+        for region, generated, decoded in zip(batch, shown, plain, strict=True):
+            composed = compose(
+                region.background,
+                region.mask,
+                region.frame,
+                generated,
+                decoded,
+                mode=options.compose.mode,
+                collar=options.compose.collar,
+                relative=options.compose.relative,
+                start=_native(region),
+                white=float(full_scale(region.background)),
+            )
+            differs = (composed.image != region.background).reshape(*region.mask.shape, -1).any(-1)
+            record = {
+                "contrast": contrast(to_float(composed.image), region.mask),
+                "pixels_outside_collar": int((differs & ~composed.changed).sum()),
+                "mask_pixels": int(region.mask.sum()),
+                "overlap": region.alignment.overlap / max(float(region.cover.sum()), 1e-6),
+                "frame_x": region.frame.x0,
+                "frame_y": region.frame.y0,
+                "frame_width": region.frame.width,
+                "frame_height": region.frame.height,
+                "model": base.fingerprint,
+            }
+            yield region, composed.image, region.mask, record
+
+
+def _native(region: Region) -> np.ndarray | None:
+    """Return the exemplar start at the frame's native size."""
+    size = (region.frame.height, region.frame.width)
+    return None if region.start is None else resize(region.start, size)
+
+
+def _pixels(images: Tensor) -> np.ndarray:
+    """Return (B, H, W, 3) in [0, 1]."""
+    pixels: np.ndarray = ((images + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
+    return pixels

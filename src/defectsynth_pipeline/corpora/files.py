@@ -1,0 +1,172 @@
+"""Files of a corpus: listed in natural order, kept inside the root, decoded once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from defectsynth_pipeline.corpora.codec import IMAGE_SUFFIXES, decode_image, decode_mask
+from defectsynth_pipeline.errors import InputError
+
+_UNREADABLE_SUFFIXES = frozenset(
+    {".gif", ".webp", ".heic", ".jp2", ".dcm", ".dicom", ".exr", ".npy", ".raw", ".svg", ".pgm"}
+)
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """One decoded image file: what the manifest needs to know of it."""
+
+    path: Path
+    sha256: str
+    pixels: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class SourceMask:
+    """One decoded mask file; `area_ratio` is the share of defect pixels, in (0, 1)."""
+
+    path: Path
+    width: int
+    height: int
+    area_ratio: float
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts `9` before `10` and works for names without digits."""
+    parts = re.split(r"(\d+)", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Visible sub-folders in natural order; none if the folder is missing."""
+    if not folder.is_dir():
+        return []
+    found = (path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Visible image files of a folder in natural order; none if the folder is missing.
+
+    Raises:
+        InputError: A file of an image format that is not supported, or two with one stem.
+    """
+    if not folder.is_dir():
+        return []
+    stems: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
+        suffix = path.suffix.lower()
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        if suffix in _UNREADABLE_SUFFIXES:
+            raise InputError(
+                "unsupported image format",
+                file=path,
+                value=suffix,
+                remedy="convert it to PNG, TIFF, BMP or JPEG",
+            )
+        if suffix not in IMAGE_SUFFIXES:
+            continue
+        if path.stem in stems:
+            raise InputError(
+                "two files share one name",
+                file=path,
+                value=stems[path.stem].name,
+                remedy="rename or remove one of them",
+            )
+        stems[path.stem] = path
+    return list(stems.values())
+
+
+def inside(root: Path, path: Path) -> Path:
+    """The path, after checking that it stays inside the root when links are followed.
+
+    Raises:
+        InputError: A link or a `..` leads out of the corpus root.
+    """
+    target = path.resolve()
+    if not target.is_relative_to(root.resolve()):
+        raise InputError(
+            "the path leaves the corpus root",
+            file=path,
+            value=target,
+            remedy=f"copy the file into {root}",
+        )
+    return path
+
+
+def read_bytes(root: Path, path: Path) -> bytes:
+    """Content of a file inside the root.
+
+    Raises:
+        InputError: The file leaves the root, is missing or cannot be read.
+    """
+    try:
+        return inside(root, path).read_bytes()
+    except OSError as error:
+        raise InputError(
+            "the file cannot be read",
+            file=path,
+            value=error.strerror or error,
+            remedy="restore the file, or run ingest again",
+        ) from error
+
+
+def probe_images(root: Path, paths: Sequence[Path]) -> list[SourceImage]:
+    """Decode every image once, with a few threads.
+
+    Returns:
+        In the order of `paths`. `pixels` is a hash of the decoded content: equal for one picture
+        saved in two lossless formats, or as grey and as grey RGB.
+    """
+    return _threaded(lambda path: _probe_image(root, path), paths)
+
+
+def probe_masks(root: Path, paths: Sequence[Path]) -> list[SourceMask]:
+    """Decode every mask once, with a few threads, in the order of `paths`."""
+    return _threaded(lambda path: _probe_mask(root, path), paths)
+
+
+def check_pair(image: SourceImage, mask: SourceMask) -> None:
+    """Raise an InputError unless both have one size."""
+    if (image.width, image.height) != (mask.width, mask.height):
+        raise InputError(
+            "the mask has another size than its image",
+            file=mask.path,
+            value=f"mask {mask.width}x{mask.height}, image {image.width}x{image.height}",
+            remedy="export the mask at the size of the image",
+        )
+
+
+def _probe_image(root: Path, path: Path) -> SourceImage:
+    data = read_bytes(root, path)
+    array = decode_image(data, path)
+    height, width = array.shape[:2]
+    grey = array.ndim == 3 and (array == array[..., :1]).all()
+    pixels = np.ascontiguousarray(array[..., 0] if grey else array)
+    digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
+    digest.update(f"{width}x{height}".encode())
+    return SourceImage(path, hashlib.sha256(data).hexdigest(), digest.hexdigest(), width, height)
+
+
+def _probe_mask(root: Path, path: Path) -> SourceMask:
+    mask = decode_mask(read_bytes(root, path), path)
+    return SourceMask(path, mask.shape[1], mask.shape[0], float(mask.mean()))
+
+
+def _threaded(function: Callable[[_T], _R], items: Iterable[_T]) -> list[_R]:
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, items))

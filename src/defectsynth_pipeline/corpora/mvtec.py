@@ -1,0 +1,127 @@
+"""MVTec AD's layout, also the way in for one's own images.
+
+    <category>/train/good/*.png                   defect-free
+    <category>/test/good/*.png                    defect-free, kept for the evaluation
+    <category>/test/<type>/<stem>.png             defective
+    <category>/ground_truth/<type>/<stem>_mask.png or <stem>.png
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from defectsynth_pipeline.corpora.files import (
+    check_pair,
+    list_folders,
+    list_images,
+    probe_images,
+    probe_masks,
+)
+from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, is_category
+from defectsynth_pipeline.corpora.table import GOOD, Row, sample_row, to_table
+from defectsynth_pipeline.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+def category_folders(root: Path) -> list[tuple[str, Path]]:
+    """Name and folder of every category: the sub-folders, or the root if it is one itself."""
+    if is_category(root):
+        return [(root.resolve().name, root)]
+    return [(folder.name, folder) for folder in list_folders(root) if is_category(folder)]
+
+
+def make_mvtec_samples(
+    root: Path | str, corpus: str = "mvtec", *, categories: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Read an MVTec AD tree, or a single category of one.
+
+    Args:
+        root: Folder of the categories, or of one category.
+        corpus: Name of the corpus, first part of every sample_id.
+        categories: The categories to read; all if None.
+
+    Returns:
+        One row per image with the columns of `table.Row`; `split` is "" for defective images.
+
+    Raises:
+        InputError: See "Bad input" of the README: unpaired, unreadable or ill-sized files.
+    """
+    base = Path(root)
+    rows: list[Row] = []
+    for category, folder in category_folders(base):
+        if categories is None or category in categories:
+            rows += _category_rows(base, folder, corpus, category)
+    return to_table(rows)
+
+
+def _category_rows(root: Path, folder: Path, corpus: str, category: str) -> list[Row]:
+    ident = f"{corpus}/{category}"
+    normal = list_images(folder / "train" / GOOD)
+    if not normal:
+        raise InputError(
+            f"category {category} has no normal images",
+            file=folder / "train" / GOOD,
+            value="0 images",
+            remedy="put photographs of defect-free parts there, 20 or more",
+        )
+    _warn_of_unread(folder)
+    rows = _good_rows(root, normal, f"{ident}/{GOOD}/train-", "normal")
+    rows += _good_rows(root, list_images(folder / "test" / GOOD), f"{ident}/{GOOD}/test-", "test")
+    names = {path.name for part in ("test", "ground_truth") for path in list_folders(folder / part)}
+    for defect_type in sorted(names - {GOOD}):
+        rows += _defect_rows(root, folder, defect_type, ident)
+    return rows
+
+
+def _good_rows(root: Path, paths: list[Path], prefix: str, split: str) -> list[Row]:
+    # train/good/000 and test/good/000 are two images, hence the prefix in the id.
+    return [
+        sample_row(image, sample_id=prefix + image.path.stem, root=root, split=split)
+        for image in probe_images(root, paths)
+    ]
+
+
+def _defect_rows(root: Path, folder: Path, defect_type: str, ident: str) -> list[Row]:
+    pairs = _pair(folder / "test" / defect_type, folder / "ground_truth" / defect_type)
+    images = probe_images(root, [image for image, _ in pairs])
+    masks = probe_masks(root, [mask for _, mask in pairs])
+    rows = []
+    for image, mask in zip(images, masks, strict=True):
+        check_pair(image, mask)
+        sample_id = f"{ident}/{defect_type}/{image.path.stem}"
+        rows.append(sample_row(image, sample_id=sample_id, root=root, mask=mask.path))
+    return rows
+
+
+def _pair(image_folder: Path, mask_folder: Path) -> list[tuple[Path, Path]]:
+    masks = {path.stem: path for path in list_images(mask_folder)}
+    pairs = []
+    for image in list_images(image_folder):
+        mask = masks.pop(f"{image.stem}_mask", None) or masks.pop(image.stem, None)
+        if mask is None:
+            raise InputError(
+                "the image has no mask",
+                file=image,
+                value=f"neither {image.stem}_mask.png nor {image.stem}.png in {mask_folder}",
+                remedy="add the mask, or remove the image; " + MVTEC_LAYOUT,
+            )
+        pairs.append((image, mask))
+    for mask in masks.values():
+        raise InputError(
+            "the mask has no image",
+            file=mask,
+            value=f"no {mask.stem.removesuffix('_mask')}.* in {image_folder}",
+            remedy="add the image, or remove the mask; " + MVTEC_LAYOUT,
+        )
+    return pairs
+
+
+def _warn_of_unread(folder: Path) -> None:
+    for path in list_folders(folder / "train"):
+        if path.name != GOOD:
+            _log.warning("%s is not read: defective images belong into test/<type>", path)

@@ -1,0 +1,140 @@
+"""The pixels of a sample: cropped, and with the defect removed where the row says so."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from defectsynth_pipeline.corpora.codec import decode_image, decode_mask
+from defectsynth_pipeline.corpora.files import read_bytes
+from defectsynth_pipeline.corpora.inpainting import remove_defect
+from defectsynth_pipeline.errors import InputError
+
+CRACK_REMOVED = "crack_removed"
+
+
+def load_image(sample: Any) -> np.ndarray:
+    """Pixels of a sample.
+
+    Args:
+        sample: A row of `samples`: a Series or a named tuple.
+
+    Returns:
+        uint8 or uint16, (height, width) or (height, width, 3); the caller may change it.
+
+    Raises:
+        InputError: The file left its root, is gone, was changed or cannot be decoded.
+    """
+    root, image = Path(sample.root), str(sample.image)
+    if not sample.derivation:
+        return _crop(_image(root, image, _stamp(root, image)), sample)
+    if sample.derivation != CRACK_REMOVED:
+        raise InputError(
+            "unknown derivation",
+            file=root / image,
+            value=sample.derivation,
+            remedy=f"use '' or '{CRACK_REMOVED}'",
+        )
+    mask = str(sample.mask_of)
+    return _crop(
+        _without_defect(root, image, mask, (_stamp(root, image), _stamp(root, mask))), sample
+    )
+
+
+def load_mask(sample: Any) -> np.ndarray:
+    """Mask of a sample.
+
+    Args:
+        sample: A row of `samples`: a Series or a named tuple.
+
+    Returns:
+        bool (height, width), all False for a defect-free sample; the caller may change it.
+
+    Raises:
+        InputError: As `load_image`.
+    """
+    if not sample.mask:
+        return np.zeros((int(sample.height), int(sample.width)), dtype=bool)
+    root, mask = Path(sample.root), str(sample.mask)
+    return _crop(_mask(root, mask, _stamp(root, mask)), sample)
+
+
+def to_float(image: np.ndarray) -> np.ndarray:
+    """An image as RGB in [0, 1]; grey is repeated.
+
+    A uint16 image is divided by 65535, or, if its brightest pixel is below a quarter of that, by
+    the next 2**bits - 1 above it: 10- and 12-bit cameras write dark 16-bit files.
+
+    Args:
+        image: uint8 or uint16, (H, W) or (H, W, 3).
+
+    Returns:
+        float32 (H, W, 3).
+    """
+    values = image.astype(np.float32) / _full_scale(image)
+    if values.ndim == 2:
+        values = np.repeat(values[..., None], 3, axis=2)
+    return values
+
+
+def from_float(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Inverse of `to_float`, in the format of another image.
+
+    Args:
+        values: float (H, W, 3); clipped to [0, 1].
+        like: Image whose dtype, channels and full scale are taken.
+
+    Returns:
+        uint8 or uint16, (H, W) or (H, W, 3) like `like`; grey is the mean of the channels.
+    """
+    if like.ndim == 2:
+        values = values.mean(axis=2)
+    return np.rint(np.clip(values, 0, 1) * _full_scale(like)).astype(like.dtype)
+
+
+def _full_scale(image: np.ndarray) -> int:
+    if image.dtype == np.uint8:
+        return 255
+    highest = int(image.max(initial=0))
+    return 65535 if highest >= 65535 // 4 else max((1 << highest.bit_length()) - 1, 255)
+
+
+def _crop(array: np.ndarray, sample: Any) -> np.ndarray:
+    x, y, width, height = (int(getattr(sample, name)) for name in ("x", "y", "width", "height"))
+    part = array[y : y + height, x : x + width]
+    if x < 0 or y < 0 or part.shape[:2] != (height, width):
+        raise InputError(
+            "the window of the sample leaves its image",
+            file=f"{sample.root}/{sample.image}",
+            value=f"{width}x{height} at {x},{y} of {array.shape[1]}x{array.shape[0]}",
+            remedy="the file was changed after ingest: run ingest again",
+        )
+    return part.copy()
+
+
+def _stamp(root: Path, relative: str) -> tuple[int, int]:
+    """Time and size of a file, part of the cache key so that a changed file is read again."""
+    try:
+        stat = (root / relative).stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)
+
+
+# A radiograph is cut into many windows, so a few decoded files are kept.
+@lru_cache(maxsize=8)
+def _image(root: Path, relative: str, stamp: tuple[int, int]) -> np.ndarray:
+    return decode_image(read_bytes(root, root / relative), root / relative)
+
+
+@lru_cache(maxsize=8)
+def _mask(root: Path, relative: str, stamp: tuple[int, int]) -> np.ndarray:
+    return decode_mask(read_bytes(root, root / relative), root / relative)
+
+
+@lru_cache(maxsize=128)
+def _without_defect(root: Path, image: str, mask: str, stamps: tuple[Any, Any]) -> np.ndarray:
+    return remove_defect(_image(root, image, stamps[0]), _mask(root, mask, stamps[1]))

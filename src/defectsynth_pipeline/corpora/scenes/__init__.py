@@ -1,0 +1,1 @@
+"""Procedural photographs of the demo corpora: one module per surface, defects included."""

@@ -1,0 +1,156 @@
+"""Base, test and normal: decided once, before anything looks at a pixel."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.corpora.files import natural_key
+from defectsynth_pipeline.corpora.table import GOOD, PIXELS
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import IngestOptions
+
+_log = logging.getLogger(__name__)
+MIN_BASE = 2
+
+
+def assign_split(samples: pd.DataFrame, options: IngestOptions) -> pd.DataFrame:
+    """Decide the side of every sample whose `split` is empty.
+
+    Defective samples are divided per category and defect type, a group at a time. With
+    `random_third` one seeded shuffle is cut into three disjoint parts and `partition` says which
+    is the base (Sec. V-A1); with `lowest_third` it is the lowest ids (Sec. V-A2). The base has
+    at least two samples where the type has two (so below six samples partitions may overlap) and
+    at most `max_base`; what is left over is test. Defect-free samples that were derived from a
+    defective image go where their group goes: to test with test, else to normal.
+
+    Args:
+        samples: Columns of `table.Row`.
+        options: Protocol, partition, share, cap, seed.
+
+    Returns:
+        A copy with `split` in {"base", "test", "normal"}.
+    """
+    result = samples.copy()
+    defective = result["defect_type"] != GOOD
+    base_of: dict[str, bool] = {}
+    for (_, category, defect_type), rows in result[defective].groupby(
+        ["corpus", "category", "defect_type"], sort=True
+    ):
+        base_of |= _choose(rows, f"{category}/{defect_type}", options)
+    in_base = result["group"].map(base_of)
+    undecided = result["split"] == ""
+    result.loc[undecided, "split"] = "test"
+    result.loc[undecided & defective & (in_base == True), "split"] = "base"  # noqa: E712
+    result.loc[undecided & ~defective & (in_base != False), "split"] = "normal"  # noqa: E712
+    return _cap_base(result, options.max_base)
+
+
+def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
+    """Drop images that occur twice in one place; refuse those that occur on two sides.
+
+    Two files are the same image if their decoded pixels are equal, whatever their format.
+
+    Args:
+        samples: Columns of `table.Row`, `split` decided.
+
+    Returns:
+        The samples without the column `pixels`.
+
+    Raises:
+        InputError: One image under two splits, categories or defect types.
+    """
+    files = samples.drop_duplicates(["root", "image"])
+    dropped: set[tuple[str, str]] = set()
+    for _, same in files[files.duplicated(PIXELS, keep=False)].groupby(PIXELS, sort=False):
+        first = same.iloc[0]
+        for _, other in same.iloc[1:].iterrows():
+            _check_same_place(first, other)
+            _log.warning("%s repeats %s and is left out", other["image"], first["image"])
+            dropped.add((other["root"], other["image"]))
+    keep = [
+        key not in dropped for key in zip(samples["root"], samples["image"], strict=True)
+    ]
+    return samples[keep].drop(columns=PIXELS).reset_index(drop=True)
+
+
+def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> None:
+    """Guard: nothing of the test split may reach a generator, a reference bank or a mask parent.
+
+    Args:
+        samples: The table `samples`.
+        shas: sha256 of the samples about to be used.
+        where: What is about to use them, for the message.
+
+    Raises:
+        InputError: One of them belongs to a test sample.
+    """
+    test = samples[samples["split"] == "test"].set_index("sha256")["sample_id"]
+    for sha in shas:
+        if sha in test.index:
+            found = test.loc[[sha]].iloc[0]
+            raise InputError(
+                f"a test image reached {where}",
+                file=found,
+                value=f"sha256 {sha}",
+                remedy="use only samples whose split is base or normal; run ingest again",
+            )
+
+
+def _choose(rows: pd.DataFrame, name: str, options: IngestOptions) -> dict[str, bool]:
+    """Whether each group of one defect type is base, True, or test, False."""
+    sizes = rows.groupby("group", sort=False).size().to_dict()
+    groups = sorted(sizes, key=natural_key)
+    start, end = 0, int(len(rows) * options.base_share + 1e-9)
+    if options.protocol == "random_third":
+        # The seed holds the name, so adding a type does not reshuffle the others.
+        rng = np.random.default_rng([options.seed, zlib.crc32(name.encode())])
+        groups = [groups[index] for index in rng.permutation(len(groups))]
+        start = options.partition * len(rows) // 3
+        end = max(start, (options.partition + 1) * len(rows) // 3)
+        if not np.isclose(options.base_share, 1 / 3):
+            end = start + int(len(rows) * options.base_share + 1e-9)
+    ordered = [sizes[group] for group in groups]
+    middles = np.cumsum(ordered) - np.asarray(ordered) / 2
+    first = int(np.searchsorted(middles, start))
+    skipped = sum(ordered[:first])
+    base: set[str] = set()
+    count = 0
+    for group in groups[first:] + groups[:first]:
+        within = skipped + count + sizes[group] / 2 < end
+        fits = count + sizes[group] <= options.max_base
+        if count >= MIN_BASE and not (within and fits):
+            break
+        base.add(group)
+        count += sizes[group]
+    return {group: group in base for group in groups}
+
+
+def _cap_base(samples: pd.DataFrame, max_base: int) -> pd.DataFrame:
+    """Leave out what a single group holds beyond the cap: it may not go to test either."""
+    base = samples[samples["split"] == "base"]
+    rank = base.groupby(["corpus", "category", "defect_type"]).cumcount()
+    spare = base.index[rank >= max_base]
+    if len(spare):
+        _log.warning("%d samples of one group exceed max_base=%d and are left out",
+                     len(spare), max_base)
+    return samples.drop(index=spare).reset_index(drop=True)
+
+
+def _check_same_place(first: pd.Series, other: pd.Series) -> None:
+    """Raise unless two copies of one image have the same split, category and defect type."""
+    both = [
+        f"{row['split']} {row['category']}/{row['defect_type']}" for row in (first, other)
+    ]
+    if both[0] == both[1]:
+        return
+    raise InputError(
+        "one image occurs in two places, so training and test would share it",
+        file=f"{first['root']}/{first['image']} and {other['root']}/{other['image']}",
+        value=f"{both[0]} and {both[1]}",
+        remedy="remove one of the two files",
+    )

@@ -1,0 +1,103 @@
+"""The columns of `samples`, and one row of it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TypedDict
+
+import pandas as pd
+
+from defectsynth_pipeline.corpora.files import SourceImage
+
+GOOD = "good"
+PIXELS = "pixels"
+
+
+class Row(TypedDict):
+    """One sample; `split` is empty until `split.assign_split` decides it.
+
+    `pixels` (a hash of the decoded source image) only serves to find duplicates and is not part
+    of the published table.
+    """
+
+    sample_id: str
+    corpus: str
+    category: str
+    defect_type: str
+    root: str
+    image: str
+    mask: str
+    x: int
+    y: int
+    width: int
+    height: int
+    derivation: str
+    mask_of: str
+    group: str
+    sha256: str
+    split: str
+    pixels: str
+
+
+COLUMNS = [name for name in Row.__annotations__ if name != PIXELS]
+
+
+def sample_row(
+    source: SourceImage,
+    *,
+    sample_id: str,
+    root: Path,
+    mask: Path | None = None,
+    window: tuple[int, int, int, int] | None = None,
+    derivation: str = "",
+    mask_of: Path | None = None,
+    group: str = "",
+    split: str = "",
+) -> Row:
+    """One row of `samples`.
+
+    Args:
+        source: The image file.
+        sample_id: "<corpus>/<category>/<defect type>/<stem>".
+        root: Corpus root.
+        mask: Mask file of a defective sample.
+        window: x, y, width, height in pixels; the whole image if None.
+        derivation: "" or "crack_removed".
+        mask_of: Mask file whose defect is removed.
+        group: Samples of one group stay on one side of the split; the sample alone if empty.
+        split: Already decided side, or "".
+
+    Returns:
+        The row, with the sha256 of the file, or of file, window and derivation.
+    """
+    corpus, category, defect_type, _ = sample_id.split("/", 3)
+    x, y, width, height = window or (0, 0, source.width, source.height)
+    sha256 = source.sha256
+    if window or derivation:
+        key = f"{sha256}|{x},{y},{width},{height}|{derivation}"
+        sha256 = hashlib.sha256(key.encode()).hexdigest()
+    return Row(
+        sample_id=sample_id,
+        corpus=corpus,
+        category=category,
+        defect_type=defect_type,
+        root=root.resolve().as_posix(),
+        image=source.path.relative_to(root).as_posix(),
+        mask=mask.relative_to(root).as_posix() if mask else "",
+        x=x,
+        y=y,
+        width=width,
+        height=height,
+        derivation=derivation,
+        mask_of=mask_of.relative_to(root).as_posix() if mask_of else "",
+        group=group or sample_id,
+        sha256=sha256,
+        split=split,
+        pixels=source.pixels,
+    )
+
+
+def to_table(rows: list[Row]) -> pd.DataFrame:
+    """Rows as a table with the columns of `Row`, also when there are none."""
+    return pd.DataFrame(rows, columns=[*COLUMNS, PIXELS])

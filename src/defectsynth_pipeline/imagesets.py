@@ -1,0 +1,274 @@
+"""Sets of generated images on disk: rendered one by one, resumed per image, published whole."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.corpora.codec import decode_image, encode_png
+from defectsynth_pipeline.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.parquet"
+_SAFE_ID = re.compile(r"[\w][\w.\-]*", re.ASCII)
+_PROGRESS_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One finished item.
+
+    Args:
+        image_id: The id of its plan row.
+        arrays: Named pictures, written losslessly to `<name>s/<image_id>.png`: bool (H, W), or
+            uint8 or uint16, (H, W) or (H, W, 3).
+        record: Further manifest columns, JSON scalars.
+    """
+
+    image_id: str
+    arrays: dict[str, np.ndarray]
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A published set; pictures are read when asked for.
+
+    Args:
+        root: The folder of the set.
+        manifest: One row per image, column `image_id` and what plan and records say.
+    """
+
+    root: Path
+    manifest: pd.DataFrame
+
+    @classmethod
+    def open(cls, root: Path) -> ImageSet:
+        """Open the set published at `root`."""
+        return cls(root, pd.read_parquet(root / MANIFEST))
+
+    def array(self, image_id: str, name: str) -> np.ndarray:
+        """Read the picture `name` of one image; bool for `name == "mask"`, else its own dtype."""
+        path = self.root / f"{name}s" / f"{image_id}.png"
+        if not path.exists():
+            raise InputError(
+                f"the image set has no {name} of this image",
+                file=path,
+                value=image_id,
+                remedy="take image_id from the manifest of the same version",
+            )
+        pixels = decode_image(path.read_bytes(), path)
+        return pixels > 0 if name == "mask" else pixels
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+
+@dataclass(frozen=True)
+class ImageSetJob:
+    """A set still to be rendered: what a node returns and the dataset carries out.
+
+    Args:
+        fingerprint: Hex digest of all that decides the pixels; the same one resumes.
+        plan: One row per image, column `image_id`.
+        render: Yields the finished items of the given plan rows, in any order.
+        summary: Called with the published set, for logging.
+    """
+
+    fingerprint: str
+    plan: pd.DataFrame
+    render: Callable[[pd.DataFrame], Iterator[Rendered]]
+    summary: Callable[[ImageSet], None] | None = None
+
+
+def publish(job: ImageSetJob, folder: Path, *, version: str, name: str) -> ImageSet:
+    """Render what is missing and publish the whole set as `<folder>/<version>/<name>`.
+
+    Until then everything lies in `<folder>/.partial-<fingerprint>/<name>`: a run that is killed
+    leaves no version, and the next one with the same fingerprint renders only the rest.
+
+    Raises:
+        InputError: Two rows with one id, an item that was not asked for or never came, a second
+            run on the same set, or a full disk.
+    """
+    _check_plan(job.plan)
+    partial = folder / f".partial-{job.fingerprint}"
+    try:
+        with _locked(partial):
+            _render_missing(job, partial / name)
+            _write_manifest(job.plan, partial / name)
+            partial.rename(folder / version)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            "the disk is full; nothing was published and what is finished is kept",
+            file=partial,
+            value=str(error),
+            remedy="free some space and run the same command again: it renders only the rest",
+        ) from error
+    published = ImageSet.open(folder / version / name)
+    shutil.rmtree(published.root / "records")
+    logger.info("published %d images in %s", len(published), published.root)
+    if job.summary is not None:
+        job.summary(published)
+    return published
+
+
+def _check_plan(plan: pd.DataFrame) -> None:
+    ids = plan["image_id"].astype(str)
+    if ids.duplicated().any():
+        raise InputError(
+            "two planned images have the same image_id",
+            value=ids[ids.duplicated()].iloc[0],
+            remedy="give every row of the plan its own image_id",
+        )
+    unsafe = [image_id for image_id in ids if not _SAFE_ID.fullmatch(image_id)]
+    if unsafe:
+        raise InputError(
+            "an image_id cannot be a file name",
+            value=unsafe[0],
+            remedy="use letters, digits, '_', '-' and '.' only",
+        )
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of the lock when the process dies."""
+    partial.mkdir(parents=True, exist_ok=True)
+    handle = os.open(partial, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise InputError(
+            "another run is rendering the same images",
+            file=partial,
+            remedy="wait for it to end, or stop it",
+        ) from error
+    else:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _render_missing(job: ImageSetJob, work: Path) -> None:
+    records = work / "records"
+    records.mkdir(parents=True, exist_ok=True)
+    for leftover in work.rglob("*.tmp"):
+        leftover.unlink()
+    ids = job.plan["image_id"].astype(str)
+    finished = {image_id for image_id in ids if _is_complete(work, image_id)}
+    missing = job.plan[~ids.isin(finished)]
+    if finished:
+        logger.info("resuming: %d of %d images are there", len(finished), len(ids))
+    if missing.empty:
+        return
+    waiting = set(missing["image_id"].astype(str))
+    progress = _Progress(len(waiting))
+    for item in job.render(missing):
+        if item.image_id not in waiting:
+            raise InputError(
+                "an image was rendered twice or was not in the plan",
+                value=item.image_id,
+                remedy="render each of the given plan rows once",
+            )
+        _write_item(work, item)
+        waiting.remove(item.image_id)
+        progress.step()
+    if waiting:
+        raise InputError(
+            f"{len(waiting)} planned images were not rendered",
+            value=sorted(waiting)[0],
+            remedy="render every given plan row, or leave the row out of the plan",
+        )
+
+
+def _write_item(work: Path, item: Rendered) -> None:
+    checksums = {}
+    for name, array in item.arrays.items():
+        data = encode_png(array)
+        _write_atomically(work / f"{name}s" / f"{item.image_id}.png", data)
+        checksums[name] = zlib.crc32(data)
+    note = json.dumps({"checksums": checksums, "record": item.record}, default=_as_scalar)
+    _write_atomically(work / "records" / f"{item.image_id}.json", note.encode())
+
+
+def _is_complete(work: Path, image_id: str) -> bool:
+    """Whether the record and all its pictures are there and unharmed."""
+    try:
+        note = json.loads((work / "records" / f"{image_id}.json").read_bytes())
+        return all(
+            zlib.crc32((work / f"{name}s" / f"{image_id}.png").read_bytes()) == checksum
+            for name, checksum in note["checksums"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_manifest(plan: pd.DataFrame, work: Path) -> None:
+    """Join plan and records; parquet keeps the types, the CSV beside it is for people."""
+    notes = [
+        json.loads((work / "records" / f"{image_id}.json").read_bytes())["record"]
+        for image_id in plan["image_id"].astype(str)
+    ]
+    records = pd.DataFrame(notes, index=plan.index)
+    kept = plan[[column for column in plan.columns if column not in records.columns]]
+    manifest = pd.concat([kept, records], axis=1).reset_index(drop=True)
+    buffer = io.BytesIO()
+    manifest.to_parquet(buffer, index=False)
+    _write_atomically(work / "manifest.csv", manifest.to_csv(index=False).encode())
+    _write_atomically(work / MANIFEST, buffer.getvalue())
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _as_scalar(value: Any) -> Any:
+    """Numpy scalars as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not a JSON scalar")
+
+
+class _Progress:
+    """Logs count, rate and time left, at most every ten seconds."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done = total, 0
+        self._start = self._last = time.monotonic()
+
+    def step(self) -> None:
+        self._done += 1
+        now = time.monotonic()
+        if self._done < self._total and now - self._last < _PROGRESS_SECONDS:
+            return
+        self._last = now
+        rate = self._done / max(now - self._start, 1e-9)
+        logger.info(
+            "%d of %d images, %.1f per second, %.0f s left",
+            self._done,
+            self._total,
+            rate,
+            (self._total - self._done) / rate,
+        )

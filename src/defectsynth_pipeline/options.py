@@ -1,0 +1,152 @@
+"""Typed parameters, one model per stage; Kedro builds them before any node runs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Options(BaseModel):
+    """Base of all options: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class IngestOptions(Options):
+    """How raw folders become samples.
+
+    `random_third` and `lowest_third` are the paper's two protocols (Sec. IV-A, V-A);
+    `base_share` of 1.0 keeps every defect for the generator and leaves no test set.
+    """
+
+    protocol: Literal["random_third", "lowest_third"] = "random_third"
+    partition: int = Field(0, ge=0, le=2)
+    base_share: float = Field(1 / 3, gt=0, le=1)
+    max_base: int = Field(30, ge=2)
+    seed: int = Field(0, ge=0)
+    categories: list[str] | None = None
+    defect_types: list[str] | None = None
+    max_defects: int | None = Field(
+        None, ge=2, description="per type, lowest ids; 21 is the paper's DeepCrack (Sec. IV-A1)"
+    )
+    radiograph_context: float = Field(2.0, ge=1)
+
+
+class LatentMaskOptions(Options):
+    """Eq. 4: DDIM inversion, slerp, DDIM sampling."""
+
+    steps: int = Field(20, ge=2)
+    batch_size: int = Field(16, ge=1)
+    prompt: str = "a binary mask"
+    threshold: float = Field(0.5, gt=0, lt=1)
+
+
+class MaskOptions(Options):
+    """Stage 1, Hybrid Mask Interpolation; `method: geometric` is the paper's "without HMI"."""
+
+    count: int = Field(1000, ge=1)
+    per: Literal["run", "type"] = "run"
+    method: Literal["hybrid", "image", "latent", "perlin", "geometric"] = "hybrid"
+    tau: float = Field(0.053, gt=0, lt=1)
+    estimator: Literal["distance", "coordinates"] = "distance"
+    frames_per_pair: int = Field(10, ge=1)
+    max_side: int = Field(512, ge=32)
+    tolerance: float = Field(0.25, gt=0)
+    pairs: dict[str, list[tuple[str, str]]] = Field(default_factory=dict)
+    latent: LatentMaskOptions = LatentMaskOptions()
+    seed: int = Field(0, ge=0)
+
+
+class PromptOptions(Options):
+    """One wording for training and synthesis; underscores of names become spaces."""
+
+    defect: str = "a photo of a {category} surface with {defect_type}"
+    normal: str = "a photo of a {category} surface"
+
+
+class FinetuneOptions(Options):
+    """Few-shot adaptation of the ControlNet (Sec. III-B); `adapt` says what else moves."""
+
+    adapt: Literal["frozen", "joint", "lora"] = "joint"
+    lora_rank: int = Field(8, ge=1)
+    steps: int = Field(500, ge=1)
+    batch_size: int = Field(16, ge=1)
+    gradient_accumulation: int = Field(1, ge=1)
+    learning_rate: float = Field(2e-4, gt=0)
+    mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    mask_weight: float = Field(5.0, ge=1)
+    normal_share: float = Field(0.25, ge=0, lt=1)
+    crops_per_sample: int = Field(16, ge=1)
+    flip: bool = True
+    held_out: int = Field(1, ge=0)
+    validate_every: int = Field(50, ge=1)
+    patience: int = Field(6, ge=1)
+    checkpoint_every: int = Field(100, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+class FramingOptions(Options):
+    """Which window of the background the model sees (DESIGN: framing)."""
+
+    mode: Literal["roi", "full"] = "roi"
+    context: float = Field(2.0, ge=1)
+    resolution: int | None = Field(None, ge=32, description="None is the base model's own")
+    minimum: int | None = Field(None, ge=16, description="smallest side, native px; None likewise")
+
+
+class SaeOptions(Options):
+    """Selective Attention Enhancement, Eq. 5-8."""
+
+    enabled: bool = True
+    weights: Literal["eq7", "minmax"] = "minmax"
+    cap: float | None = Field(None, gt=1)
+    angles: int = Field(72, ge=1)
+
+
+class SffOptions(Options):
+    """Similarity-based Feature Fusion, Eq. 9; `group` images of one type are fused together."""
+
+    enabled: bool = True
+    rate: float = Field(0.2, gt=0, le=1)
+    base_weight: float = Field(0.7, ge=0, le=1)
+    group: int = Field(4, ge=1)
+
+
+class ComposeOptions(Options):
+    """How a generated latent becomes pixels of the user's image."""
+
+    mode: Literal["delta", "feather", "exemplar"] = "delta"
+    collar: float = Field(2.0, ge=0, description="feather outside the mask, native pixels")
+    relative: bool = True
+
+
+class SynthesisOptions(Options):
+    """Stage 2 at inference (Sec. IV-A4: DDIM, 20 steps, eta 0)."""
+
+    count: int = Field(1000, ge=1)
+    per: Literal["run", "type"] = "run"
+    placement: Literal["part", "as_is"] = "part"
+    steps: int = Field(20, ge=1)
+    strength: float = Field(1.0, gt=0, le=1)
+    guidance: float = Field(1.0, ge=1)
+    batch_size: int = Field(16, ge=1)
+    sae: SaeOptions = SaeOptions()
+    sff: SffOptions = SffOptions()
+    compose: ComposeOptions = ComposeOptions()
+    seed: int = Field(0, ge=0)
+
+
+class PretrainOptions(Options):
+    """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
+
+    vae_steps: int = Field(3000, ge=1)
+    unet_steps: int = Field(6000, ge=1)
+    vae_batch_size: int = Field(8, ge=1)
+    unet_batch_size: int = Field(16, ge=1)
+    vae_learning_rate: float = Field(1e-3, gt=0)
+    unet_learning_rate: float = Field(4e-4, gt=0)
+    mask_weight: float = Field(3.0, ge=1)
+    ema: float = Field(0.999, ge=0, lt=1)
+    checkpoint_every: int = Field(250, ge=1)
+    seed: int = Field(0, ge=0)

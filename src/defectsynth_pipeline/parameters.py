@@ -1,0 +1,105 @@
+"""Checks every parameter, from YAML or `--params`, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from pydantic import ValidationError
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import (
+    FinetuneOptions,
+    FramingOptions,
+    IngestOptions,
+    MaskOptions,
+    Options,
+    PretrainOptions,
+    PromptOptions,
+    SynthesisOptions,
+)
+
+STAGES: dict[str, type[Options]] = {
+    "ingest": IngestOptions,
+    "masks": MaskOptions,
+    "framing": FramingOptions,
+    "prompts": PromptOptions,
+    "finetune": FinetuneOptions,
+    "synthesis": SynthesisOptions,
+    "pretrain": PretrainOptions,
+}
+CATALOG_PARAMETERS = ("root", "base_model")
+
+
+class ParameterCheck:
+    """Kedro checks the stages it runs but passes over an unknown stage; this passes over none."""
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Check all parameters of the session."""
+        check_parameters(context.config_loader["parameters"])
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Check names, types and ranges.
+
+    Raises:
+        InputError: Naming the parameter, its value, and what would do.
+    """
+    for key, value in parameters.items():
+        if key in STAGES:
+            _check_stage(key, value)
+        elif key not in CATALOG_PARAMETERS:
+            raise _unknown(key, value, [*STAGES, *CATALOG_PARAMETERS])
+        elif not isinstance(value, str):
+            raise InputError(
+                "a parameter has the wrong type",
+                file=_source(key),
+                value=f"{key} = {value!r}",
+                remedy="give a path or a name",
+            )
+
+
+def _check_stage(stage: str, values: Any) -> None:
+    try:
+        STAGES[stage].model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join([stage, *(str(part) for part in first["loc"])])
+        if first["type"] == "extra_forbidden":
+            raise _unknown(name, first["input"], _names(stage)) from error
+        raise InputError(
+            "a parameter has the wrong type or is out of range",
+            file=_source(stage),
+            value=f"{name} = {first['input']!r}",
+            remedy=first["msg"][0].lower() + first["msg"][1:],
+        ) from error
+
+
+def _unknown(name: str, value: Any, known: list[str]) -> InputError:
+    close = get_close_matches(name, known, n=1)
+    return InputError(
+        "unknown parameter",
+        file=_source(name.split(".", maxsplit=1)[0]),
+        value=f"{name} = {value!r}",
+        remedy=f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}",
+    )
+
+
+def _names(stage: str) -> list[str]:
+    return list(_dotted(STAGES[stage], stage))
+
+
+def _dotted(model: type[Options], prefix: str) -> list[str]:
+    names = []
+    for key, entry in model.model_fields.items():
+        kind = entry.annotation
+        nested = isinstance(kind, type) and issubclass(kind, Options)
+        names += _dotted(kind, f"{prefix}.{key}") if nested else [f"{prefix}.{key}"]
+    return names
+
+
+def _source(stage: str) -> str:
+    return f"conf/*/parameters_{stage}.yml or --params"

@@ -1,0 +1,46 @@
+"""Nodes of the fine-tuning stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
+from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
+from defectsynth_pipeline.tracking import live_metrics
+
+
+def finetune_controlnet(
+    samples: pd.DataFrame,
+    base_model: Any,
+    checkpoints: Path,
+    options: FinetuneOptions,
+    framing: FramingOptions,
+    prompts: PromptOptions,
+) -> tuple[Any, pd.DataFrame]:
+    """Adapt the ControlNet to the base split; resumes a killed run of the same inputs."""
+    from defectsynth_pipeline.appearance.finetune import finetune
+    from defectsynth_pipeline.appearance.training_crops import make_crops
+
+    seen = samples[samples["split"].isin(["base", "normal"])]
+    key = fingerprint(
+        seen, options, framing, prompts, base_model.fingerprint, code_fingerprint()
+    )
+    crops = make_crops(seen, base_model, options, framing, prompts)
+    return finetune(
+        base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=live_metrics
+    )
+
+
+def draw_curves(history: pd.DataFrame) -> Figure:
+    """Training and held-out loss over optimizer steps."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(history["step"], history["train_loss"], label="training (smoothed)")
+    axes.plot(history["step"], history["validation_loss"], marker="o", label="held-out samples")
+    axes.set(xlabel="optimizer step", ylabel="mask-weighted denoising loss")
+    axes.legend()
+    return figure

@@ -1,0 +1,36 @@
+"""`samples`, `base_model` -> `controlnet`, `finetune_history`, `finetune_curves`."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from defectsynth_pipeline.pipelines.controlnet.nodes import draw_curves, finetune_controlnet
+
+
+def create_pipeline() -> Pipeline:
+    """The fine-tuning stage."""
+    return Pipeline(
+        [
+            Node(
+                finetune_controlnet,
+                inputs=[
+                    "samples",
+                    "base_model",
+                    "finetune_checkpoints",
+                    "params:finetune",
+                    "params:framing",
+                    "params:prompts",
+                ],
+                outputs=["controlnet", "finetune_history"],
+                name="finetune_controlnet",
+            ),
+            Node(
+                draw_curves,
+                inputs="finetune_history",
+                outputs="finetune_curves",
+                name="draw_curves",
+            ),
+        ],
+        namespace="controlnet",
+        prefix_datasets_with_namespace=False,
+    )

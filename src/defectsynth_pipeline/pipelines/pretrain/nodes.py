@@ -1,0 +1,24 @@
+"""Nodes of the pretraining stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline.fingerprints import fingerprint
+from defectsynth_pipeline.options import PretrainOptions
+from defectsynth_pipeline.tracking import live_metrics
+
+
+def pretrain(checkpoints: Path, options: PretrainOptions) -> tuple[Any, Figure]:
+    """Train the compact base on procedural scenes; resumes a killed run of the same options."""
+    from defectsynth_pipeline.appearance.compact_model import CompactModel, preview
+    from defectsynth_pipeline.appearance.pretraining import train_denoiser, train_vae
+
+    folder = checkpoints / fingerprint(options)
+    vae = train_vae(options, folder, live_metrics)
+    components = train_denoiser(vae, options, folder, live_metrics)
+    model = CompactModel.trained(components, options, folder)
+    return model, preview(components, options)

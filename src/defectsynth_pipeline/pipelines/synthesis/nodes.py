@@ -1,0 +1,77 @@
+"""Nodes of the synthesis stage."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline.corpora.split import assert_no_test
+from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
+from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
+from defectsynth_pipeline.pictures import draw_real_and_synthetic
+
+
+def plan_images(
+    samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions, prompts: PromptOptions
+) -> pd.DataFrame:
+    """Draw all randomness of every image, before any is rendered."""
+    from defectsynth_pipeline.appearance.plan import plan_synthesis
+
+    return plan_synthesis(samples, masks, options, prompts)
+
+
+def render_images(
+    plan: pd.DataFrame,
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    base_model: Any,
+    controlnet: Any,
+    options: SynthesisOptions,
+    framing: FramingOptions,
+) -> ImageSetJob:
+    """Hand over the rendering of the plan; the dataset carries it out and publishes it whole."""
+    from defectsynth_pipeline.appearance.render import render_plan
+    from defectsynth_pipeline.appearance.visibility import faintest_visible
+
+    used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
+    assert_no_test(samples, used["sha256"], "the synthesis plan")
+    base = controlnet.attach(base_model)
+    render = partial(
+        render_plan,
+        plan=plan,
+        samples=samples,
+        masks=masks,
+        base=base,
+        options=options,
+        framing=framing,
+        faintest=faintest_visible(samples),
+    )
+    key = fingerprint(plan, options, framing, base.fingerprint, str(masks.root), code_fingerprint())
+    return ImageSetJob(fingerprint=key, plan=plan.assign(code=code_fingerprint()), render=render)
+
+
+def preview_images(samples: pd.DataFrame, images: ImageSet) -> Figure:
+    """Per defect type: real base samples, then synthetic ones, mask outlined."""
+    return draw_real_and_synthetic(samples, images)
+
+
+def summarise_images(images: ImageSet) -> pd.DataFrame:
+    """Return, per defect type: images made, share visible, median contrast, overlap, leakage."""
+    groups = images.manifest.groupby(["category", "defect_type"], sort=True)
+    return groups.apply(_summary, include_groups=False).reset_index()
+
+
+def _summary(rows: pd.DataFrame) -> pd.Series:
+    return pd.Series(
+        {
+            "images": len(rows),
+            "visible_share": (rows["verdict"] == "visible").mean(),
+            "median_contrast": rows["contrast"].median(),
+            "mean_overlap": rows["overlap"].mean(),
+            "pixels_outside_collar": int(rows["pixels_outside_collar"].sum()),
+        }
+    )

@@ -1,0 +1,54 @@
+"""`defect_masks`, `controlnet` -> `synthesis_plan`, `synthetic_images`, `synthetic_preview`."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from defectsynth_pipeline.pipelines.synthesis.nodes import (
+    plan_images,
+    preview_images,
+    render_images,
+    summarise_images,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """The synthesis stage."""
+    return Pipeline(
+        [
+            Node(
+                plan_images,
+                inputs=["samples", "defect_masks", "params:synthesis", "params:prompts"],
+                outputs="synthesis_plan",
+                name="plan_images",
+            ),
+            Node(
+                render_images,
+                inputs=[
+                    "synthesis_plan",
+                    "samples",
+                    "defect_masks",
+                    "base_model",
+                    "controlnet",
+                    "params:synthesis",
+                    "params:framing",
+                ],
+                outputs="synthetic_images",
+                name="render_images",
+            ),
+            Node(
+                preview_images,
+                inputs=["samples", "synthetic_images"],
+                outputs="synthetic_preview",
+                name="preview_images",
+            ),
+            Node(
+                summarise_images,
+                inputs="synthetic_images",
+                outputs="synthesis_summary",
+                name="summarise_images",
+            ),
+        ],
+        namespace="synthesis",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,15 @@
+"""Kedro settings of the project."""
+
+from __future__ import annotations
+
+from defectsynth_pipeline.parameters import ParameterCheck
+from defectsynth_pipeline.tracking import MlflowTracking
+
+HOOKS = (ParameterCheck(), MlflowTracking())
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft", "globals": "soft", "mlflow": "soft"},
+    "config_patterns": {"mlflow": ["mlflow*", "mlflow*/**"]},
+}

@@ -1,0 +1,187 @@
+"""Cracks: thin and branching shapes, interpolated as trees of strokes so that thin stays thin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from defectsynth_pipeline.shape.geometry import Measures
+from defectsynth_pipeline.shape.skeleton import Branch, Stroke, StrokeTree, draw
+from defectsynth_pipeline.shape.variation import Warp, rotate
+
+SLENDER = 10.0
+"""Skeleton length over stroke width from which a type is interpolated as strokes."""
+_ROUGHNESS = 12.0
+"""Bends shorter than about this many pixels are roughness: taken from one parent, not averaged."""
+
+
+@dataclass(frozen=True)
+class Crack:
+    """A parent: its strokes and its measures."""
+
+    tree: StrokeTree
+    measures: Measures
+
+
+def interpolate_cracks(
+    first: Crack,
+    second: Crack,
+    alpha: float,
+    *,
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    warp: Warp,
+) -> np.ndarray:
+    """A new crack between two real ones.
+
+    The main paths are interpolated by arc length after a rotation and scale of their own
+    (so that crossing cracks turn instead of shrinking). Roughness and width profile come from the
+    parent that is nearer; branches come from both and are attached again at their fraction of the
+    new path, until the interpolated area is reached. Stroke width and area are interpolated on a
+    logarithmic scale.
+
+    Args:
+        first: Parent at alpha 0.
+        second: Parent at alpha 1.
+        alpha: Position between the two, in [0, 1].
+        rng: Decides which branches are taken.
+        size: (height, width) of the mask.
+        warp: Change applied to the finished strokes.
+
+    Returns:
+        Mask (height, width) of bool, empty if the crack was warped out of the frame.
+    """
+    near, far, share = (first, second, alpha) if alpha < 0.5 else (second, first, 1 - alpha)
+    points, inner = blend_paths(near.tree.main, far.tree.main, share, size)
+    ratio = far.measures.width / near.measures.width
+    radii = np.pad(near.tree.main.radii, inner.start, mode="reflect")[: len(points)]
+    radii = np.interp(np.linspace(0, 1, len(points)), np.linspace(0, 1, len(radii)), radii)
+    main = Stroke(points, radii * ratio**share)
+    target = near.measures.area ** (1 - share) * far.measures.area**share
+    fill = target / near.measures.area * sum(stroke.area for stroke in near.tree.strokes)
+    strokes = [main]
+    for branch, origin in _chosen(near, far, share, fill - main.area, rng):
+        factor = ratio ** (share if origin is near else share - 1)
+        strokes += [
+            stroke.scaled_width(factor) for stroke in _attached(branch, origin.tree.main, main)
+        ]
+    centre = main.points.mean(axis=0)
+    return draw([stroke.moved(warp.forward(stroke.points, centre)) for stroke in strokes], *size)
+
+
+def warped_crack(crack: Crack, size: tuple[int, int], warp: Warp) -> np.ndarray:
+    """One real crack, bent: the last resort, as it adds little that is new."""
+    centre = np.array(crack.measures.centroid)
+    strokes = [stroke.moved(warp.forward(stroke.points, centre)) for stroke in crack.tree.strokes]
+    return draw(strokes, *size)
+
+
+def blend_paths(
+    near: Stroke, far: Stroke, share: float, size: tuple[int, int]
+) -> tuple[np.ndarray, slice]:
+    """Interpolate two paths by arc length, `share` in [0, 0.5] being the weight of `far`.
+
+    Returns:
+        Points (M, 2), and the slice of them that corresponds to the paths; what is outside it
+        continues a path that ran out of the frame until it does so again.
+    """
+    count = max(len(near.points), len(far.points), 2)
+    one, two = _resample(near.points, count), _resample(far.points, count)
+    shape_one, centre_one, scale_one = _normalised(one)
+    shape_two, centre_two, scale_two = _normalised(two)
+    overlap = np.vdot(shape_two, shape_one)
+    if overlap.real < 0:
+        shape_two, overlap = shape_two[::-1], np.vdot(shape_two[::-1], shape_one)
+    turn = float(np.angle(overlap))
+    mixed = (1 - share) * _smooth(shape_one) + share * _smooth(shape_two) * np.exp(1j * turn)
+    mixed /= max(float(np.sqrt((np.abs(mixed) ** 2).mean())), 1e-9)
+    scale = scale_one ** (1 - share) * scale_two**share
+    rough = (shape_one - _smooth(shape_one)) * scale_one
+    path = (mixed * scale + rough) * np.exp(-1j * turn * share)
+    path += (1 - share) * centre_one + share * centre_two
+    points = np.stack([path.real, path.imag], axis=1)
+    return _continued(points, near.points, size)
+
+
+def _continued(
+    points: np.ndarray, parent: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, slice]:
+    """Mirror the tails of a path onwards where its parent ran into the frame."""
+    leaves = [_at_frame(parent[0], size), _at_frame(parent[-1], size)]
+    more = len(points) - 1 if any(leaves) else 0
+    longer = np.pad(points, ((more, more), (0, 0)), mode="reflect", reflect_type="odd")
+    outside = np.any((longer < 0) | (longer > np.array(size) - 1), axis=1)
+    begin, end = more, more + len(points)
+    while leaves[0] and begin > 0 and not outside[begin]:
+        begin -= 1
+    while leaves[1] and end < len(longer) and not outside[end - 1]:
+        end += 1
+    return longer[begin:end], slice(more - begin, more - begin + len(points))
+
+
+def _at_frame(point: np.ndarray, size: tuple[int, int]) -> bool:
+    margin = 3
+    return bool((point < margin).any() or (point > np.array(size) - 1 - margin).any())
+
+
+def _chosen(
+    near: Crack, far: Crack, share: float, room: float, rng: np.random.Generator
+) -> list[tuple[Branch, Crack]]:
+    """Draw branches of both parents without overshooting the room that the area leaves."""
+    pool = [(branch, near) for branch in near.tree.branches]
+    pool += [(branch, far) for branch in far.tree.branches]
+    weights = np.array([1 - share if origin is near else share for _, origin in pool])
+    order = np.argsort(-(rng.uniform(size=len(pool)) ** (1 / np.maximum(weights, 1e-3))))
+    taken = []
+    for index in order:
+        branch, origin = pool[index]
+        if branch.area <= max(room, 0) * 1.1:
+            taken.append((branch, origin))
+            room -= branch.area
+    return taken
+
+
+def _attached(branch: Branch, parent: Stroke, main: Stroke) -> list[Stroke]:
+    """Carry a branch from its parent's main path to the new one, turning with the path."""
+    old, old_direction = _frame_at(parent.points, branch.at)
+    new, new_direction = _frame_at(main.points, branch.at)
+    turn = np.angle(old_direction / new_direction) if old_direction and new_direction else 0.0
+    turn = (turn + np.pi / 2) % np.pi - np.pi / 2
+    return [
+        stroke.moved(rotate(stroke.points - old, float(turn)) + new) for stroke in branch.strokes
+    ]
+
+
+def _frame_at(points: np.ndarray, at: float) -> tuple[np.ndarray, complex]:
+    """Point and direction (unnormalised, row + i column) at a fraction of a path's arc length."""
+    index = round(at * (len(points) - 1))
+    span = int(_ROUGHNESS)
+    ahead = points[min(index + span, len(points) - 1)]
+    behind = points[max(index - span, 0)]
+    return points[index], complex(*(ahead - behind))
+
+
+def _resample(points: np.ndarray, count: int) -> np.ndarray:
+    """`count` points (count, 2) at equal arc length."""
+    if len(points) == 1:
+        return np.repeat(points, count, axis=0)
+    arc = np.append(0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
+    at = np.linspace(0, arc[-1], count)
+    return np.stack([np.interp(at, arc, column) for column in points.T], axis=1)
+
+
+def _normalised(points: np.ndarray) -> tuple[np.ndarray, complex, float]:
+    """Path as complex numbers of mean 0 and root mean square 1, its centre and its scale."""
+    path = points[:, 0] + 1j * points[:, 1]
+    centre = complex(path.mean())
+    scale = max(float(np.sqrt((np.abs(path - centre) ** 2).mean())), 1e-9)
+    return (path - centre) / scale, centre, scale
+
+
+def _smooth(path: np.ndarray) -> np.ndarray:
+    def filtered(values: np.ndarray) -> np.ndarray:
+        return np.asarray(gaussian_filter1d(values, _ROUGHNESS, mode="nearest"))
+
+    return filtered(path.real) + 1j * filtered(path.imag)

@@ -1,0 +1,216 @@
+"""Stage 1: from a plan to masks, row by row, each by the best way that gives a plausible one."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imagesets import Rendered
+from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.shape.alternatives import geometric_mask, perlin_mask
+from defectsynth_pipeline.shape.branching import interpolate_cracks, warped_crack
+from defectsynth_pipeline.shape.geometry import measure
+from defectsynth_pipeline.shape.image_space import interpolate_coordinates, interpolate_distance
+from defectsynth_pipeline.shape.latent_space import interpolate_latents
+from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types
+from defectsynth_pipeline.shape.planning import plan_masks
+from defectsynth_pipeline.shape.plausibility import why_implausible
+from defectsynth_pipeline.shape.variation import IDENTITY, Warp, draw_warp
+
+if TYPE_CHECKING:
+    from defectsynth_pipeline.appearance.base_model import BaseModel
+
+__all__ = ["plan_masks", "render_masks"]
+
+_log = logging.getLogger(__name__)
+_TRIES = 4
+
+
+def render_masks(
+    plan_rows: pd.DataFrame,
+    samples: pd.DataFrame,
+    options: MaskOptions,
+    base_model: BaseModel | None = None,
+) -> Iterator[Rendered]:
+    """Make the masks of some plan rows.
+
+    A mask depends on its row and the base masks only, not on the other rows. Every mask is
+    nonempty and checked against the base masks; `record` says by which way it came: space
+    (where it was really made), way ("interpolated", "parts" for cracks made of strokes,
+    "varied", "warped" for one bent real mask, "copied", "random"), rejected (reasons of the
+    attempts before it), area_ratio, stroke_width.
+
+    Args:
+        plan_rows: Any rows of `plan_masks`.
+        samples: The `samples` table.
+        options: The options the plan was made with.
+        base_model: Needed if a row's space is "latent".
+
+    Yields:
+        One item per row, `arrays["mask"]` bool (height, width).
+    """
+    groups = dict(base_types(samples))
+    ways: Counter[str] = Counter()
+    for name, rows in plan_rows.groupby(TYPE, sort=True):
+        if name not in groups:
+            raise InputError(
+                "the plan names a defect type without base masks",
+                file="defect_masks",
+                value="/".join(map(str, name)),
+                remedy="plan the masks again from the same samples",
+            )
+        first = rows.iloc[0]
+        size = int(first["height"]), int(first["width"])
+        parents = Parents(groups[name], size, options.tolerance)
+        latent = _latent_masks(rows, parents, options, base_model)
+        for _, row in rows.iterrows():
+            rendered = _render(row, parents, options, latent.get(str(row["image_id"])))
+            ways[f"{rendered.record['space']}/{rendered.record['way']}"] += 1
+            yield rendered
+    _log.info("masks by space and way: %s", dict(ways))
+
+
+def _latent_masks(
+    rows: pd.DataFrame, parents: Parents, options: MaskOptions, base_model: BaseModel | None
+) -> dict[str, np.ndarray]:
+    """What latent interpolation gives for the rows that ask for it; may be empty masks."""
+    wanted = rows[rows["space"] == "latent"]
+    if wanted.empty:
+        return {}
+    if base_model is None:
+        raise InputError(
+            "latent interpolation needs a base model",
+            value="/".join(rows.iloc[0][TYPE]),
+            remedy="pass base_model, or set masks.method=image",
+        )
+    return interpolate_latents(wanted, parents.masks, parents.size, base_model, options.latent)
+
+
+def _render(
+    row: pd.Series, parents: Parents, options: MaskOptions, latent: np.ndarray | None
+) -> Rendered:
+    rejected: list[str] = []
+    attempts = _attempts(row, parents, options, latent)
+    space, way, mask = next(attempts)
+    while reason := _check(mask, row, parents, way):
+        rejected.append(f"{way}:{reason}")
+        space, way, mask = next(attempts)
+    record = {
+        "space": space,
+        "way": way,
+        "rejected": ",".join(rejected),
+        "area_ratio": float(mask.mean()),
+        "stroke_width": measure(mask).width,
+    }
+    return Rendered(str(row["image_id"]), {"mask": mask}, record)
+
+
+def _check(mask: np.ndarray, row: pd.Series, parents: Parents, way: str) -> str:
+    """Why a mask is not acceptable, or ""; random ones only have to have a plausible area."""
+    if not mask.any():
+        return "empty"
+    if way == "copied":
+        return ""
+    if way == "random":
+        low, high = parents.bounds.area
+        return "" if low <= int(mask.sum()) <= high else "area"
+    pair = [parents.measures[sample] for sample in str(row["parents"]).split("|")]
+    return why_implausible(measure(mask), parents.bounds, pair)
+
+
+def _check(mask: np.ndarray, row: pd.Series, parents: Parents) -> str:
+    """Why a mask is not acceptable, or ""."""
+    if not mask.any():
+        return "empty"
+    pair = [parents.measures[sample] for sample in str(row["parents"]).split("|")]
+    return why_implausible(measure(mask), parents.bounds, pair)
+
+
+def _attempts(
+    row: pd.Series, parents: Parents, options: MaskOptions, latent: np.ndarray | None
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield (space, way, mask), the best way first; the last one is always nonempty."""
+    first, *rest = str(row["parents"]).split("|")
+    if row["space"] in ("perlin", "geometric"):
+        for turn in range(_TRIES):
+            rng = _generator(row, turn)
+            if row["space"] == "perlin":
+                yield "perlin", "random", perlin_mask(rng, parents.size, parents.bounds)
+            else:
+                yield "geometric", "random", geometric_mask(rng, parents, first)
+    else:
+        if latent is not None:
+            yield "latent", "interpolated", latent
+        pair, alpha = (first, (rest or [first])[0]), float(row["alpha"])
+        for turn in range(_TRIES):
+            yield "image", *_interpolated(row, parents, options, pair=pair, turn=turn)
+        for turn in range(_TRIES):
+            sample = pair[(turn + (alpha >= 0.5)) % 2]
+            strength = 1.0 - turn / _TRIES
+            yield "image", "warped", _warped(parents, sample, _generator(row, 9 + turn), strength)
+    yield "image", "copied", parents.masks[first]
+
+
+def _interpolated(
+    row: pd.Series,
+    parents: Parents,
+    options: MaskOptions,
+    *,
+    pair: tuple[str, str],
+    turn: int,
+) -> tuple[str, np.ndarray]:
+    """One attempt at a mask between two parents, and the way it was made."""
+    rng, alpha = _generator(row, turn), float(row["alpha"])
+    varied = row["way"] == "varied" or row["space"] == "latent"
+    warp = _warp(rng, parents, pair, alpha) if varied else IDENTITY
+    if options.estimator == "coordinates" and turn == 0 and not varied:
+        one, two = (parents.coordinates(sample) for sample in pair)
+        return "interpolated", interpolate_coordinates(one, two, alpha, parents.size)
+    if parents.branching:
+        near, far = (parents.crack(sample) for sample in pair)
+        mask = interpolate_cracks(near, far, alpha, rng=rng, size=parents.size, warp=warp)
+        return "varied" if varied else "parts", mask
+    if turn > 0 and not varied:
+        varied, warp = True, draw_warp(rng, parents.spread, _reach(parents, pair), 0.0)
+    first, second = (parents.shape(sample) for sample in pair)
+    mask = interpolate_distance(first, second, alpha, parents.size, warp)
+    return "varied" if varied else "interpolated", mask
+
+
+def _warp(rng: np.random.Generator, parents: Parents, pair: tuple[str, str], alpha: float) -> Warp:
+    """A variation that leaves the centre within the box of the base masks' centres."""
+    warp = draw_warp(rng, parents.spread, _reach(parents, pair))
+    centres = [np.array(parents.measures[sample].centroid) for sample in pair]
+    centre = (1 - alpha) * centres[0] + alpha * centres[1]
+    place = np.clip(centre + warp.shift, parents.spread.low - 1, parents.spread.high + 1)
+    areas = [parents.measures[sample].area for sample in pair]
+    power = 1.0 if parents.branching else 2.0
+    limits = np.array(parents.bounds.area) / ((1 - alpha) * areas[0] + alpha * areas[1])
+    scale = float(np.clip(warp.scale, *limits ** (1 / power)))
+    return replace(warp, shift=place - centre, scale=scale)
+
+
+def _warped(parents: Parents, sample: str, rng: np.random.Generator, strength: float) -> np.ndarray:
+    """One real mask, bent and slightly moved."""
+    warp = draw_warp(rng, parents.spread, parents.measures[sample].reach, 0.3 * strength)
+    warp = replace(warp, scale=1.0, waves=warp.waves * [1, 1, 1, strength, strength])
+    if parents.branching:
+        return warped_crack(parents.crack(sample), parents.size, warp)
+    shape = parents.shape(sample)
+    return interpolate_distance(shape, shape, 0.0, parents.size, warp)
+
+
+def _reach(parents: Parents, pair: tuple[str, str]) -> float:
+    return min(parents.measures[sample].reach for sample in pair)
+
+
+def _generator(row: Any, turn: int) -> np.random.Generator:
+    """Counter-based: the same for a row and attempt, whatever was rendered before."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([int(row["seed"]), turn])))

@@ -1,0 +1,130 @@
+"""What a mask measures, and how it changes size; every other module of the room builds on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.morphology import skeletonize
+
+EIGHT = np.ones((3, 3), dtype=bool)
+"""Connectivity of every count of parts: diagonal neighbours belong together."""
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Figures of one mask.
+
+    Attributes:
+        area: Defect pixels.
+        width: Median stroke width in pixels, 2 x the distance transform on the skeleton.
+        length: Skeleton pixels.
+        reach: Diagonal of the bounding box in pixels.
+        parts: Connected parts (8-neighbourhood).
+        centroid: Mean (row, column).
+        angle: Direction of the main axis, radians in [-pi/2, pi/2).
+        elongation: Ratio of the main axes, >= 1.
+    """
+
+    area: int
+    width: float
+    length: int
+    reach: float
+    parts: int
+    centroid: tuple[float, float]
+    angle: float
+    elongation: float
+
+    @property
+    def slenderness(self) -> float:
+        """Skeleton length over stroke width; about 1 for blobs, tens for cracks."""
+        return self.length / self.width
+
+
+def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
+    """Window around the defect, clipped to the frame; `mask` must not be empty."""
+    spans = []
+    for axis in (1, 0):
+        hit = np.flatnonzero(mask.any(axis=axis))
+        size = mask.shape[1 - axis]
+        spans.append(slice(max(int(hit[0]) - margin, 0), min(int(hit[-1]) + 1 + margin, size)))
+    return spans[0], spans[1]
+
+
+def skeleton_and_radii(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Skeleton of a nonempty mask and the distance to the background on it.
+
+    The frame counts as background, so a stroke that is cut by the frame keeps its own width.
+
+    Returns:
+        Points (N, 2) as (row, column) and distances (N,) in pixels, both of `mask`'s frame.
+    """
+    box = bounding_box(mask, margin=1)
+    crop = np.pad(mask[box], 1)
+    offset = np.array([box[0].start - 1, box[1].start - 1])
+    points = np.argwhere(skeletonize(crop))
+    if len(points) == 0:
+        points = np.argwhere(crop)[:1]
+    radii = ndimage.distance_transform_edt(crop)[points[:, 0], points[:, 1]]
+    return points + offset, radii
+
+
+def main_axis(points: np.ndarray) -> tuple[float, float]:
+    """Direction in [-pi/2, pi/2) and elongation of a point set (N, 2) as (row, column)."""
+    if len(points) < 2:
+        return 0.0, 1.0
+    spread, axes = np.linalg.eigh(np.cov(points.T.astype(float)) + 1e-9 * np.eye(2))
+    row, column = axes[:, 1]
+    angle = float((np.arctan2(row, column) + np.pi / 2) % np.pi - np.pi / 2)
+    return angle, float(np.sqrt((spread[1] + 1 / 12) / (max(spread[0], 0) + 1 / 12)))
+
+
+def measure(mask: np.ndarray) -> Measures:
+    """Measure one nonempty mask (H, W) of bool."""
+    box = bounding_box(mask)
+    crop = mask[box]
+    points = np.argwhere(crop)
+    skeleton, radii = skeleton_and_radii(mask)
+    angle, elongation = main_axis(points)
+    centroid = points.mean(axis=0) + np.array([box[0].start, box[1].start])
+    return Measures(
+        area=len(points),
+        width=float(np.median(2 * radii)),
+        length=len(skeleton),
+        reach=float(np.hypot(*crop.shape)),
+        parts=int(ndimage.label(crop, EIGHT)[1]),
+        centroid=(float(centroid[0]), float(centroid[1])),
+        angle=angle,
+        elongation=elongation,
+    )
+
+
+def touches_frame(mask: np.ndarray) -> bool:
+    """Whether any defect pixel lies on the frame of the image."""
+    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+
+
+def top_pixels(field: np.ndarray, count: int) -> np.ndarray:
+    """The mask of exactly `count` (at least 1) highest pixels of a field, ties by position."""
+    count = min(max(int(count), 1), field.size)
+    mask = np.zeros(field.shape, dtype=bool)
+    if count == field.size:
+        return ~mask
+    mask.flat[np.argpartition(field, field.size - count, axis=None)[-count:]] = True
+    return mask
+
+
+def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Resize a mask so that its area ratio stays the same to a pixel.
+
+    Nearest-neighbour resizing would break thin strokes and a fixed threshold erase them, so the
+    fractional coverage is ranked and as many pixels are kept as the ratio asks for.
+    """
+    if mask.shape == (height, width):
+        return mask
+    coverage = Image.fromarray(mask.astype(np.float32)).resize(
+        (width, height), Image.Resampling.BILINEAR
+    )
+    return top_pixels(np.asarray(coverage), round(float(mask.mean()) * width * height))

@@ -1,0 +1,164 @@
+"""Latent-space interpolation (Sec. III-C, Eq. 4): VAE, DDIM inversion, slerp, DDIM sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from diffusers import DDIMScheduler
+from PIL import Image
+from torch import Tensor
+
+from defectsynth_pipeline.options import LatentMaskOptions
+from defectsynth_pipeline.shape.geometry import resize_mask
+
+if TYPE_CHECKING:
+    from defectsynth_pipeline.appearance.base_model import BaseModel
+
+Denoiser = Callable[[Tensor, int], Tensor]
+"""(latents (B, C, h, w), timestep) -> the network's prediction of the same shape."""
+
+
+def interpolate_latents(
+    rows: pd.DataFrame,
+    masks: dict[str, np.ndarray],
+    size: tuple[int, int],
+    model: BaseModel,
+    options: LatentMaskOptions,
+) -> dict[str, np.ndarray]:
+    """Interpolate between the DDIM inversions of two masks for every row.
+
+    Each base mask is inverted once. The last batch is filled up by repetition, so that a row
+    always meets the same kernels. Masks may come out empty: the caller judges them.
+
+    Args:
+        rows: Plan rows; image_id, parents "id|id", alpha.
+        masks: Base masks (H, W) by sample id.
+        size: (height, width) of the results.
+        model: The base model.
+        options: Steps, batch size, prompt, threshold.
+
+    Returns:
+        Masks of bool (height, width) by image_id.
+    """
+    needed = sorted({sample for pair in rows["parents"] for sample in str(pair).split("|")})
+    pictures = torch.stack([_picture(masks[sample], model.resolution) for sample in needed])
+    noises: dict[str, Tensor] = {}
+    for start in range(0, len(needed), options.batch_size):
+        names = needed[start : start + options.batch_size]
+        latents = model.encode(_filled(pictures[start : start + len(names)], options.batch_size))
+        inverted = invert(latents, denoiser(model, options), model.scheduler, options.steps)
+        noises |= dict(zip(names, inverted.cpu(), strict=False))
+    found: dict[str, np.ndarray] = {}
+    for start in range(0, len(rows), options.batch_size):
+        batch = rows.iloc[start : start + options.batch_size]
+        mixed = torch.stack([_mixed(row, noises) for _, row in batch.iterrows()])
+        mixed = _filled(mixed, options.batch_size).to(model.device, model.dtype)
+        latents = sample(mixed, denoiser(model, options), model.scheduler, options.steps)
+        levels = (model.decode(latents).float().mean(dim=1) / 2 + 0.5).cpu().numpy()
+        for image_id, level in zip(batch["image_id"].astype(str), levels, strict=False):
+            found[image_id] = _resized(level, size) > options.threshold
+    return found
+
+
+def slerp(first: Tensor, second: Tensor, alpha: float) -> Tensor:
+    """Spherical interpolation (Eq. 4) of two tensors of one shape, linear if they are parallel."""
+    one, two = first.double().flatten(), second.double().flatten()
+    cosine = torch.dot(one, two) / (one.norm() * two.norm()).clamp_min(1e-12)
+    angle = torch.arccos(cosine.clamp(-1, 1))
+    sine = torch.sin(angle)
+    if float(sine) < 1e-6:
+        mixed = (1 - alpha) * one + alpha * two
+    else:
+        mixed = (torch.sin((1 - alpha) * angle) * one + torch.sin(alpha * angle) * two) / sine
+    return mixed.reshape(first.shape).to(first.dtype)
+
+
+@torch.no_grad()
+def invert(latents: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: int) -> Tensor:
+    """DDIM inversion: the noise that deterministic sampling would turn into `latents`.
+
+    Args:
+        latents: Scaled latents (B, C, h, w).
+        denoise: The network.
+        scheduler: Its noise levels and prediction type (epsilon or v_prediction) are used.
+        steps: DDIM steps.
+    """
+    for low, high in _levels(scheduler, steps)[::-1]:
+        latents = _step(latents, denoise(latents, max(low, 0)), scheduler, low, high)
+    return latents
+
+
+@torch.no_grad()
+def sample(noise: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: int) -> Tensor:
+    """Deterministic DDIM sampling (eta 0) of noise (B, C, h, w), the mirror of `invert`."""
+    latents = noise
+    for low, high in _levels(scheduler, steps):
+        latents = _step(latents, denoise(latents, high), scheduler, high, low)
+    return latents
+
+
+def denoiser(model: BaseModel, options: LatentMaskOptions) -> Denoiser:
+    """The model's UNet under one prompt, without guidance."""
+    states = model.embed([options.prompt]).to(model.device, model.dtype)
+
+    def denoise(latents: Tensor, timestep: int) -> Tensor:
+        context = states.expand(len(latents), -1, -1)
+        prediction: Tensor = model.unet(
+            latents.to(model.dtype), timestep, encoder_hidden_states=context
+        ).sample
+        return prediction
+
+    return denoise
+
+
+def _levels(scheduler: DDIMScheduler, steps: int) -> list[tuple[int, int]]:
+    """(lower, higher) timesteps of each step, the noisiest first; -1 is the clean latent."""
+    last = scheduler.config.num_train_timesteps - 1
+    times = np.linspace(-1, last, steps + 1).round().astype(int).tolist()
+    return list(pairwise(times))[::-1]
+
+
+def _step(
+    latents: Tensor, prediction: Tensor, scheduler: DDIMScheduler, now: int, then: int
+) -> Tensor:
+    """Move latents from one noise level to another along the prediction (DDIM, Eq. 12)."""
+    keep, noise = _scales(scheduler, now)
+    values, predicted = latents.float(), prediction.float()
+    if scheduler.config.prediction_type == "v_prediction":
+        clean, epsilon = keep * values - noise * predicted, keep * predicted + noise * values
+    else:
+        clean, epsilon = (values - noise * predicted) / max(keep, 1e-4), predicted
+    keep, noise = _scales(scheduler, then)
+    return (keep * clean + noise * epsilon).to(latents.dtype)
+
+
+def _scales(scheduler: DDIMScheduler, timestep: int) -> tuple[float, float]:
+    """Weights of signal and noise at a timestep; -1 is the clean end."""
+    kept = 1.0 if timestep < 0 else float(scheduler.alphas_cumprod[timestep])
+    return kept**0.5, (1 - kept) ** 0.5
+
+
+def _mixed(row: pd.Series, noises: dict[str, Tensor]) -> Tensor:
+    first, *rest = str(row["parents"]).split("|")
+    return slerp(noises[first], noises[(rest or [first])[0]], float(row["alpha"]))
+
+
+def _filled(values: Tensor, count: int) -> Tensor:
+    """Repeat the last entry until there are `count`."""
+    return torch.cat([values, values[-1:].expand(count - len(values), *values.shape[1:])])
+
+
+def _picture(mask: np.ndarray, side: int) -> Tensor:
+    """A mask as an image (3, side, side) in [-1, 1]."""
+    square = torch.from_numpy(resize_mask(mask, side, side).astype(np.float32))
+    return (square * 2 - 1).expand(3, -1, -1)
+
+
+def _resized(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    picture = Image.fromarray(levels).resize(size[::-1], Image.Resampling.BICUBIC)
+    return np.asarray(picture)

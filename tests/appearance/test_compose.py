@@ -1,0 +1,186 @@
+"""Composition: what must not change, what must, in every kind of image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from defectsynth_pipeline.appearance.compose import compose, feather
+from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, resize, roi_frame
+from defectsynth_pipeline.errors import InputError
+
+RES = 32
+KINDS = [
+    pytest.param(dtype, channels, id=f"{np.dtype(dtype)}-{'rgb' if channels else 'grey'}")
+    for dtype in (np.uint8, np.uint16)
+    for channels in ((), (3,))
+]
+
+
+def surface(dtype: type, channels: tuple[int, ...], shape: tuple[int, int]) -> np.ndarray:
+    rng = np.random.default_rng(4)
+    top = np.iinfo(dtype).max
+    values = 0.5 + 0.05 * rng.normal(size=(*shape, *channels))
+    return (values.clip(0, 1) * top).astype(dtype)
+
+
+def blob(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarray:
+    rows, columns = np.indices(shape)
+    mask: np.ndarray = np.hypot(rows - y, columns - x) < radius
+    return mask
+
+
+def decoded(image: np.ndarray, frame: Frame) -> np.ndarray:
+    """A crop as a blurry autoencoder would give it back: (RES, RES, 3) in [0, 1]."""
+    small = crop(image, frame, RES) / np.iinfo(image.dtype).max
+    small = small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
+    return ndimage.gaussian_filter(small, (1, 1, 0)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("dtype", "channels"), KINDS)
+@pytest.mark.parametrize("mode", ["delta", "feather", "exemplar"])
+@pytest.mark.parametrize("framing", ["roi", "full", "beyond"])
+def test_outside_the_collar_no_pixel_differs(
+    dtype: type, channels: tuple[int, ...], mode: str, framing: str
+) -> None:
+    background = surface(dtype, channels, (70, 110))
+    mask = blob((70, 110), 8, 60, 7)
+    frame = {
+        "roi": roi_frame(mask, background.shape, 2.0, 48),
+        "full": full_frame(background.shape),
+        "beyond": Frame(20, -10, 96, 96),
+    }[framing]
+    generated = np.random.default_rng(1).random((RES, RES, 3)).astype(np.float32)
+    start = crop(background, frame) / np.iinfo(dtype).max
+    image, changed = compose(
+        background, mask, frame, generated, decoded(background, frame), mode=mode, start=start
+    )
+    assert image.dtype == background.dtype
+    assert image.shape == background.shape
+    differs = (image != background).reshape(70, 110, -1).any(-1)
+    assert not (differs & ~changed).any()
+    assert differs[mask].mean() > 0.9
+    np.testing.assert_array_equal(changed, ndimage.distance_transform_edt(~mask) <= 2)
+
+
+@pytest.mark.parametrize(("dtype", "channels"), KINDS)
+def test_no_change_by_the_model_gives_the_background_exactly(
+    dtype: type, channels: tuple[int, ...]
+) -> None:
+    background = surface(dtype, channels, (64, 80))
+    mask, frame = blob((64, 80), 30, 40, 9), Frame(8, 0, 64, 64)
+    same = decoded(background, frame)
+    assert (compose(background, mask, frame, same, same).image == background).all()
+
+
+def test_delta_keeps_the_grain_that_feather_blurs() -> None:
+    background = surface(np.uint8, (), (64, 64))
+    mask, frame = blob((64, 64), 32, 32, 14), Frame(0, 0, 64, 64)
+    plain = decoded(background, frame)
+    changed = plain - 0.2 * resize(mask, (RES, RES))[..., None]
+    inner = blob((64, 64), 32, 32, 9)
+    grain = {
+        mode: compose(background, mask, frame, changed, plain, mode=mode).image[inner].std()
+        for mode in ("delta", "feather")
+    }
+    assert grain["delta"] > 0.9 * background[inner].std()
+    assert grain["feather"] < 0.5 * background[inner].std()
+
+
+@pytest.mark.parametrize("mode", ["delta", "feather"])
+def test_drift_on_the_ring_is_taken_off(mode: str) -> None:
+    background = np.full((64, 64), 128, dtype=np.uint8)
+    mask, frame = blob((64, 64), 32, 32, 8), Frame(0, 0, 64, 64)
+    plain = decoded(background, frame)
+    image = compose(background, mask, frame, plain + 0.1, plain, mode=mode, relative=False).image
+    assert np.abs(image.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_thin_strokes_keep_the_contrast_the_model_meant(width: int) -> None:
+    background = np.full((128, 128), 150, dtype=np.uint8)
+    mask = np.zeros((128, 128), dtype=bool)
+    mask[10:118, 61 : 61 + width] = True
+    frame = Frame(0, 0, 128, 128)
+    plain = decoded(background, frame)
+    diluted = plain - 0.2 * resize(mask, (RES, RES))[..., None]
+    image = compose(background, mask, frame, diluted, plain).image
+    contrast = 150 - np.median(image[20:108, 61 : 61 + width])
+    share = 1.0 if width > 1 else 0.75  # a quarter's coverage undiluted by a gain of 3
+    assert contrast == pytest.approx(0.2 * 255 * share, rel=0.15)
+
+
+def test_wide_defects_are_not_amplified() -> None:
+    background = np.full((128, 128), 150, dtype=np.uint8)
+    mask, frame = blob((128, 128), 64, 64, 30), Frame(0, 0, 128, 128)
+    plain = decoded(background, frame)
+    changed = plain - 0.2 * resize(mask, (RES, RES))[..., None]
+    image = compose(background, mask, frame, changed, plain).image
+    assert 150 - int(image[mask].min()) <= 0.2 * 255 * 1.15
+    assert 150 - np.median(image[mask]) == pytest.approx(0.2 * 255, rel=0.05)
+
+
+def test_changes_are_scaled_by_local_brightness() -> None:
+    background = np.full((64, 64), 60, dtype=np.uint8)
+    mask, frame = blob((64, 64), 32, 32, 10), Frame(0, 0, 64, 64)
+    brighter = np.full((RES, RES, 3), 120 / 255, dtype=np.float32)
+    changed = brighter - 0.2 * resize(mask, (RES, RES))[..., None]
+    relative = compose(background, mask, frame, changed, brighter).image[32, 32]
+    absolute = compose(background, mask, frame, changed, brighter, relative=False).image[32, 32]
+    assert 60 - int(relative) == pytest.approx(0.1 * 255, abs=1)
+    assert 60 - int(absolute) == pytest.approx(0.2 * 255, abs=1)
+
+
+def test_white_sets_the_native_scale() -> None:
+    background = np.full((64, 64), 2000, dtype=np.uint16)
+    mask, frame = blob((64, 64), 32, 32, 10), Frame(0, 0, 64, 64)
+    plain = np.full((RES, RES, 3), 0.5, dtype=np.float32)
+    changed = plain - 0.25 * resize(mask, (RES, RES))[..., None]
+    image = compose(background, mask, frame, changed, plain, white=4000).image
+    assert int(image[32, 32]) == pytest.approx(1000, abs=2)
+
+
+def test_exemplar_adds_the_networks_change_to_its_start() -> None:
+    background = np.full((64, 64), 128, dtype=np.uint8)
+    mask, frame = blob((64, 64), 32, 32, 10), Frame(0, 0, 64, 64)
+    start = np.where(mask, 0.3, 128 / 255)
+    plain = np.full((RES, RES, 3), 0.4, dtype=np.float32)
+    changed = plain - 0.1 * resize(mask, (RES, RES))[..., None]
+    image = compose(
+        background, mask, frame, changed, plain, mode="exemplar", start=start, relative=False
+    ).image
+    assert int(image[32, 32]) == pytest.approx(0.2 * 255, abs=1)
+
+
+def test_feather_is_one_inside_and_gone_past_the_collar() -> None:
+    mask = blob((40, 40), 20, 20, 6)
+    distance = ndimage.distance_transform_edt(~mask)
+    weight = feather(mask, 3.0)
+    assert (weight[mask] == 1).all()
+    assert (weight[distance > 3] == 0).all()
+    between = (distance > 0) & (distance <= 3)
+    assert ((weight[between] > 0) & (weight[between] < 1)).all()
+    assert (feather(mask, 0.0) == mask).all()
+    assert not feather(np.zeros((5, 5), dtype=bool), 2.0).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mode": "glue"}, r"glue[\s\S]*use one of"),
+        ({"mode": "exemplar"}, r"exemplar[\s\S]*exemplar_start"),
+        ({"mask": np.ones((9, 8), dtype=bool)}, r"\(9, 8\)[\s\S]*resize the mask"),
+    ],
+)
+def test_bad_input_is_refused(change: dict[str, object], message: str) -> None:
+    plain = np.zeros((RES, RES, 3), dtype=np.float32)
+    arguments = {
+        "background": np.zeros((9, 9), dtype=np.uint8),
+        "mask": np.ones((9, 9), dtype=bool),
+        "frame": Frame(0, 0, 9, 9),
+        "generated": plain,
+        "decoded_background": plain,
+    }
+    with pytest.raises(InputError, match=message):
+        compose(**(arguments | change))  # type: ignore[arg-type]

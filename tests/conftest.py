@@ -1,0 +1,48 @@
+"""Fixtures for all tests: quiet Kedro logging, a copied MLflow store, small pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["KEDRO_DISABLE_TELEMETRY"] = "1"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["KEDRO_LOGGING_CONFIG"] = str(Path(__file__).parent / "logging.yml")
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def mlflow_template(tmp_path_factory) -> Path:
+    """A migrated, empty MLflow database; migrating takes seconds, copying does not."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def project(tmp_path, mlflow_template) -> Path:
+    """An empty project folder whose MLflow store is ready."""
+    folder = tmp_path / "project"
+    (folder / "mlruns").mkdir(parents=True)
+    shutil.copy(mlflow_template, folder / "mlruns" / "mlflow.db")
+    return folder

@@ -1,0 +1,105 @@
+"""Parameters: YAML lists every option with its default, and nothing unknown passes."""
+
+from __future__ import annotations
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.framework.project import configure_project
+from kedro.framework.session import KedroSession
+from pydantic import ValidationError
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.parameters import STAGES, check_parameters
+from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS
+
+ENVIRONMENTS = ["sd15", "paper", "smoke"]
+
+
+def load(repository, env="base", runtime_params=None):
+    loader = OmegaConfigLoader(
+        str(repository / "conf"), env=env, runtime_params=runtime_params, **CONFIG_LOADER_ARGS
+    )
+    return loader["parameters"]
+
+
+def leaves(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_base_lists_every_option_with_its_default(repository, stage):
+    values = load(repository)[stage]
+    expected = STAGES[stage]().model_dump()
+    assert set(leaves(values)) == set(leaves(expected))
+    assert STAGES[stage](**values).model_dump() == expected
+
+
+def test_base_has_no_other_parameters(repository):
+    assert set(load(repository)) == set(STAGES)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_environments_change_only_what_they_name(repository, env):
+    base, changed = load(repository), load(repository, env)
+    check_parameters(changed)
+    assert changed != base
+    assert set(leaves(changed)) == set(leaves(base))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "name", "remedy"),
+    [
+        ({"masks": {"cuont": 5}}, "masks.cuont = 5", "did you mean masks.count?"),
+        ({"synthesis": {"sae": {"enbled": True}}}, "synthesis.sae.enbled", "synthesis.sae.enabled"),
+        ({"mask": {"count": 5}}, "mask = ", "did you mean masks?"),
+        ({"zzz": 1}, "zzz = 1", "use one of ingest, masks"),
+        ({"masks": {"count": "many"}}, "masks.count = 'many'", "valid integer"),
+        ({"masks": {"tau": 1.5}}, "masks.tau = 1.5", "less than 1"),
+        ({"masks": {"method": "magic"}}, "masks.method = 'magic'", "'hybrid'"),
+        ({"masks": 3}, "masks = 3", "valid dictionary"),
+        ({"root": 5}, "root = 5", "path"),
+    ],
+)
+def test_bad_parameters_are_named(repository, runtime, name, remedy):
+    with pytest.raises(InputError) as caught:
+        check_parameters(load(repository, runtime_params=runtime))
+    message = str(caught.value)
+    assert name in message
+    assert remedy in message
+    assert "--params" in message
+
+
+def test_options_are_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        MaskOptions().count = 3
+
+
+def test_a_session_refuses_an_unknown_parameter_before_loading_anything(repository, tmp_path):
+    configure_project("defectsynth_pipeline")
+    with KedroSession.create(
+        project_path=tmp_path,
+        conf_source=str(repository / "conf"),
+        env="smoke",
+        runtime_params={"masks": {"cuont": 5}},
+    ) as session, pytest.raises(InputError, match=r"masks\.cuont"):
+        session.run(pipeline_names=["ingest"])
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_session_refuses_a_misspelt_option_in_yaml(repository, tmp_path):
+    conf = tmp_path / "conf"
+    (conf / "base").mkdir(parents=True)
+    (conf / "local").mkdir()
+    for source in (repository / "conf" / "base").glob("*.yml"):
+        text = source.read_text().replace("  tau: 0.053", "  taw: 0.053")
+        (conf / "base" / source.name).write_text(text)
+    configure_project("defectsynth_pipeline")
+    with KedroSession.create(
+        project_path=tmp_path, conf_source=str(conf)
+    ) as session, pytest.raises(InputError, match=r"masks\.taw"):
+        session.run(pipeline_names=["masks"])
