@@ -81,12 +81,15 @@ def test_options_are_frozen():
 
 def test_a_session_refuses_an_unknown_parameter_before_loading_anything(repository, tmp_path):
     configure_project("defectsynth_pipeline")
-    with KedroSession.create(
-        project_path=tmp_path,
-        conf_source=str(repository / "conf"),
-        env="smoke",
-        runtime_params={"masks": {"cuont": 5}},
-    ) as session, pytest.raises(InputError, match=r"masks\.cuont"):
+    with (
+        KedroSession.create(
+            project_path=tmp_path,
+            conf_source=str(repository / "conf"),
+            env="smoke",
+            runtime_params={"masks": {"cuont": 5}},
+        ) as session,
+        pytest.raises(InputError, match=r"masks\.cuont"),
+    ):
         session.run(pipeline_names=["ingest"])
     assert not (tmp_path / "data").exists()
 
@@ -99,7 +102,8 @@ def test_a_session_refuses_a_misspelt_option_in_yaml(repository, tmp_path):
         text = source.read_text().replace("  tau: 0.053", "  taw: 0.053")
         (conf / "base" / source.name).write_text(text)
     configure_project("defectsynth_pipeline")
-    with KedroSession.create(
-        project_path=tmp_path, conf_source=str(conf)
-    ) as session, pytest.raises(InputError, match=r"masks\.taw"):
+    with (
+        KedroSession.create(project_path=tmp_path, conf_source=str(conf)) as session,
+        pytest.raises(InputError, match=r"masks\.taw"),
+    ):
         session.run(pipeline_names=["masks"])

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
+import io
 
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from defectsynth_pipeline.corpora.codec import encode_png
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.pictures import contact_sheet, outlined, to_display
+from defectsynth_pipeline.imagesets import ImageSetJob, Rendered, publish
+from defectsynth_pipeline.pictures import (
+    contact_sheet,
+    draw_real_and_generated_masks,
+    draw_real_and_synthetic,
+    outlined,
+    to_display,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +60,59 @@ def test_contact_sheet_keeps_order_and_aspect():
 def test_no_tiles():
     with pytest.raises(InputError, match="no picture"):
         contact_sheet([], columns=3)
+
+
+@pytest.fixture
+def samples(tmp_path, rng) -> pd.DataFrame:
+    rows = []
+    for number, defect_type in enumerate(["hole", "hole", "scratch"]):
+        mask = np.zeros((80, 200), bool)
+        mask[30:40, 20 : 40 + 5 * number] = True
+        pictures = {"image": rng.integers(0, 65536, (80, 200), dtype=np.uint16), "mask": mask}
+        for name, array in pictures.items():
+            (tmp_path / f"{name}{number}.png").write_bytes(encode_png(array))
+        rows.append(
+            {
+                "category": "tile",
+                "defect_type": defect_type,
+                "root": tmp_path.as_posix(),
+                "image": f"image{number}.png",
+                "mask": f"mask{number}.png",
+                "derivation": "",
+                "mask_of": "",
+                "split": "base",
+            }
+            | {"x": 0, "y": 0, "width": 200, "height": 80}
+        )
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def image_set(tmp_path, samples):
+    plan = samples[["category", "defect_type"]].assign(image_id=["a", "b", "c"])
+    mask = np.eye(80, 200, 60, dtype=bool)
+
+    def render(rows):
+        for image_id in rows["image_id"]:
+            yield Rendered(image_id, {"image": np.full((80, 200), 99, np.uint8), "mask": mask})
+
+    return publish(ImageSetJob("f", plan, render), tmp_path / "set", version="v", name="set")
+
+
+@pytest.mark.parametrize("draw", [draw_real_and_synthetic, draw_real_and_generated_masks])
+def test_one_strip_per_type_with_real_beside_generated(samples, image_set, draw):
+    figure = draw(samples, image_set)
+    titles = [ax.get_title(loc="left").split(",")[0] for ax in figure.axes]
+    assert titles == ["tile / hole: 2 real", "tile / scratch: 1 real"]
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    assert np.ptp(np.asarray(Image.open(buffer).convert("L"))) > 200
+
+
+def test_crops_show_the_defect_and_its_outline(samples, image_set):
+    strip = draw_real_and_synthetic(samples, image_set).axes[1].images[0].get_array()
+    crops = strip.reshape(2, 132, 2, 132, 3).swapaxes(1, 2)
+    levels = crops.astype(int)
+    red = (levels[..., 0] - levels[..., 1] > 100).sum(axis=(2, 3))
+    assert (red[0] == 0).all(), "the upper row is untouched"
+    assert (red[1] > 50).all(), "the lower row has every mask outlined"

@@ -185,7 +185,9 @@ class TestSessions:
         hook = MlflowTracking()
         for number in (1, 2, 3):
             run(hook, project, version=f"v{number}", number=number)
-        found = [(r.info.run_name, r.data.metrics["ratios.tile.crack.masks"]) for r in runs_of(client)]
+        found = [
+            (r.info.run_name, r.data.metrics["ratios.tile.crack.masks"]) for r in runs_of(client)
+        ]
         assert sorted(found) == [("v1", 1), ("v2", 2), ("v3", 3)]
         live_metrics(9, {"stray": 1.0})
         assert all("stray" not in r.data.metrics for r in runs_of(client))

@@ -140,11 +140,11 @@ class SynthesisOptions(Options):
 class PretrainOptions(Options):
     """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
 
-    vae_steps: int = Field(3000, ge=1)
-    unet_steps: int = Field(6000, ge=1)
+    vae_steps: int = Field(4000, ge=1)
+    unet_steps: int = Field(4500, ge=1)
     vae_batch_size: int = Field(8, ge=1)
     unet_batch_size: int = Field(16, ge=1)
-    vae_learning_rate: float = Field(1e-3, gt=0)
+    vae_learning_rate: float = Field(1.5e-3, gt=0)
     unet_learning_rate: float = Field(4e-4, gt=0)
     mask_weight: float = Field(3.0, ge=1)
     ema: float = Field(0.999, ge=0, lt=1)

@@ -234,12 +234,11 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings and pydantic models as one level, keys joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if isinstance(value, BaseModel):
-            value = value.model_dump()
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
+        plain = value.model_dump() if isinstance(value, BaseModel) else value
+        if isinstance(plain, Mapping) and plain:
+            flat.update(flatten(plain, f"{prefix}{key}."))
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[f"{prefix}{key}"] = plain
     return flat
 
 

@@ -42,7 +42,8 @@ def test_translations_agree_with_brute_force(shape: tuple[int, int]) -> None:
         )
         found = align(real, generated, angles=1)
         assert found.overlap == pytest.approx(best)
-        assert found.overlap == shifted_overlap(real, generated, int(found.dy), int(found.dx))
+        reached = shifted_overlap(real, generated, int(found.dy), int(found.dx))
+        assert reached == pytest.approx(found.overlap)
 
 
 def test_overlap_is_never_below_the_identity() -> None:
@@ -145,6 +146,18 @@ def test_scaled_is_the_same_motion_on_a_finer_grid() -> None:
     np.testing.assert_allclose(pooled[6:10, 6:10], low[6:10, 6:10], atol=1e-6)
 
 
+@pytest.mark.parametrize("angles", [9, 10, 72])
+def test_every_angle_is_found_in_both_halves_of_the_turn(angles: int) -> None:
+    real = np.zeros((40, 44), dtype=bool)
+    real[18:22, 8:30] = True
+    real[12:18, 8:12] = True
+    centre = tuple(round(c) for c in ndimage.center_of_mass(real))
+    for turn in range(0, angles, max(1, angles // 10)):
+        truth = Alignment(360 * turn / angles, 2, 3, 0, 0, centre)
+        found = align(real, apply(truth, real, order=0), angles)
+        assert (found.angle, found.dy, found.dx) == (pytest.approx(truth.angle), 2, 3)
+
+
 def test_one_alignment_at_64_is_fast() -> None:
     rng = np.random.default_rng(2)
     pairs = [(random_mask(rng, (64, 64)), random_mask(rng, (64, 64))) for _ in range(3)]
@@ -153,9 +166,9 @@ def test_one_alignment_at_64_is_fast() -> None:
     try:
         times = []
         for real, generated in pairs * 4:
-            begin = time.perf_counter()
+            begin = time.thread_time()  # of this thread: other work on the machine does not count
             align(real, generated, angles=72)
-            times.append(time.perf_counter() - begin)
+            times.append(time.thread_time() - begin)
     finally:
         torch.set_num_threads(threads)
     assert min(times) < 0.03

@@ -122,6 +122,7 @@ def test_unknown_mode_is_refused() -> None:
         sae_weights(*latents(), mode="softest")  # type: ignore[arg-type]
 
 
+@torch.no_grad()
 def test_processor_agrees_with_eq8_on_explicit_attention() -> None:
     torch.manual_seed(2)
     attn = Attention(query_dim=12, cross_attention_dim=10, heads=3, dim_head=4).double()
@@ -163,21 +164,25 @@ def test_only_cross_attention_changes_and_everything_comes_back(
     controlnet = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 8))
     for model in (unet, controlnet):
         former = dict(model.attn_processors)
-        with pytest.raises(RuntimeError, match="stop"), install_sae(model, SaeState()) as state:
-            state.update(torch.ones(1, 64), (8, 8))
-            for name, processor in model.attn_processors.items():
-                assert isinstance(processor, SaeAttnProcessor) == (".attn2." in name)
-            raise RuntimeError("stop")
+        state = SaeState()
+        with pytest.raises(RuntimeError, match="stop"):
+            interrupted(model, state)
         assert not state.active
         assert all(model.attn_processors[name] is kept for name, kept in former.items())
         assert all(type(p) is AttnProcessor2_0 for p in model.attn_processors.values())
 
 
+def interrupted(model: UNet2DConditionModel | ControlNetModel, state: SaeState) -> None:
+    with install_sae(model, state):
+        state.update(torch.ones(1, 64), (8, 8))
+        for name, processor in model.attn_processors.items():
+            assert isinstance(processor, SaeAttnProcessor) == (".attn2." in name)
+        raise RuntimeError("stop")
+
+
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(8, 12), (6, 10), (7, 9)])
-def test_non_square_latents_and_guidance(
-    unet: UNet2DConditionModel, size: tuple[int, int]
-) -> None:
+def test_non_square_latents_and_guidance(unet: UNet2DConditionModel, size: tuple[int, int]) -> None:
     draw = torch.Generator().manual_seed(3)
     weights = 1 + torch.rand(2, size[0] * size[1], generator=draw)
     with install_sae(unet, SaeState()) as state:

@@ -20,7 +20,7 @@ from defectsynth_pipeline.errors import InputError
 Array = np.ndarray
 Fill = Literal["zero", "edge"]
 _MODES = {0: "nearest", 1: "bilinear", 3: "bicubic"}
-_TIE = 2e-3  # overlaps nearer than this are equal: resampling a rotated mask changes its sum
+_TIE = 2e-3  # overlaps nearer than this are equal
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Alignment:
         dx: Shift right, pixels.
         overlap: Eq. 5's sum for this transformation, in pixels.
         identity_overlap: The same sum for the masks as they were given; never above `overlap`.
-        centre: (y, x) of the real mask's centroid, the pivot of the rotation.
+        centre: (y, x), the pivot of the rotation: the pixel at the real mask's centroid.
     """
 
     angle: float
@@ -85,7 +85,8 @@ def align(real_mask: Array, generated_mask: Array, angles: int = 72) -> Alignmen
     before = float((real * generated).sum(dtype=np.float64))
     if not real.any() or not generated.any():
         return Alignment(0.0, 0, 0, before, before, (0.0, 0.0))
-    centre = _centroid(real)
+    centre_y, centre_x = (round(c) for c in _centroid(real))
+    centre = (centre_y, centre_x)
     angle, dy, dx = _search(real, generated, centre, angles)
     found = Alignment(angle, dy, dx, 0.0, before, centre)
     overlap = float((apply(found, real.astype(np.float64)) * generated).sum())
@@ -95,56 +96,76 @@ def align(real_mask: Array, generated_mask: Array, angles: int = 72) -> Alignmen
 
 
 def _search(
-    real: Array, generated: Array, centre: tuple[float, float], angles: int
+    real: Array, generated: Array, centre: tuple[int, int], angles: int
 ) -> tuple[float, int, int]:
     """The best (angle, dy, dx) by cross-correlation with the generated mask's bounding box."""
-    rotated, origin = _rotations(real, centre, angles)
+    rows, columns = np.nonzero(real)
+    reach = int(np.ceil(np.hypot(rows - centre[0], columns - centre[1]).max())) + 1
+    canvas = np.pad(real, reach)[
+        centre[0] : centre[0] + 2 * reach + 1, centre[1] : centre[1] + 2 * reach + 1
+    ]  # as large as any rotation needs, the pivot in its middle
     target, corner = _bounding_box(generated)
-    axes = [
-        _lags(rotated.shape[-1], *axis)
-        for axis in zip(target.shape, corner, real.shape, strict=True)
+    first = [place - middle + reach for place, middle in zip(corner, centre, strict=True)]
+    lags = [
+        _lags(2 * reach + 1, *axis) for axis in zip(target.shape, corner, real.shape, strict=True)
     ]
-    size = [length for _, length in axes]
-    spectrum = torch.fft.rfft2(torch.from_numpy(target), s=size)
-    scores = torch.fft.irfft2(torch.fft.rfft2(rotated, s=size).conj() * spectrum, s=size)
-    for dim, (lags, _) in enumerate(axes):  # negative lags are wrapped to the end
-        scores = scores.index_select(dim + 1, torch.from_numpy(lags % size[dim]))
+    scores = _correlations(canvas, target, lags, angles)
     turn, row, column = (scores >= scores.max() * (1 - _TIE)).nonzero().numpy().T
-    dy = axes[0][0][row] + corner[0] - origin[0]
-    dx = axes[1][0][column] + corner[1] - origin[1]
-    goal = _centroid(generated)
-    distance = ((dy + centre[0] - goal[0]) ** 2 + (dx + centre[1] - goal[1]) ** 2).round(2)
+    dy, dx = lags[0][row] + first[0], lags[1][column] + first[1]
+    radians = turn * (2 * np.pi / angles)
+    distance = _drift(real, generated, centre, radians, np.stack([dy, dx])).round(2)
     nearest = np.nonzero(distance == distance.min())[0]
     best = nearest[np.minimum(turn[nearest], angles - turn[nearest]).argmin()]
     return 360.0 * float(turn[best]) / angles, int(dy[best]), int(dx[best])
 
 
-def _lags(canvas: int, target: int, corner: int, limit: int) -> tuple[Array, int]:
-    """Lags of the canvas on the target that keep its middle in the image, and the FFT length.
+def _drift(
+    real: Array, generated: Array, centre: tuple[int, int], radians: Array, shifts: Array
+) -> Array:
+    """Squared distance of the masks' centroids after each of N turns and (2, N) shifts."""
+    (y, x), goal = np.subtract(_centroid(real), centre), _centroid(generated)
+    cos, sin = np.cos(radians), np.sin(radians)
+    down = sin * x + cos * y + centre[0] + shifts[0] - goal[0]
+    right = cos * x - sin * y + centre[1] + shifts[1] - goal[1]
+    return np.asarray(down**2 + right**2)
 
-    The length is the shortest at which none of these lags is mixed with another that overlaps.
-    """
-    lowest, highest = -corner - canvas // 2, limit - 1 - corner - canvas // 2
-    lags = np.arange(max(lowest, 1 - canvas), min(highest, target - 1) + 1)
-    return lags, next_fast_len(max(target - int(lags[0]), canvas + int(lags[-1])), real=True)
+
+def _lags(canvas: int, target: int, corner: int, limit: int) -> Array:
+    """Lags of the canvas on the target that keep the canvas's middle in the image."""
+    start = -corner - canvas // 2
+    return np.arange(max(start, 1 - canvas), min(start + limit, target))
 
 
-def _rotations(
-    real: Array, centre: tuple[float, float], angles: int
-) -> tuple[torch.Tensor, tuple[int, int]]:
-    """All rotations of the mask on a canvas that holds each whole: (angles, S, S), its origin."""
-    rows, columns = np.nonzero(real)
-    reach = int(np.ceil(np.hypot(rows - centre[0], columns - centre[1]).max())) + 1
-    middle = [round(c) for c in centre]
-    padded = np.pad(real, reach)
-    canvas = padded[middle[0] : middle[0] + 2 * reach + 1, middle[1] : middle[1] + 2 * reach + 1]
-    origin = (middle[0] - reach, middle[1] - reach)
-    pivot = (centre[0] - origin[0], centre[1] - origin[1])
-    turns = torch.arange(angles, dtype=torch.float64) * (360.0 / angles)
-    theta = _theta(turns, (0.0, 0.0), pivot, canvas.shape).float()
-    grid = F.affine_grid(theta, [angles, 1, *canvas.shape], align_corners=False)
-    images = torch.from_numpy(np.ascontiguousarray(canvas)).expand(angles, 1, -1, -1)
-    return F.grid_sample(images, grid, align_corners=False)[:, 0], origin
+def _correlations(canvas: Array, target: Array, lags: list[Array], angles: int) -> torch.Tensor:
+    """Overlap at every (angle, lag down, lag right), float32."""
+    # The shortest transform that mixes none of the lags with another one that overlaps.
+    size = [
+        next_fast_len(int(max(n - lag[0], len(canvas) + lag[-1])), real=True)
+        for n, lag in zip(target.shape, lags, strict=True)
+    ]
+    half = angles % 2 == 0
+    spectra = torch.fft.rfft2(_rotations(canvas, angles, angles // 2 if half else angles), s=size)
+    late = np.pad(target, [(-int(lag[0]), 0) for lag in lags])  # so that the first lag comes first
+    goal = torch.fft.rfft2(torch.from_numpy(late), s=size)
+    products = [spectra.conj() * goal]
+    if half:  # half a turn more is the canvas mirrored in its middle: a conjugate and a phase
+        down, right = torch.fft.fftfreq(size[0]), torch.fft.rfftfreq(size[1])
+        turn = 2 * torch.pi * (len(canvas) - 1) * (down[:, None] + right[None, :])
+        products.append(spectra * (goal * torch.polar(torch.ones_like(turn), turn)))
+    rows = torch.fft.ifft(torch.cat(products), dim=1)[:, : len(lags[0])]
+    return torch.fft.irfft(rows, n=size[1])[:, :, : len(lags[1])]
+
+
+def _rotations(canvas: Array, angles: int, count: int) -> torch.Tensor:
+    """The first `count` of `angles` turns of a canvas (S, S) about its middle: (count, S, S)."""
+    turns = torch.arange(count, dtype=torch.float64) * (360.0 / angles)
+    middle = (len(canvas) - 1) / 2
+    theta = _theta(turns, (0.0, 0.0), (middle, middle), canvas.shape).float()
+    grid = F.affine_grid(theta, [count, 1, *canvas.shape], align_corners=False)
+    images = torch.from_numpy(np.ascontiguousarray(canvas)).expand(count, 1, -1, -1)
+    rotated = F.grid_sample(images, grid, align_corners=False)[:, 0]
+    # Resampling changes a small mask's area by some percent, which must not decide the angle.
+    return rotated * (float(canvas.sum()) / rotated.sum((1, 2), keepdim=True))
 
 
 @overload

@@ -23,12 +23,12 @@ WORDS = (
 def build_vae() -> AutoencoderKL:
     """Return an untrained autoencoder, (B, 3, H, W) to (B, 8, H/4, W/4)."""
     return AutoencoderKL(
-        block_out_channels=(24, 48, 72),
+        block_out_channels=(16, 32, 64),
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
         latent_channels=8,
         layers_per_block=1,
-        norm_num_groups=8,
+        norm_num_groups=4,
         sample_size=64,
         scaling_factor=1.0,
     )

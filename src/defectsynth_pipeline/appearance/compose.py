@@ -14,8 +14,9 @@ what the model changed there is drift, not defect, and is taken off smoothly.
 
 A model that sees a crop smaller than it is dilutes thin strokes: a stroke that covers a third of a
 model pixel shows there with a third of its contrast. With m the mask's coverage of model pixels,
-the contrast c that explains the change as c * m is, in least squares, sum(change * m) / sum(m^2);
-thin places get that c, thick ones (m = 1, where both agree) the detailed change.
+the contrast c that explains the change as c * m is, in least squares, sum(change * m) / sum(m^2)
+over a small neighbourhood, and change + (1 - m) * c gives the native mask the full c: thin strokes
+regain their contrast, detail stays, and where m = 1 nothing is altered.
 """
 
 from __future__ import annotations
@@ -122,16 +123,15 @@ def _change(shown: Array, reference: Array, begin: Array, inside: Array, relativ
 def _undiluted(delta: Array, inside: Array) -> Array:
     """The change at native size, thin strokes with the contrast they were meant to have."""
     size, low = inside.shape, delta.shape[:2]
-    plain = resize(delta, size)
     if size[0] <= low[0] and size[1] <= low[1]:
-        return plain
+        return resize(delta, size)
     cover = resize(inside, low).astype(np.float64)
     mass = ndimage.gaussian_filter(cover, 1.0) + _EPS
     energy = ndimage.gaussian_filter(cover**2, 1.0) + _EPS
     mean = ndimage.gaussian_filter(delta * cover[..., None], (1.0, 1.0, 0)) / mass[..., None]
     contrast = mean * np.minimum(mass / energy, MAX_GAIN)[..., None]
-    thick = resize(cover, size)[..., None] ** 2
-    return thick * plain + (1 - thick) * resize(contrast, size)
+    # c * m of each model pixel is in `delta` already; the rest of c is what dilution took away.
+    return resize(delta + contrast * (1 - cover[..., None]), size)
 
 
 def _drift(delta: Array, inside: Array) -> Array:
@@ -153,13 +153,14 @@ def smooth_fill(values: Array, weight: Array, sigma: float) -> Array:
     mean = (values * weight[..., None]).sum((0, 1)) / weight.sum()
     spread = ndimage.gaussian_filter((values - mean) * weight[..., None], (sigma, sigma, 0))
     mass = ndimage.gaussian_filter(weight, sigma)[..., None]
-    return mean + spread / (mass + 1e-3)
+    filled: Array = mean + spread / (mass + 1e-3)
+    return filled
 
 
 def _local(values: Array) -> Array:
     """Brightness of the neighbourhood, (h, w, 1)."""
     sigma = max(1.0, values.shape[0] / 32)
-    return ndimage.gaussian_filter(values.mean(-1), sigma)[..., None]
+    return np.asarray(ndimage.gaussian_filter(values.mean(-1), sigma))[..., None]
 
 
 def _channels(values: Array, channels: int) -> Array:

@@ -27,6 +27,7 @@ def exemplar_start(
     real_mask: Array,
     alignment: Alignment,
     mask: Array,
+    *,
     relative: bool = True,
     collar: float = 2.0,
 ) -> Array:
@@ -93,6 +94,8 @@ def _continued(residual: Array, real_mask: Array, alignment: Alignment, mask: Ar
     known = apply(alignment, real_mask.astype(np.float64)) >= 0.5
     if not known.any():
         return _along_strokes(residual, real_mask, alignment, mask)
+    core = ndimage.binary_erosion(known)  # pixels at the border are half surface
+    known = core if core.any() else known
     nearest = np.stack(ndimage.distance_transform_edt(~known, return_indices=True)[1])
     limits = np.array(known.shape).reshape(2, 1, 1) - 1
     mirrored = np.clip(2 * nearest - np.indices(known.shape), 0, limits)

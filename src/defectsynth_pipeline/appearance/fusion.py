@@ -48,7 +48,8 @@ def fuse(
     Raises:
         InputError: Shapes, seeds, rate or weight do not fit.
     """
-    _check(latents, masks, rate, base_weight, seeds, sources)
+    _check_group(latents, masks, seeds, sources)
+    _check_settings(rate, base_weight)
     fused = latents.clone(memory_format=torch.contiguous_format)
     references = [_references(i, latents, masks, sources) for i in range(len(latents))]
     if not any(references):
@@ -57,7 +58,7 @@ def fuse(
     for i, others in enumerate(references):
         if others:
             points = _sample(masks[i], rate, seeds[i])
-            _fuse_one(fused, masks, i, others, points, base_weight)
+            _fuse_one(fused, masks, i, others, points=points, base_weight=base_weight)
     return fused
 
 
@@ -66,6 +67,7 @@ def _fuse_one(
     masks: torch.Tensor,
     base: int,
     others: list[int],
+    *,
     points: torch.Tensor,
     base_weight: float,
 ) -> None:
@@ -105,11 +107,9 @@ def _references(
     ]
 
 
-def _check(
+def _check_group(
     latents: torch.Tensor,
     masks: torch.Tensor,
-    rate: float,
-    base_weight: float,
     seeds: Sequence[int],
     sources: Sequence[Hashable] | None,
 ) -> None:
@@ -119,13 +119,15 @@ def _check(
             value=f"{tuple(masks.shape)} {masks.dtype} for {tuple(latents.shape)}",
             remedy="resize the masks to the latent grid and threshold them",
         )
-    counts = {len(latents), len(seeds), len(latents if sources is None else sources)}
-    if len(counts) != 1:
+    if len({len(latents), len(seeds), len(latents if sources is None else sources)}) != 1:
         raise InputError(
             "SFF needs one seed and one source per image",
             value=f"{len(seeds)} seeds for {len(latents)} images",
             remedy="pass as many seeds and sources as latents",
         )
+
+
+def _check_settings(rate: float, base_weight: float) -> None:
     if not 0 < rate <= 1 or not 0 <= base_weight <= 1:
         raise InputError(
             "SFF rate must be in (0, 1] and base_weight in [0, 1]",

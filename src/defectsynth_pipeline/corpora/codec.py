@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from scipy import ndimage
 
+from defectsynth_pipeline.corpora.deep_colour import (
+    decode_deep_colour,
+    encode_deep_png,
+    is_deep_colour,
+)
 from defectsynth_pipeline.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"})
 _SAVE_AS = "save it as grey or RGB, 8 or 16 bit, PNG"
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NEAR = 32
 _SOLID_GREY_SHARE = 0.05
 _INVERTED_SHARE = 0.95
@@ -38,8 +40,8 @@ def decode_image(data: bytes, file: Path) -> np.ndarray:
         InputError: Empty, truncated, several pages, or a mode such as CMYK, 1 bit or float.
     """
     image = _open(data, file)
-    if _is_deep_colour(image, data):
-        return _decode_deep_colour(image, data, file)
+    if is_deep_colour(image, data):
+        return decode_deep_colour(data, file)
     if image.mode == "1":
         raise InputError(
             "a 1-bit image holds no texture", file=file, value=image.mode, remedy=_SAVE_AS
@@ -96,9 +98,9 @@ def encode_png(array: np.ndarray) -> bytes:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if array.dtype == np.uint16 and array.ndim == 3:
-        return _encode_deep_colour(array)
+        return encode_deep_png(array)
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, format="PNG", compress_level=4)
+    Image.fromarray(array).save(buffer, format="PNG", compress_level=2)
     return buffer.getvalue()
 
 
@@ -129,7 +131,16 @@ def _open(data: bytes, file: Path) -> Image.Image:
             value=f"{pages} pages",
             remedy="save each page as a file of its own",
         )
-    return ImageOps.exif_transpose(image)
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        if is_deep_colour(image, data):
+            raise InputError(
+                "a 16-bit colour image is rotated by a tag",
+                file=file,
+                value="EXIF orientation",
+                remedy="save it the way up it belongs, without the tag",
+            )
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_array(image: Image.Image, file: Path) -> np.ndarray:
@@ -187,58 +198,3 @@ def _binarise(values: np.ndarray, file: Path) -> np.ndarray:
             remedy="save one mask per defect type with two values, 0 and 255",
         )
     return mask
-
-
-def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
-    """Whether Pillow has silently cut 16-bit colour down to 8 bits."""
-    if data.startswith(_PNG_SIGNATURE):
-        return data[24] == 16 and data[25] in (2, 6)
-    bits = getattr(image, "tag_v2", {}).get(258, (8,))
-    return len(bits) >= 3 and max(bits) > 8
-
-
-def _decode_deep_colour(image: Image.Image, data: bytes, file: Path) -> np.ndarray:
-    try:
-        if data.startswith(_PNG_SIGNATURE):
-            array = _decode_deep_png(data)
-        else:
-            import tifffile
-
-            array = np.asarray(tifffile.imread(io.BytesIO(data)))
-    except Exception as error:
-        raise InputError(
-            "the 16-bit colour image cannot be decoded",
-            file=file,
-            value=error,
-            remedy="save it as uncompressed TIFF or as PNG",
-        ) from error
-    if array.ndim == 3 and array.shape[2] == 4 and (array[..., 3] == 65535).all():
-        array = array[..., :3]
-    if array.dtype != np.uint16 or array.ndim != 3 or array.shape[2] != 3:
-        raise InputError(
-            "unsupported image mode or bit depth",
-            file=file,
-            value=f"{image.mode}, {array.dtype}, {array.shape}",
-            remedy=_SAVE_AS,
-        )
-    return array
-
-
-def _decode_deep_png(data: bytes) -> np.ndarray:
-    import torch
-    from torchvision.io import ImageReadMode, decode_image
-
-    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    return decode_image(buffer, ImageReadMode.UNCHANGED).permute(1, 2, 0).contiguous().numpy()
-
-
-def _encode_deep_colour(array: np.ndarray) -> bytes:
-    height, width, _ = array.shape
-    rows = np.ascontiguousarray(array.astype(">u2")).view(np.uint8).reshape(height, width * 6)
-    filtered = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 4)), (b"IEND", b""))
-    return _PNG_SIGNATURE + b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )

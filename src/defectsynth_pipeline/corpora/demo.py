@@ -1,8 +1,8 @@
 """The demo corpora: procedural, deterministic, in the three native layouts.
 
-    mvtec/{flange,fabric}/...   types pinhole (tiny), dent (blob), scratch (thin), stain (large)
-    gdxray/Welds/W0001, W0002   radiographs of a weld with pores
-    deepcrack/{train,test}_img, {train,test}_lab   cracked pavement
+mvtec/{flange,fabric}/...   types pinhole (tiny), dent (blob), scratch (thin), stain (large)
+gdxray/Welds/W0001, W0002   radiographs of a weld with pores
+deepcrack/{train,test}_img, {train,test}_lab   cracked pavement
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def _write_category(folder: Path, draw: Scene, defect_types: tuple[str, ...], se
         for index in range(DEFECTS_PER_TYPE):
             image, mask = draw(_rng(seed, name, defect_type, index), defect_type)
             _save(folder / "test" / defect_type / f"{index:03d}.png", encode_png(image))
-            _save(
-                folder / "ground_truth" / defect_type / f"{index:03d}_mask.png", encode_png(mask)
-            )
+            _save(folder / "ground_truth" / defect_type / f"{index:03d}_mask.png", encode_png(mask))
 
 
 def _write_welds(folder: Path, seed: int) -> None:

@@ -3,16 +3,14 @@
     Welds/W0001/W0001_0001.png   radiographs
     Welds/W0002/W0002_0001.png   their masks, of the same size
 
-Every window of a corpus has one side, so that defects keep their relative size: the 90th
-percentile of the extents of the defect clusters, times the context, at least 64 px and at most
-the short side of the smallest radiograph. Only a cluster that would not fit gets a larger one.
+Every window of a corpus has one side, see `windows.window_side`, so that defects keep their
+relative size. A window is a row of numbers; its pixels are cut when they are read.
 GDXray names no kinds of weld defect, so there is one type, "defect".
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,52 +28,16 @@ from defectsynth_pipeline.corpora.files import (
 )
 from defectsynth_pipeline.corpora.layout import weld_folder
 from defectsynth_pipeline.corpora.table import GOOD, Row, sample_row, to_table
+from defectsynth_pipeline.corpora.windows import (
+    Box,
+    defect_windows,
+    good_windows,
+    window_side,
+)
 from defectsynth_pipeline.errors import InputError
 
 CATEGORY = "weld"
 DEFECT_TYPE = "defect"
-MIN_SIDE = 64
-MAX_GOOD_PER_RADIOGRAPH = 16
-
-
-@dataclass(frozen=True)
-class Box:
-    """A rectangle in pixels, `bottom` and `right` exclusive."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def extent(self) -> int:
-        """Longer side in pixels."""
-        return max(self.bottom - self.top, self.right - self.left)
-
-    def union(self, other: Box) -> Box:
-        """The smallest box around both."""
-        return Box(
-            min(self.top, other.top),
-            min(self.left, other.left),
-            max(self.bottom, other.bottom),
-            max(self.right, other.right),
-        )
-
-    def holds(self, other: Box) -> bool:
-        """Whether the other box lies wholly inside."""
-        return self.union(other) == self
-
-    def meets(self, other: Box) -> bool:
-        """Whether the two share a pixel."""
-        rows = min(self.bottom, other.bottom) > max(self.top, other.top)
-        return rows and min(self.right, other.right) > max(self.left, other.left)
-
-    def square(self, side: int, height: int, width: int) -> Box:
-        """The square of a given side around this box, moved into an image of height x width."""
-        side = min(side, height, width)
-        top = min(max((self.top + self.bottom - side) // 2, 0), height - side)
-        left = min(max((self.left + self.right - side) // 2, 0), width - side)
-        return Box(top, left, top + side, left + side)
 
 
 def make_gdxray_samples(
@@ -102,10 +64,12 @@ def make_gdxray_samples(
     for image, mask in zip(images, masks, strict=True):
         check_pair(image, mask)
     defects = [_defect_boxes(base, mask.path) for mask in masks]
-    side = _window_side(images, defects, context)
+    short = min((min(image.width, image.height) for image in images), default=0)
+    side = window_side(defects, context, short)
     rows: list[Row] = []
     for image, mask, boxes in zip(images, masks, defects, strict=True):
-        rows += _window_rows(base, corpus, image, mask.path, boxes, side)
+        ident = f"{corpus}/{CATEGORY}"
+        rows += _window_rows(base, ident, image, mask.path, _windows(image, boxes, side))
     if rows and all(row["defect_type"] != GOOD for row in rows):
         raise InputError(
             "no normal images: no window of a radiograph is free of defects",
@@ -114,74 +78,6 @@ def make_gdxray_samples(
             remedy="lower radiograph_context, or add radiographs with fewer defects",
         )
     return to_table(rows)
-
-
-def defect_windows(boxes: list[Box], side: int, height: int, width: int) -> list[Box]:
-    """Few squares of one side that together show every defect whole.
-
-    Args:
-        boxes: Bounding boxes of the defects.
-        side: Side of the windows in pixels.
-        height: Height of the radiograph.
-        width: Width of the radiograph.
-
-    Returns:
-        Windows inside the image; larger than `side` only where a single defect is.
-    """
-    left_to_right = sorted(boxes, key=lambda box: (box.left, box.top))
-    windows: list[Box] = []
-    while left_to_right:
-        cluster = left_to_right[0]
-        for box in left_to_right[1:]:
-            joined = cluster.union(box)
-            cluster = joined if joined.extent <= 0.8 * side else cluster
-        window = cluster.square(max(side, round(1.2 * cluster.extent)), height, width)
-        windows.append(window)
-        seen = {id(box) for box in left_to_right if window.holds(box) or cluster.holds(box)}
-        left_to_right = [box for box in left_to_right if id(box) not in seen]
-    return windows
-
-
-def good_windows(
-    boxes: list[Box], defective: list[Box], side: int, height: int, width: int
-) -> list[Box]:
-    """Squares without any defect on the line of the weld; elsewhere only if it has none.
-
-    Args:
-        boxes: Bounding boxes of the defects.
-        defective: The defective windows, which tell where the weld runs.
-        side: Side of the windows in pixels.
-        height: Height of the radiograph.
-        width: Width of the radiograph.
-
-    Returns:
-        At most 16 windows that neither overlap each other nor touch a defect.
-    """
-    step = max(side // 4, 1)
-    flat = width >= height
-    line = np.median([(box.top if flat else box.left) for box in defective])
-    places = [
-        Box(top, left, top + side, left + side)
-        for top in _positions(int(line) if flat else 0, step, height - side)
-        for left in _positions(0 if flat else int(line), step, width - side)
-    ]
-    offsets = {box: abs((box.top if flat else box.left) - line) for box in places}
-    places.sort(key=lambda box: offsets[box])
-    margin = max(side // 32, 1)
-    chosen: list[Box] = []
-    for place in places:
-        wider = Box(
-            place.top - margin, place.left - margin, place.bottom + margin, place.right + margin
-        )
-        if not any(wider.meets(box) for box in boxes) and not any(map(place.meets, chosen)):
-            chosen.append(place)
-    # The bare plate beside the weld is no background for a weld defect.
-    on_weld = [box for box in chosen if offsets[box] <= side / 4]
-    return (on_weld or chosen)[:MAX_GOOD_PER_RADIOGRAPH]
-
-
-def _positions(start: int, step: int, last: int) -> list[int]:
-    return [*range(start % step, last + 1, step)]
 
 
 def _pair(folder: Path) -> list[tuple[Path, Path]]:
@@ -216,35 +112,17 @@ def _defect_boxes(root: Path, path: Path) -> list[Box]:
     return [Box(y.start, x.start, y.stop, x.stop) for y, x in ndimage.find_objects(labels)]
 
 
-def _window_side(images: list[SourceImage], defects: list[list[Box]], context: float) -> int:
-    extents = [extent for boxes in defects for extent in _cluster_extents(boxes)]
-    wanted = context * float(np.percentile(extents, 90)) if extents else MIN_SIDE
-    short = min((min(image.width, image.height) for image in images), default=MIN_SIDE)
-    return min(max(8 * round(wanted / 8), MIN_SIDE), short)
-
-
-def _cluster_extents(boxes: list[Box]) -> list[int]:
-    """Extents of defects joined with neighbours closer than their own median extent."""
-    reach = round(float(np.median([box.extent for box in boxes])))
-    clusters: list[Box] = []
-    for box in sorted(boxes, key=lambda box: box.left):
-        wider = Box(box.top - reach, box.left - reach, box.bottom + reach, box.right + reach)
-        joined = box
-        for other in [cluster for cluster in clusters if wider.meets(cluster)]:
-            clusters.remove(other)
-            joined = joined.union(other)
-        clusters.append(joined)
-    return [cluster.extent for cluster in clusters]
+def _windows(image: SourceImage, boxes: list[Box], side: int) -> dict[str, list[Box]]:
+    defective = defect_windows(boxes, side, image.height, image.width)
+    good = good_windows(boxes, defective, side, image.height, image.width)
+    return {DEFECT_TYPE: defective, GOOD: good}
 
 
 def _window_rows(
-    root: Path, corpus: str, image: SourceImage, mask: Path, boxes: list[Box], side: int
+    root: Path, ident: str, image: SourceImage, mask: Path, windows_of: dict[str, list[Box]]
 ) -> list[Row]:
-    ident = f"{corpus}/{CATEGORY}"
-    defective = defect_windows(boxes, side, image.height, image.width)
-    good = good_windows(boxes, defective, side, image.height, image.width)
     rows = []
-    for defect_type, windows in ((DEFECT_TYPE, defective), (GOOD, good)):
+    for defect_type, windows in windows_of.items():
         for box in sorted(windows, key=lambda box: (box.left, box.top)):
             stem = f"{image.path.stem}-x{box.left:05d}y{box.top:05d}"
             rows.append(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
 _CANDIDATES = 160
+_COMPARED = 48
 _SEARCH_SEED = 7
 
 
@@ -54,6 +57,16 @@ def _brightness(values: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarra
     return mean.astype(np.float32)
 
 
+@dataclass(frozen=True)
+class _Source:
+    """What patches are copied from: texture (H, W, C), and the hole they must stay off."""
+
+    texture: np.ndarray
+    hole: np.ndarray
+    hole_share: np.ndarray
+    size: int
+
+
 def _copy_texture(texture: np.ndarray, hole: np.ndarray, tile: int) -> np.ndarray:
     """Texture for the hole, (H, W, C), zero elsewhere."""
     height, width = hole.shape
@@ -63,18 +76,18 @@ def _copy_texture(texture: np.ndarray, hole: np.ndarray, tile: int) -> np.ndarra
     feather = np.outer(window, window).astype(np.float32)[..., None]
     total = np.zeros_like(texture)
     power = np.full((height, width, 1), 1e-8, np.float32)
-    counts = ndimage.uniform_filter(hole.astype(np.float32), size, mode="constant", cval=1.0)
+    share = ndimage.uniform_filter(hole.astype(np.float32), size, mode="constant", cval=1.0)
+    source = _Source(texture, hole, share, size)
     for top, left in _tiles(hole, tile, size):
         place = np.s_[top : top + size, left : left + size]
-        patch = _best_patch(texture, hole, counts, (top, left), size, rng)
-        total[place] += feather * patch
+        total[place] += feather * _best_patch(source, top, left, rng)
         power[place] += feather**2
     # sqrt of the summed squares, not their sum: averaging two grains would flatten both.
     return np.where(hole[..., None] | (power > 1e-6), total / np.sqrt(power), 0)
 
 
 def _tiles(hole: np.ndarray, tile: int, size: int) -> list[tuple[int, int]]:
-    """Corners of overlapping tiles, half a tile apart, that meet the hole or its edge."""
+    """Corners of overlapping tiles that meet the hole or its edge."""
     height, width = hole.shape
     step = max(tile * 3 // 4, 1)
     tops = sorted({min(top, height - size) for top in range(0, height, step)})
@@ -87,33 +100,23 @@ def _tiles(hole: np.ndarray, tile: int, size: int) -> list[tuple[int, int]]:
     ]
 
 
-def _best_patch(
-    texture: np.ndarray,
-    hole: np.ndarray,
-    hole_share: np.ndarray,
-    corner: tuple[int, int],
-    size: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """The intact patch (size, size, C) that agrees best with the tile's intact pixels."""
-    height, width = hole.shape
+def _best_patch(source: _Source, top: int, left: int, rng: np.random.Generator) -> np.ndarray:
+    """The patch (size, size, C) off the hole that agrees best with the tile's intact pixels."""
+    size, height, width = source.size, *source.hole.shape
     tops = rng.integers(0, height - size + 1, _CANDIDATES)
     lefts = rng.integers(0, width - size + 1, _CANDIDATES)
-    share = hole_share[tops + size // 2, lefts + size // 2]
-    intact = np.flatnonzero(share < 1e-4)
-    if not len(intact):
-        intact = np.argsort(share)[:8]
-    top, left = corner
-    target = texture[top : top + size, left : left + size]
-    known = ~hole[top : top + size, left : left + size]
+    share = source.hole_share[tops + size // 2, lefts + size // 2]
+    order = np.argsort(share, kind="stable")
+    intact = max(int((share < 1e-4).sum()), 8)
+    here = np.s_[top : top + size, left : left + size]
+    target, known = source.texture[here], ~source.hole[here]
     best, lowest = np.zeros_like(target), np.inf
-    for index in intact[:48]:
-        row, column = tops[index], lefts[index]
-        patch = texture[row : row + size, column : column + size]
-        off = hole[row : row + size, column : column + size]
-        difference = ((patch - target) ** 2).sum(axis=2)
+    for index in order[: min(intact, _COMPARED)]:
+        there = np.s_[tops[index] : tops[index] + size, lefts[index] : lefts[index] + size]
+        off = source.hole[there]
         usable = known & ~off
-        cost = difference[usable].mean() if usable.any() else 0.0
+        difference = (source.texture[there] - target)[usable]
+        cost = float(np.mean(difference**2)) if usable.any() else 0.0
         if cost < lowest:
-            best, lowest = np.where(off[..., None], 0, patch), cost
+            best, lowest = np.where(off[..., None], 0, source.texture[there]), cost
     return best

@@ -52,13 +52,13 @@ def find_corpora(root: Path | str) -> list[Corpus]:
         )
     own = _layout_of(folder)
     found = [Corpus(_name(folder), own, folder)] if own else []
-    if own is None or not is_category(folder):
+    if own is None or (own == "mvtec" and not is_category(folder)):
+        # The categories of an MVTec tree are not corpora of their own; others beside them are.
         below = [(path, _layout_of(path)) for path in list_folders(folder)]
-        # A folder of categories is one corpus; its categories are not corpora of their own.
         found += [
             Corpus(path.name, layout, path)
             for path, layout in below
-            if layout and not is_category(path)
+            if layout and not (own and is_category(path))
         ]
     if not found:
         names = ", ".join(path.name for path in list_folders(folder)) or "no sub-folders"

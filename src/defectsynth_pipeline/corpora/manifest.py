@@ -12,7 +12,7 @@ from defectsynth_pipeline.corpora import deepcrack, gdxray
 from defectsynth_pipeline.corpora.deepcrack import make_deepcrack_samples
 from defectsynth_pipeline.corpora.files import natural_key
 from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
-from defectsynth_pipeline.corpora.layout import Corpus, find_corpora
+from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, Corpus, find_corpora
 from defectsynth_pipeline.corpora.mvtec import category_folders, make_mvtec_samples
 from defectsynth_pipeline.corpora.split import MIN_BASE, assign_split, drop_duplicates
 from defectsynth_pipeline.corpora.table import COLUMNS, GOOD, to_table
@@ -25,7 +25,7 @@ _TYPE = ["corpus", "category", "defect_type"]
 
 
 def make_samples(
-    folders: Path | str | Sequence[Path | str], options: IngestOptions | None = None
+    folders: Path | str | Sequence[Path | str], options: IngestOptions
 ) -> pd.DataFrame:
     """Read corpora, check every file, drop duplicates and split.
 
@@ -39,11 +39,17 @@ def make_samples(
     Raises:
         InputError: Anything about the folders that would make a later stage fail or cheat.
     """
-    options = options or IngestOptions()
     roots = [folders] if isinstance(folders, (str, Path)) else list(folders)
     corpora = _distinct([corpus for root in roots for corpus in find_corpora(root)])
     _check_known("category", options.categories, [c for x in corpora for c in _categories(x)])
     tables = [table for corpus in corpora if len(table := _read(corpus, options))]
+    if not tables:
+        raise InputError(
+            "no normal images, nor any other, in the corpus folders",
+            file=", ".join(str(corpus.root) for corpus in corpora),
+            value="0 images",
+            remedy=MVTEC_LAYOUT,
+        )
     samples = _select_types(pd.concat(tables, ignore_index=True), options.defect_types)
     samples = _limit(_ordered(samples), options.max_defects)
     _check_ids(samples)
@@ -110,8 +116,9 @@ def _select_types(samples: pd.DataFrame, wanted: list[str] | None) -> pd.DataFra
 
 
 def _ordered(samples: pd.DataFrame) -> pd.DataFrame:
-    order = sorted(samples.index, key=lambda index: natural_key(samples.at[index, "sample_id"]))
-    return samples.loc[order].reset_index(drop=True)
+    names = samples["sample_id"].tolist()
+    order = sorted(range(len(names)), key=lambda index: natural_key(names[index]))
+    return samples.iloc[order].reset_index(drop=True)
 
 
 def _limit(samples: pd.DataFrame, max_defects: int | None) -> pd.DataFrame:

@@ -1,9 +1,9 @@
 """MVTec AD's layout, also the way in for one's own images.
 
-    <category>/train/good/*.png                   defect-free
-    <category>/test/good/*.png                    defect-free, kept for the evaluation
-    <category>/test/<type>/<stem>.png             defective
-    <category>/ground_truth/<type>/<stem>_mask.png or <stem>.png
+<category>/train/good/*.png                   defect-free
+<category>/test/good/*.png                    defect-free, kept for the evaluation
+<category>/test/<type>/<stem>.png             defective
+<category>/ground_truth/<type>/<stem>_mask.png or <stem>.png
 """
 
 from __future__ import annotations

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from defectsynth_pipeline.corpora.codec import decode_image, decode_mask
 from defectsynth_pipeline.corpora.files import read_bytes
@@ -20,7 +22,7 @@ def load_image(sample: Any) -> np.ndarray:
     """Pixels of a sample.
 
     Args:
-        sample: A row of `samples`: a Series or a named tuple.
+        sample: A row of `samples`: a Series, a mapping or a named tuple.
 
     Returns:
         uint8 or uint16, (height, width) or (height, width, 3); the caller may change it.
@@ -28,17 +30,18 @@ def load_image(sample: Any) -> np.ndarray:
     Raises:
         InputError: The file left its root, is gone, was changed or cannot be decoded.
     """
-    root, image = Path(sample.root), str(sample.image)
-    if not sample.derivation:
+    root, image = Path(_field(sample, "root")), str(_field(sample, "image"))
+    derivation = _field(sample, "derivation")
+    if not derivation:
         return _crop(_image(root, image, _stamp(root, image)), sample)
-    if sample.derivation != CRACK_REMOVED:
+    if derivation != CRACK_REMOVED:
         raise InputError(
             "unknown derivation",
             file=root / image,
-            value=sample.derivation,
+            value=derivation,
             remedy=f"use '' or '{CRACK_REMOVED}'",
         )
-    mask = str(sample.mask_of)
+    mask = str(_field(sample, "mask_of"))
     return _crop(
         _without_defect(root, image, mask, (_stamp(root, image), _stamp(root, mask))), sample
     )
@@ -48,7 +51,7 @@ def load_mask(sample: Any) -> np.ndarray:
     """Mask of a sample.
 
     Args:
-        sample: A row of `samples`: a Series or a named tuple.
+        sample: A row of `samples`: a Series, a mapping or a named tuple.
 
     Returns:
         bool (height, width), all False for a defect-free sample; the caller may change it.
@@ -56,9 +59,10 @@ def load_mask(sample: Any) -> np.ndarray:
     Raises:
         InputError: As `load_image`.
     """
-    if not sample.mask:
-        return np.zeros((int(sample.height), int(sample.width)), dtype=bool)
-    root, mask = Path(sample.root), str(sample.mask)
+    root, mask = Path(_field(sample, "root")), str(_field(sample, "mask"))
+    if not mask:
+        shape = (int(_field(sample, "height")), int(_field(sample, "width")))
+        return np.zeros(shape, dtype=bool)
     return _crop(_mask(root, mask, _stamp(root, mask)), sample)
 
 
@@ -103,16 +107,23 @@ def _full_scale(image: np.ndarray) -> int:
 
 
 def _crop(array: np.ndarray, sample: Any) -> np.ndarray:
-    x, y, width, height = (int(getattr(sample, name)) for name in ("x", "y", "width", "height"))
+    x, y, width, height = (int(_field(sample, name)) for name in ("x", "y", "width", "height"))
     part = array[y : y + height, x : x + width]
     if x < 0 or y < 0 or part.shape[:2] != (height, width):
         raise InputError(
             "the window of the sample leaves its image",
-            file=f"{sample.root}/{sample.image}",
+            file=f"{_field(sample, 'root')}/{_field(sample, 'image')}",
             value=f"{width}x{height} at {x},{y} of {array.shape[1]}x{array.shape[0]}",
             remedy="the file was changed after ingest: run ingest again",
         )
     return part.copy()
+
+
+def _field(sample: Any, name: str) -> Any:
+    """A column of a row; `Series.mask` is a method, so attribute access is only for tuples."""
+    if isinstance(sample, (pd.Series, Mapping)):
+        return sample[name]
+    return getattr(sample, name)
 
 
 def _stamp(root: Path, relative: str) -> tuple[int, int]:

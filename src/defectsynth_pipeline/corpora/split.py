@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
@@ -72,9 +73,7 @@ def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
             _check_same_place(first, other)
             _log.warning("%s repeats %s and is left out", other["image"], first["image"])
             dropped.add((other["root"], other["image"]))
-    keep = [
-        key not in dropped for key in zip(samples["root"], samples["image"], strict=True)
-    ]
+    keep = [key not in dropped for key in zip(samples["root"], samples["image"], strict=True)]
     return samples[keep].drop(columns=PIXELS).reset_index(drop=True)
 
 
@@ -103,7 +102,7 @@ def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> No
 
 def _choose(rows: pd.DataFrame, name: str, options: IngestOptions) -> dict[str, bool]:
     """Whether each group of one defect type is base, True, or test, False."""
-    sizes = rows.groupby("group", sort=False).size().to_dict()
+    sizes = Counter(rows["group"])
     groups = sorted(sizes, key=natural_key)
     start, end = 0, int(len(rows) * options.base_share + 1e-9)
     if options.protocol == "random_third":
@@ -136,16 +135,15 @@ def _cap_base(samples: pd.DataFrame, max_base: int) -> pd.DataFrame:
     rank = base.groupby(["corpus", "category", "defect_type"]).cumcount()
     spare = base.index[rank >= max_base]
     if len(spare):
-        _log.warning("%d samples of one group exceed max_base=%d and are left out",
-                     len(spare), max_base)
+        _log.warning(
+            "%d samples of one group exceed max_base=%d and are left out", len(spare), max_base
+        )
     return samples.drop(index=spare).reset_index(drop=True)
 
 
 def _check_same_place(first: pd.Series, other: pd.Series) -> None:
     """Raise unless two copies of one image have the same split, category and defect type."""
-    both = [
-        f"{row['split']} {row['category']}/{row['defect_type']}" for row in (first, other)
-    ]
+    both = [f"{row['split']} {row['category']}/{row['defect_type']}" for row in (first, other)]
     if both[0] == both[1]:
         return
     raise InputError(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from kedro.io.core import AbstractDataset, DatasetError
 
-
 if TYPE_CHECKING:
     from defectsynth_pipeline.corpora.layout import Corpus
 

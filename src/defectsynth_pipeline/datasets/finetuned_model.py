@@ -1,19 +1,17 @@
-"""`FinetunedModelDataset` keeps each fine-tuned model as a folder of its own, written whole."""
+"""`FinetunedModelDataset` keeps each trained model as a folder of its own, written whole."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
-
-if TYPE_CHECKING:
-    from defectsynth_pipeline.appearance.finetuned import FinetunedModel
+from kedro.utils import load_obj
 
 
 class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
-    """A folder written by `FinetunedModel.save` and read by `FinetunedModel.load`.
+    """A folder written by a model's `save(folder)` and read by its class's `load(folder)`.
 
     Examples:
         ```yaml
@@ -28,6 +26,7 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
         self,
         *,
         filepath: str,
+        model: str = "defectsynth_pipeline.appearance.finetuned.FinetunedModel",
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -35,19 +34,19 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
 
         Args:
             filepath: The folder of all versions, or of the one model without versions.
+            model: Dotted path of the model's class.
             version: Which version to load and save.
             metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
         """
+        self._model = model
         self.metadata = metadata
         super().__init__(filepath=PurePosixPath(filepath), version=version)
 
-    def load(self) -> FinetunedModel:
+    def load(self) -> Any:
         """Load the model."""
-        from defectsynth_pipeline.appearance.finetuned import FinetunedModel
+        return load_obj(self._model).load(Path(self._get_load_path()))
 
-        return FinetunedModel.load(Path(self._get_load_path()))
-
-    def save(self, data: FinetunedModel) -> None:
+    def save(self, data: Any) -> None:
         """Save beside the target and move into place, so that no half model is ever a version."""
         target = Path(self._get_save_path())
         partial = target.parent.with_name(f".partial-{target.parent.name}") / target.name
@@ -67,4 +66,4 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
             return False
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "version": self._version}
+        return {"filepath": self._filepath, "model": self._model, "version": self._version}

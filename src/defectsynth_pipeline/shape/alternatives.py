@@ -56,7 +56,8 @@ def geometric_mask(rng: np.random.Generator, parents: Parents, sample: str) -> n
     angle = float(rng.uniform(-np.pi, np.pi))
     warp = Warp(angle, scale, place - measures.centroid, np.zeros((0, 5)))
     if parents.branching:
-        mask = warped_crack(parents.crack(sample), parents.size, warp)
+        area = parents.bounds.area
+        mask = warped_crack(parents.crack(sample), size=parents.size, warp=warp, area=area)
     else:
         shape = parents.shape(sample)
         mask = interpolate_distance(shape, shape, 0.0, parents.size, warp)

@@ -43,7 +43,7 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
     """
     rows = []
     for (category, defect_type), group in base_types(samples):
-        masks = [load_checked(row) for _, row in group.iterrows()]
+        masks = [load_checked(row) for row in group.itertuples(index=False)]
         measures = [measure(mask) for mask in masks]
         ratios = [float(mask.mean()) for mask in masks]
         rows.append(

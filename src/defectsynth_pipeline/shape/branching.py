@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from defectsynth_pipeline.shape.geometry import Measures
+from defectsynth_pipeline.shape.geometry import Measures, skeleton_and_radii
 from defectsynth_pipeline.shape.skeleton import Branch, Stroke, StrokeTree, draw
 from defectsynth_pipeline.shape.variation import Warp, rotate
 
@@ -15,6 +15,7 @@ SLENDER = 10.0
 """Skeleton length over stroke width from which a type is interpolated as strokes."""
 _ROUGHNESS = 12.0
 """Bends shorter than about this many pixels are roughness: taken from one parent, not averaged."""
+_CLOSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def interpolate_cracks(
     rng: np.random.Generator,
     size: tuple[int, int],
     warp: Warp,
+    area: tuple[int, int],
 ) -> np.ndarray:
     """A new crack between two real ones.
 
@@ -49,6 +51,7 @@ def interpolate_cracks(
         rng: Decides which branches are taken.
         size: (height, width) of the mask.
         warp: Change applied to the finished strokes.
+        area: Range in pixels that widths are corrected for, by a fifth at most.
 
     Returns:
         Mask (height, width) of bool, empty if the crack was warped out of the frame.
@@ -56,26 +59,68 @@ def interpolate_cracks(
     near, far, share = (first, second, alpha) if alpha < 0.5 else (second, first, 1 - alpha)
     points, inner = blend_paths(near.tree.main, far.tree.main, share, size)
     ratio = far.measures.width / near.measures.width
-    radii = np.pad(near.tree.main.radii, inner.start, mode="reflect")[: len(points)]
-    radii = np.interp(np.linspace(0, 1, len(points)), np.linspace(0, 1, len(radii)), radii)
-    main = Stroke(points, radii * ratio**share)
+    own = near.tree.main.radii
+    radii = own[np.rint(np.linspace(0, len(own) - 1, inner.stop - inner.start)).astype(int)]
+    inside = Stroke(points[inner], radii * ratio**share)
+    tails = (inner.start, len(points) - inner.stop)
+    main = Stroke(points, np.pad(inside.radii, tails, mode="reflect"))
     target = near.measures.area ** (1 - share) * far.measures.area**share
     fill = target / near.measures.area * sum(stroke.area for stroke in near.tree.strokes)
     strokes = [main]
     for branch, origin in _chosen(near, far, share, fill - main.area, rng):
         factor = ratio ** (share if origin is near else share - 1)
         strokes += [
-            stroke.scaled_width(factor) for stroke in _attached(branch, origin.tree.main, main)
+            stroke.scaled_width(factor) for stroke in _attached(branch, origin.tree.main, inside)
         ]
-    centre = main.points.mean(axis=0)
-    return draw([stroke.moved(warp.forward(stroke.points, centre)) for stroke in strokes], *size)
+    centre, width = main.points.mean(axis=0), near.measures.width * ratio**share
+    return _drawn(strokes, centre, size=size, warp=warp, area=area, width=width)
 
 
-def warped_crack(crack: Crack, size: tuple[int, int], warp: Warp) -> np.ndarray:
+def warped_crack(
+    crack: Crack, *, size: tuple[int, int], warp: Warp, area: tuple[int, int]
+) -> np.ndarray:
     """One real crack, bent: the last resort, as it adds little that is new."""
-    centre = np.array(crack.measures.centroid)
-    strokes = [stroke.moved(warp.forward(stroke.points, centre)) for stroke in crack.tree.strokes]
-    return draw(strokes, *size)
+    centre, width = np.array(crack.measures.centroid), crack.measures.width
+    return _drawn(crack.tree.strokes, centre, size=size, warp=warp, area=area, width=width)
+
+
+def _drawn(
+    strokes: list[Stroke],
+    centre: np.ndarray,
+    *,
+    size: tuple[int, int],
+    warp: Warp,
+    area: tuple[int, int],
+    width: float,
+) -> np.ndarray:
+    """Warp and rasterise, a little wider or finer where the pixel grid missed width or area.
+
+    The median width of a stroke of two or three pixels jumps by 40 % with its place on the grid.
+    """
+    moved = [stroke.moved(warp.forward(stroke.points, centre)) for stroke in strokes]
+    best, least, factors = np.zeros(size, dtype=bool), np.inf, [1.0]
+    while factors and least > _CLOSE:
+        factor = factors.pop(0)
+        mask = draw([stroke.scaled_width(factor) for stroke in moved], *size)
+        if not mask.any():
+            break
+        missed = _missed(int(mask.sum()), area)
+        found = float(np.median(2 * skeleton_and_radii(mask)[1]))
+        error = abs(float(np.log(found / width))) + 5 * abs(float(np.log(missed)))
+        if error < least:
+            best, least = mask, error
+        if factor == 1:
+            factors = [0.9, 1.1, 0.8, 1.22] if missed == 1 else [missed, missed**1.6, missed**2.2]
+            factors = [min(max(value, 0.75), 1.3) for value in factors]
+    return best
+
+
+def _missed(count: int, area: tuple[int, int]) -> float:
+    """Factor that brings an area into its range, a fifth of the range inside; 1 if it is there."""
+    if area[0] <= count <= area[1]:
+        return 1.0
+    inner = (area[1] - area[0]) / 5
+    return float(np.clip(count, area[0] + inner, area[1] - inner) / count)
 
 
 def blend_paths(
@@ -130,6 +175,7 @@ def _chosen(
     near: Crack, far: Crack, share: float, room: float, rng: np.random.Generator
 ) -> list[tuple[Branch, Crack]]:
     """Draw branches of both parents without overshooting the room that the area leaves."""
+    slack = 0.1 * near.measures.area
     pool = [(branch, near) for branch in near.tree.branches]
     pool += [(branch, far) for branch in far.tree.branches]
     weights = np.array([1 - share if origin is near else share for _, origin in pool])
@@ -137,7 +183,7 @@ def _chosen(
     taken = []
     for index in order:
         branch, origin = pool[index]
-        if branch.area <= max(room, 0) * 1.1:
+        if branch.area <= room + slack:
             taken.append((branch, origin))
             room -= branch.area
     return taken
@@ -145,7 +191,7 @@ def _chosen(
 
 def _attached(branch: Branch, parent: Stroke, main: Stroke) -> list[Stroke]:
     """Carry a branch from its parent's main path to the new one, turning with the path."""
-    old, old_direction = _frame_at(parent.points, branch.at)
+    old, (_, old_direction) = branch.strokes[0].points[0], _frame_at(parent.points, branch.at)
     new, new_direction = _frame_at(main.points, branch.at)
     turn = np.angle(old_direction / new_direction) if old_direction and new_direction else 0.0
     turn = (turn + np.pi / 2) % np.pi - np.pi / 2

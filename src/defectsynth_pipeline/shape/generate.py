@@ -100,7 +100,7 @@ def _render(
     attempts = _attempts(row, parents, options, latent)
     space, way, mask = next(attempts)
     while reason := _check(mask, row, parents, way):
-        rejected.append(f"{way}:{reason}")
+        rejected.append(f"{'latent' if space == 'latent' else way}:{reason}")
         space, way, mask = next(attempts)
     record = {
         "space": space,
@@ -122,15 +122,7 @@ def _check(mask: np.ndarray, row: pd.Series, parents: Parents, way: str) -> str:
         low, high = parents.bounds.area
         return "" if low <= int(mask.sum()) <= high else "area"
     pair = [parents.measures[sample] for sample in str(row["parents"]).split("|")]
-    return why_implausible(measure(mask), parents.bounds, pair)
-
-
-def _check(mask: np.ndarray, row: pd.Series, parents: Parents) -> str:
-    """Why a mask is not acceptable, or ""."""
-    if not mask.any():
-        return "empty"
-    pair = [parents.measures[sample] for sample in str(row["parents"]).split("|")]
-    return why_implausible(measure(mask), parents.bounds, pair)
+    return why_implausible(measure(mask), parents.bounds, pair if parents.branching else [])
 
 
 def _attempts(
@@ -170,14 +162,23 @@ def _interpolated(
     rng, alpha = _generator(row, turn), float(row["alpha"])
     varied = row["way"] == "varied" or row["space"] == "latent"
     warp = _warp(rng, parents, pair, alpha) if varied else IDENTITY
-    if options.estimator == "coordinates" and turn == 0 and not varied:
+    by_coordinates = options.estimator == "coordinates" and not varied
+    if by_coordinates and turn == 0:
         one, two = (parents.coordinates(sample) for sample in pair)
         return "interpolated", interpolate_coordinates(one, two, alpha, parents.size)
     if parents.branching:
         near, far = (parents.crack(sample) for sample in pair)
-        mask = interpolate_cracks(near, far, alpha, rng=rng, size=parents.size, warp=warp)
+        mask = interpolate_cracks(
+            near,
+            far,
+            alpha,
+            rng=rng,
+            size=parents.size,
+            warp=warp,
+            area=parents.bounds.area,
+        )
         return "varied" if varied else "parts", mask
-    if turn > 0 and not varied:
+    if turn > by_coordinates and not varied:
         varied, warp = True, draw_warp(rng, parents.spread, _reach(parents, pair), 0.0)
     first, second = (parents.shape(sample) for sample in pair)
     mask = interpolate_distance(first, second, alpha, parents.size, warp)
@@ -202,7 +203,8 @@ def _warped(parents: Parents, sample: str, rng: np.random.Generator, strength: f
     warp = draw_warp(rng, parents.spread, parents.measures[sample].reach, 0.3 * strength)
     warp = replace(warp, scale=1.0, waves=warp.waves * [1, 1, 1, strength, strength])
     if parents.branching:
-        return warped_crack(parents.crack(sample), parents.size, warp)
+        area = parents.bounds.area
+        return warped_crack(parents.crack(sample), size=parents.size, warp=warp, area=area)
     shape = parents.shape(sample)
     return interpolate_distance(shape, shape, 0.0, parents.size, warp)
 

@@ -25,7 +25,7 @@ class Measures:
         parts: Connected parts (8-neighbourhood).
         centroid: Mean (row, column).
         angle: Direction of the main axis, radians in [-pi/2, pi/2).
-        elongation: Ratio of the main axes, >= 1.
+        axes: Standard deviation of the pixels along and across the main axis.
     """
 
     area: int
@@ -35,7 +35,12 @@ class Measures:
     parts: int
     centroid: tuple[float, float]
     angle: float
-    elongation: float
+    axes: tuple[float, float]
+
+    @property
+    def elongation(self) -> float:
+        """Ratio of the main axes, >= 1."""
+        return self.axes[0] / self.axes[1]
 
     @property
     def slenderness(self) -> float:
@@ -71,14 +76,15 @@ def skeleton_and_radii(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return points + offset, radii
 
 
-def main_axis(points: np.ndarray) -> tuple[float, float]:
-    """Direction in [-pi/2, pi/2) and elongation of a point set (N, 2) as (row, column)."""
+def main_axis(points: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """Direction in [-pi/2, pi/2) of pixels (N, 2) as (row, column), and deviations along it."""
     if len(points) < 2:
-        return 0.0, 1.0
-    spread, axes = np.linalg.eigh(np.cov(points.T.astype(float)) + 1e-9 * np.eye(2))
-    row, column = axes[:, 1]
+        return 0.0, (12**-0.5, 12**-0.5)
+    spread, vectors = np.linalg.eigh(np.cov(points.T.astype(float)) + 1e-9 * np.eye(2))
+    row, column = vectors[:, 1]
     angle = float((np.arctan2(row, column) + np.pi / 2) % np.pi - np.pi / 2)
-    return angle, float(np.sqrt((spread[1] + 1 / 12) / (max(spread[0], 0) + 1 / 12)))
+    minor, major = np.sqrt(np.maximum(spread, 0) + 1 / 12)
+    return angle, (float(major), float(minor))
 
 
 def measure(mask: np.ndarray) -> Measures:
@@ -87,7 +93,7 @@ def measure(mask: np.ndarray) -> Measures:
     crop = mask[box]
     points = np.argwhere(crop)
     skeleton, radii = skeleton_and_radii(mask)
-    angle, elongation = main_axis(points)
+    angle, axes = main_axis(points)
     centroid = points.mean(axis=0) + np.array([box[0].start, box[1].start])
     return Measures(
         area=len(points),
@@ -97,7 +103,7 @@ def measure(mask: np.ndarray) -> Measures:
         parts=int(ndimage.label(crop, EIGHT)[1]),
         centroid=(float(centroid[0]), float(centroid[1])),
         angle=angle,
-        elongation=elongation,
+        axes=axes,
     )
 
 

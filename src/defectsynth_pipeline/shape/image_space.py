@@ -236,15 +236,29 @@ def _draw_pair(
 
 
 def _blended(near: Blob, far: Blob, share: float, offsets: np.ndarray) -> np.ndarray:
-    """Mixed signed distances, both parts turned to the interpolated direction of the main axis."""
+    """Mixed signed distances of two parts that were brought to the interpolated size and axis.
+
+    Long parts are turned to the interpolated direction and stretched along both main axes, round
+    ones only scaled: fields of unequal sizes would blend into pointed or blunted shapes.
+    """
     if share == 0 or far is near:
         return near.at(offsets)
-    turn = 0.0
-    if min(near.measures.elongation, far.measures.elongation) >= ROUND:
-        turn = half_turn(far.measures.angle - near.measures.angle)
-    one = near.at(rotate(offsets, -share * turn))
-    two = far.at(rotate(offsets, (1 - share) * turn))
-    return np.asarray((1 - share) * one + share * two)
+    long = min(near.measures.elongation, far.measures.elongation) >= ROUND
+    turn = half_turn(far.measures.angle - near.measures.angle) if long else 0.0
+    start = near.measures.angle
+    frame = rotate(offsets, -(start + share * turn))
+    target = _lengths(near, long) ** (1 - share) * _lengths(far, long) ** share
+    mixed = np.zeros(offsets.shape[:-1])
+    for part, weight, angle in ((near, 1 - share, start), (far, share, start + turn)):
+        factor = _lengths(part, long) / target
+        mixed += weight * part.at(rotate(frame * factor, angle)) / np.sqrt(factor.prod())
+    return mixed
+
+
+def _lengths(part: Blob, long: bool) -> np.ndarray:
+    """Size (across, along) the main axis; the same for both where the shape has no direction."""
+    across_along = part.measures.axes[::-1]
+    return np.array(across_along) if long else np.full(2, np.sqrt(part.measures.area))
 
 
 def _one_part(field: np.ndarray, area: int) -> np.ndarray:

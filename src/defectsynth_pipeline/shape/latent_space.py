@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
-from diffusers import DDIMScheduler
 from PIL import Image
 from torch import Tensor
 
@@ -79,13 +78,14 @@ def slerp(first: Tensor, second: Tensor, alpha: float) -> Tensor:
 
 
 @torch.no_grad()
-def invert(latents: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: int) -> Tensor:
+def invert(latents: Tensor, denoise: Denoiser, scheduler: Any, steps: int) -> Tensor:
     """DDIM inversion: the noise that deterministic sampling would turn into `latents`.
 
     Args:
         latents: Scaled latents (B, C, h, w).
         denoise: The network.
-        scheduler: Its noise levels and prediction type (epsilon or v_prediction) are used.
+        scheduler: A `DDIMScheduler`; its noise levels and prediction type (epsilon or
+            v_prediction) are used.
         steps: DDIM steps.
     """
     for low, high in _levels(scheduler, steps)[::-1]:
@@ -94,7 +94,7 @@ def invert(latents: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: 
 
 
 @torch.no_grad()
-def sample(noise: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: int) -> Tensor:
+def sample(noise: Tensor, denoise: Denoiser, scheduler: Any, steps: int) -> Tensor:
     """Deterministic DDIM sampling (eta 0) of noise (B, C, h, w), the mirror of `invert`."""
     latents = noise
     for low, high in _levels(scheduler, steps):
@@ -105,10 +105,11 @@ def sample(noise: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: in
 def denoiser(model: BaseModel, options: LatentMaskOptions) -> Denoiser:
     """The model's UNet under one prompt, without guidance."""
     states = model.embed([options.prompt]).to(model.device, model.dtype)
+    unet: Any = model.unet
 
     def denoise(latents: Tensor, timestep: int) -> Tensor:
         context = states.expand(len(latents), -1, -1)
-        prediction: Tensor = model.unet(
+        prediction: Tensor = unet(
             latents.to(model.dtype), timestep, encoder_hidden_states=context
         ).sample
         return prediction
@@ -116,16 +117,14 @@ def denoiser(model: BaseModel, options: LatentMaskOptions) -> Denoiser:
     return denoise
 
 
-def _levels(scheduler: DDIMScheduler, steps: int) -> list[tuple[int, int]]:
+def _levels(scheduler: Any, steps: int) -> list[tuple[int, int]]:
     """(lower, higher) timesteps of each step, the noisiest first; -1 is the clean latent."""
     last = scheduler.config.num_train_timesteps - 1
     times = np.linspace(-1, last, steps + 1).round().astype(int).tolist()
     return list(pairwise(times))[::-1]
 
 
-def _step(
-    latents: Tensor, prediction: Tensor, scheduler: DDIMScheduler, now: int, then: int
-) -> Tensor:
+def _step(latents: Tensor, prediction: Tensor, scheduler: Any, now: int, then: int) -> Tensor:
     """Move latents from one noise level to another along the prediction (DDIM, Eq. 12)."""
     keep, noise = _scales(scheduler, now)
     values, predicted = latents.float(), prediction.float()
@@ -137,7 +136,7 @@ def _step(
     return (keep * clean + noise * epsilon).to(latents.dtype)
 
 
-def _scales(scheduler: DDIMScheduler, timestep: int) -> tuple[float, float]:
+def _scales(scheduler: Any, timestep: int) -> tuple[float, float]:
     """Weights of signal and noise at a timestep; -1 is the clean end."""
     kept = 1.0 if timestep < 0 else float(scheduler.alphas_cumprod[timestep])
     return kept**0.5, (1 - kept) ** 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,14 +36,14 @@ def mask_size(rows: pd.DataFrame, max_side: int) -> tuple[int, int]:
     return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
-def load_checked(sample: pd.Series) -> np.ndarray:
-    """Read the mask of one sample and refuse an empty one."""
+def load_checked(sample: Any) -> np.ndarray:
+    """Read the mask of one sample (a named tuple) and refuse an empty one."""
     mask = load_mask(sample)
     if not mask.any():
         raise InputError(
             "the mask of a defect is empty",
-            file=f"{sample['root']}/{sample['mask']}",
-            value=sample["sample_id"],
+            file=f"{sample.root}/{sample.mask}",
+            value=sample.sample_id,
             remedy="mark the defect in the mask, or move the image to the good ones",
         )
     return mask
@@ -61,8 +62,8 @@ class Parents:
         self.size = size
         self._tolerance = tolerance
         self.masks: dict[str, np.ndarray] = {
-            str(row["sample_id"]): resize_mask(load_checked(row), size[1], size[0])
-            for _, row in rows.iterrows()
+            str(row.sample_id): resize_mask(load_checked(row), size[1], size[0])
+            for row in rows.itertuples(index=False)
         }
         self._shapes: dict[str, Shape] = {}
         self._cracks: dict[str, Crack] = {}

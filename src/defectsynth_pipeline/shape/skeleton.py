@@ -86,7 +86,8 @@ def stroke_tree(mask: np.ndarray) -> StrokeTree:
     first = int(np.argmax(dijkstra(tree, directed=False, indices=0)))
     depth, before = dijkstra(tree, directed=False, indices=first, return_predecessors=True)
     main, loose = _paths(depth, before, radii)
-    arc = depth[main]
+    steps = np.hypot(*np.diff(points[main], axis=0).T)
+    arc = np.append(0, np.cumsum(steps))
     branches: dict[int, list[Stroke]] = {}
     for root, path in loose:
         branches.setdefault(root, []).append(_stroke(points, radii, path))

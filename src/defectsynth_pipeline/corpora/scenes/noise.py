@@ -24,10 +24,12 @@ def smooth_noise(
     factor = [max(1, int(s // 2)) for s in wide]
     small = [-(-n // f) + 2 for n, f in zip(shape, factor, strict=True)]
     noise = rng.standard_normal(small).astype(np.float32)
-    noise = ndimage.gaussian_filter(noise, [s / f for s, f in zip(wide, factor, strict=True)],
-                                    mode="wrap")
+    noise = ndimage.gaussian_filter(
+        noise, [s / f for s, f in zip(wide, factor, strict=True)], mode="wrap"
+    )
     if max(factor) > 1:
-        noise = ndimage.zoom(noise, factor, order=1)
+        size = (small[1] * factor[1], small[0] * factor[0])
+        noise = np.asarray(Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC))
     noise = noise[: shape[0], : shape[1]]
     return (noise - noise.mean()) / (noise.std() + 1e-6)
 
@@ -45,17 +47,20 @@ def step(edge: np.ndarray, softness: float = 0.7) -> np.ndarray:
     return np.clip(0.5 + edge / (2 * softness), 0, 1)
 
 
-def light_on(
-    height: np.ndarray, direction: float, strength: float = 1.0
-) -> np.ndarray:
+def light_on(height: np.ndarray, direction: float, strength: float = 1.0) -> np.ndarray:
     """Shading of a relief lit from an angle: the slope towards the light, about [-1, 1]."""
     dy, dx = np.gradient(height)
     return strength * -(np.cos(direction) * dx + np.sin(direction) * dy)
 
 
 def wander(
-    rng: np.random.Generator, start: tuple[float, float], angle: float, length: float,
-    turn: float, pace: float = 2.0,
+    rng: np.random.Generator,
+    start: tuple[float, float],
+    angle: float,
+    length: float,
+    *,
+    turn: float,
+    pace: float = 2.0,
 ) -> np.ndarray:
     """A curve (n, 2) of x, y whose direction drifts and jitters around a course."""
     count = max(int(length / pace), 3)

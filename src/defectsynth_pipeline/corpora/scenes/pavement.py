@@ -63,14 +63,14 @@ def _crack(rng: np.random.Generator) -> np.ndarray:
     length = 0.5 * rng.uniform(0.75, 1.7) * (WIDTH if abs(np.cos(angle)) > 0.7 else HEIGHT)
     centre = np.array([WIDTH, HEIGHT]) * rng.uniform(0.35, 0.65, 2)
     direction = np.array([np.cos(angle), np.sin(angle)])
-    path = wander(rng, tuple(centre - direction * length), angle, 2 * length, 0.42)
+    path = wander(rng, tuple(centre - direction * length), angle, 2 * length, turn=0.42)
     path += centre - path[len(path) // 2]
     width = rng.uniform(2.2, 3.8)
     crack = stroke((HEIGHT, WIDTH), path, _widths(rng, len(path), width, 0.25))
     for _ in range(rng.integers(0, 4)):
         origin = path[int(rng.uniform(0.2, 0.8) * len(path))]
         turn = angle + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2)
-        branch = wander(rng, tuple(origin), turn, rng.uniform(45, 130), 0.45)
+        branch = wander(rng, tuple(origin), turn, rng.uniform(45, 130), turn=0.45)
         widths = _widths(rng, len(branch), width * rng.uniform(0.5, 0.75), 0.0)
         crack = np.maximum(crack, stroke((HEIGHT, WIDTH), branch, widths))
     return crack

@@ -49,12 +49,14 @@ def draw_ring(
     Returns:
         uint8 (256, 256, 3) and its mask, bool (256, 256).
     """
+    x, y = SIZE / 2 + rng.uniform(-7, 7, 2)
     pose = _Pose(
-        *(SIZE / 2 + rng.uniform(-7, 7, 2)),
-        rng.uniform(0, 2 * np.pi),
-        rng.uniform(99, 102),
-        rng.uniform(40, 42),
-        _LIGHT + rng.normal(0, 0.08),
+        x=float(x),
+        y=float(y),
+        turn=rng.uniform(0, 2 * np.pi),
+        outer=rng.uniform(99, 102),
+        inner=rng.uniform(40, 42),
+        light=_LIGHT + rng.normal(0, 0.08),
     )
     distance = _distance(pose)
     steel = _steel(rng, pose, distance)
@@ -117,9 +119,7 @@ def _bench(rng: np.random.Generator, distance: np.ndarray, pose: _Pose) -> np.nd
     return value[..., None] * _BENCH
 
 
-def _spot(
-    rng: np.random.Generator, distance: np.ndarray, clearance: float
-) -> tuple[float, float]:
+def _spot(rng: np.random.Generator, distance: np.ndarray, clearance: float) -> tuple[float, float]:
     """A place on the metal, x and y, at least `clearance` pixels from every edge."""
     rows, columns = np.nonzero(distance > min(clearance, distance.max() - 1))
     index = rng.integers(len(rows))
@@ -156,7 +156,7 @@ def _dent(
     u = (x - cx) * np.cos(turn) + (y - cy) * np.sin(turn)
     v = (y - cy) * np.cos(turn) - (x - cx) * np.sin(turn)
     reach = np.hypot(u, v / ratio) / radius + 0.09 * smooth_noise(rng, steel.shape, 5.0)
-    bowl = -np.clip(1 - reach**2, 0, 1) ** 1.3 + 0.22 * np.exp(-(((reach - 1.08) / 0.16) ** 2))
+    bowl = -(np.clip(1 - reach**2, 0, 1) ** 1.3) + 0.22 * np.exp(-(((reach - 1.08) / 0.16) ** 2))
     shade = light_on(ndimage.gaussian_filter(bowl, 0.8), pose.light, 2.1)
     grain = 0.035 * smooth_noise(rng, steel.shape, 0.9) * (reach < 1)
     floor = 0.10 * np.clip(1 - reach, 0, 1)
@@ -170,14 +170,16 @@ def _scratch(
     cx, cy = _spot(rng, distance, 14)
     length, angle = rng.uniform(32, 78), rng.uniform(0, 2 * np.pi)
     start = (cx - np.cos(angle) * length / 2, cy - np.sin(angle) * length / 2)
-    path = wander(rng, start, angle, length, 0.045)
+    path = wander(rng, start, angle, length, turn=0.045)
     along = np.linspace(0, 1, len(path))
     taper = np.clip(np.minimum(along, 1 - along) * 9, 0.25, 1)
     widths = rng.uniform(1.3, 2.2) * taper
     metal = step(distance - 1)
     core = stroke(steel.shape, path, widths) * metal
-    groove = stroke(steel.shape, path + 1.1 * np.array([np.cos(pose.light), np.sin(pose.light)]),
-                    widths) * metal
+    groove = (
+        stroke(steel.shape, path + 1.1 * np.array([np.cos(pose.light), np.sin(pose.light)]), widths)
+        * metal
+    )
     press = np.clip(1 + 0.3 * smooth_noise(rng, steel.shape, 6.0), 0.45, 1.4)
     steel = steel + 0.34 * press * core - 0.27 * press * np.clip(groove - 0.5 * core, 0, 1)
     return steel, np.maximum(core, groove * 0.9) > 0.35

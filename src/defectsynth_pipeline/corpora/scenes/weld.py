@@ -26,8 +26,10 @@ def draw_weld(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     bead = np.clip(1 - across**2, 0, 1) ** 0.55
     pitch = rng.uniform(13, 16)
     ripple = np.sin(2 * np.pi * (x + 14 * across**2 + 2 * smooth_noise(rng, shape, 9.0)) / pitch)
-    value = 0.40 + 0.07 * (x / WIDTH - 0.5) * rng.normal(0, 1) + 0.025 * octaves(
-        rng, shape, (90.0, 30.0)
+    value = (
+        0.40
+        + 0.07 * (x / WIDTH - 0.5) * rng.normal(0, 1)
+        + 0.025 * octaves(rng, shape, (90.0, 30.0))
     )
     value = value + bead * (0.19 + 0.018 * ripple) + 0.012 * bead * octaves(rng, shape, (12.0, 5.0))
     root = np.exp(-((across / 0.16) ** 2))
@@ -47,7 +49,7 @@ def _pores(
 ) -> tuple[np.ndarray, np.ndarray]:
     """A group of 2 to 5 pores: less metal, hence darker, with soft edges."""
     for _ in range(rng.integers(2, 6)):
-        cx, cy = x0 + rng.normal(0, 20), y0 + np.clip(rng.normal(0, 18), -38, 38)
+        cx, cy = x0 + rng.normal(0, 15), y0 + np.clip(rng.normal(0, 13), -38, 38)
         radius, ratio, turn = rng.uniform(4, 10), rng.uniform(0.55, 1.0), rng.normal(0, 0.4)
         top, left = max(int(cy) - 24, 0), max(int(cx) - 24, 0)
         part = np.s_[top : top + 48, left : left + 48]

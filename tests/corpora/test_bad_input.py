@@ -1,0 +1,190 @@
+"""Every kind of bad input names the file, the value and what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import IngestOptions
+
+from .builders import blob, save, texture
+
+DENT = Path("plate/test/dent")
+DENT_MASK = Path("plate/ground_truth/dent")
+GOOD = Path("plate/train/good")
+
+
+def _fails(root: Path, *expected: str, options: IngestOptions | None = None) -> None:
+    with pytest.raises(InputError) as caught:
+        make_samples(root, options or IngestOptions())
+    for text in (*expected, "file:", "value:", "remedy:"):
+        assert text in str(caught.value)
+
+
+def test_missing_root(tmp_path: Path) -> None:
+    _fails(tmp_path / "none", "does not exist", "none")
+
+
+def test_image_without_mask(part: Path) -> None:
+    (part / DENT_MASK / "002_mask.png").unlink()
+    _fails(part, "no mask", "dent/002.png", "002_mask.png")
+
+
+def test_mask_without_image(part: Path) -> None:
+    (part / DENT / "002.png").unlink()
+    _fails(part, "no image", "002_mask.png", "no 002.*")
+
+
+def test_masks_of_a_type_without_images(part: Path) -> None:
+    shutil.rmtree(part / DENT)
+    _fails(part, "no image", "000_mask.png")
+
+
+def test_mask_of_another_size(part: Path) -> None:
+    save(part / DENT_MASK / "001_mask.png", blob(1, size=40))
+    _fails(part, "another size", "001_mask.png", "mask 40x40, image 48x48")
+
+
+def test_empty_mask(part: Path) -> None:
+    save(part / DENT_MASK / "001_mask.png", np.zeros((48, 48), np.uint8))
+    _fails(part, "the mask is empty", "001_mask.png", "0 defect pixels")
+
+
+def test_inverted_mask(part: Path) -> None:
+    save(part / DENT_MASK / "001_mask.png", 255 - blob(1))
+    _fails(part, "inverted", "001_mask.png", "97.0%")
+
+
+@pytest.mark.parametrize("kind", ["photograph", "ramp", "labels", "soft"])
+def test_mask_that_is_not_binary(part: Path, kind: str) -> None:
+    y, x = np.mgrid[:48, :48]
+    mask = {
+        "photograph": texture(1, shape=(48, 48)),
+        "ramp": (x * 5).astype(np.uint8),
+        "labels": ((x > 20).astype(np.uint8) + (x > 30)).astype(np.uint8),
+        "soft": (255 * np.exp(-((x - 24) ** 2 + (y - 24) ** 2) / 60)).astype(np.uint8),
+    }[kind]
+    save(part / DENT_MASK / "001_mask.png", mask)
+    _fails(part, "neither binary nor near-binary", "001_mask.png", "grey levels")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 60, 2000])
+def test_truncated_image(part: Path, cut: int) -> None:
+    path = part / DENT / "003.png"
+    path.write_bytes(path.read_bytes()[:cut])
+    _fails(part, "003.png", f"{cut} bytes")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "bmp", "tif"])
+def test_truncated_image_of_other_formats(part: Path, suffix: str) -> None:
+    path = save(part / GOOD / f"x.{suffix}", texture(9, shape=(128, 128, 3)))
+    path.write_bytes(path.read_bytes()[:-1500])
+    _fails(part, f"x.{suffix}", "cannot be decoded")
+
+
+def test_text_named_as_image(part: Path) -> None:
+    (part / GOOD / "x.png").write_text("not an image", encoding="utf-8")
+    _fails(part, "x.png", "cannot be decoded")
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("x.tif", lambda: Image.fromarray(np.zeros((9, 9), np.float32))),
+        ("x.jpg", lambda: Image.new("CMYK", (9, 9))),
+        ("x.png", lambda: Image.new("1", (9, 9))),
+        ("x.tif", lambda: Image.fromarray(np.zeros((9, 9), np.int32))),
+        ("x.png", lambda: Image.new("RGBA", (9, 9), (1, 2, 3, 128))),
+    ],
+    ids=["float", "cmyk", "one bit", "int32", "transparent"],
+)
+def test_unsupported_mode(part: Path, name: str, make: Callable[[], Image.Image]) -> None:
+    make().save(part / GOOD / name)
+    _fails(part, name)
+
+
+def test_several_pages(part: Path) -> None:
+    page = Image.fromarray(texture(1))
+    page.save(part / GOOD / "x.tif", save_all=True, append_images=[page])
+    _fails(part, "x.tif", "several pages", "2 pages")
+
+
+def test_unsupported_format(part: Path) -> None:
+    (part / GOOD / "x.webp").write_bytes(b"RIFF")
+    _fails(part, "unsupported image format", "x.webp", ".webp")
+
+
+def test_defect_type_with_one_mask(part: Path) -> None:
+    for index in range(1, 6):
+        (part / DENT / f"00{index}.png").unlink()
+        (part / DENT_MASK / f"00{index}_mask.png").unlink()
+    _fails(part, "dent of plate has only one mask", "000_mask.png", "1 mask")
+
+
+def test_no_normal_images(part: Path) -> None:
+    shutil.rmtree(part / GOOD)
+    _fails(part, "plate has no normal images", "train/good", "0 images")
+
+
+def test_series_without_any_file(tmp_path: Path) -> None:
+    (tmp_path / "Welds" / "W0001").mkdir(parents=True)
+    _fails(tmp_path, "no normal images", "0 images", "train/good")
+
+
+def test_category_without_defects(part: Path) -> None:
+    shutil.rmtree(part / "plate" / "test")
+    shutil.rmtree(part / "plate" / "ground_truth")
+    _fails(part, "no defective images", "parts/plate")
+
+
+def test_two_files_of_one_name(part: Path) -> None:
+    save(part / GOOD / "000.bmp", texture(77))
+    _fails(part, "share one name", "000.png")
+
+
+def test_unknown_category_and_type(part: Path) -> None:
+    _fails(part, "unknown category", "bolt", "plate", options=IngestOptions(categories=["bolt"]))
+    options = IngestOptions(defect_types=["dent", "rust"])
+    _fails(part, "unknown defect type", "rust", "dent, scratch", options=options)
+
+
+def test_link_that_leaves_the_root(part: Path, tmp_path: Path) -> None:
+    outside = save(tmp_path / "secret" / "x.png", texture(5))
+    (part / GOOD / "x.png").symlink_to(outside)
+    _fails(part, "leaves the corpus root", "good/x.png", "secret")
+
+
+def test_folder_link_that_leaves_the_root(part: Path, tmp_path: Path) -> None:
+    shutil.move(part / DENT, tmp_path / "secret")
+    (part / DENT).symlink_to(tmp_path / "secret")
+    _fails(part, "leaves the corpus root", "dent/000.png")
+
+
+def test_link_inside_the_root_is_fine(part: Path) -> None:
+    source = save(part / "store" / "x.png", texture(5))
+    (part / GOOD / "x.png").symlink_to(os.path.relpath(source, part / GOOD))
+    assert len(make_samples(part, IngestOptions())) == 19
+
+
+@pytest.mark.parametrize("path", ["../secret/x.png", "/{root}/secret/x.png"])
+def test_manifest_path_that_leaves_the_root(part: Path, tmp_path: Path, path: str) -> None:
+    save(tmp_path / "secret" / "x.png", texture(5))
+    row = make_samples(part, IngestOptions()).iloc[0].copy()
+    row["image"] = row["mask"] = path.replace("/{root}", str(tmp_path))
+    for load in (load_image, load_mask):
+        with pytest.raises(InputError, match=r"leaves the corpus root(.|\n)*x.png(.|\n)*remedy"):
+            load(row)
+
+
+def test_the_wanted_types_are_all_that_is_left(part: Path) -> None:
+    samples = make_samples(part, IngestOptions(defect_types=["scratch"], categories=["plate"]))
+    assert set(samples["defect_type"]) == {"scratch", "good"}

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from defectsynth_pipeline.corpora.codec import decode_mask
+from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
+from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.windows import Box, defect_windows, good_windows, window_side
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import IngestOptions
+
+from .builders import save, texture
+
+
+def test_windows_are_squares_of_one_side_inside_the_radiograph(welds: Path) -> None:
+    samples = make_gdxray_samples(welds, context=3.0)
+
+    assert samples["width"].nunique() == 1
+    assert (samples["width"] == samples["height"]).all()
+    assert (samples["x"] + samples["width"]).max() <= 400
+    assert (samples["y"] + samples["height"]).max() <= 120
+    assert samples["group"].nunique() == 5
+    assert samples["sha256"].is_unique
+
+
+def test_every_defect_is_whole_in_a_window_and_none_in_a_good_one(welds: Path) -> None:
+    samples = make_gdxray_samples(welds)
+
+    for image, rows in samples.groupby("image"):
+        path = welds / str(image).replace("W0001", "W0002")
+        mask = decode_mask(path.read_bytes(), path)
+        seen = np.zeros_like(mask)
+        for row in rows.itertuples():
+            part = np.s_[row.y : row.y + row.height, row.x : row.x + row.width]
+            assert mask[part].any() == (row.defect_type == "defect")
+            if row.defect_type == "defect":
+                np.testing.assert_array_equal(load_mask(row), mask[part])
+                seen[part] = True
+        assert seen[mask].all()
+
+
+def test_image_and_mask_are_cut_at_the_same_place(welds: Path) -> None:
+    samples = make_gdxray_samples(welds)
+    row = samples[samples["defect_type"] == "defect"].iloc[0]
+    whole = texture(1, shape=(120, 400))
+
+    np.testing.assert_array_equal(
+        load_image(row), whole[row.y : row.y + row.height, row.x : row.x + row.width]
+    )
+
+
+def test_windows_of_test_radiographs_are_test(welds: Path) -> None:
+    samples = make_samples(welds, IngestOptions())
+
+    for _, rows in samples.groupby("group"):
+        assert set(rows["split"]) in ({"test"}, {"base", "normal"})
+    assert set(samples["split"]) == {"base", "normal", "test"}
+
+
+def test_neighbouring_defects_share_a_window() -> None:
+    boxes = [Box(40, 40, 48, 48), Box(50, 60, 58, 70), Box(40, 300, 50, 310)]
+
+    windows = defect_windows(boxes, 64, 120, 400)
+
+    assert len(windows) == 2
+    assert all(any(window.holds(box) for window in windows) for box in boxes)
+
+
+def test_a_defect_larger_than_the_side_gets_a_larger_window() -> None:
+    (window,) = defect_windows([Box(10, 100, 30, 220)], 64, 200, 400)
+
+    assert window.holds(Box(10, 100, 30, 220))
+    assert window.bottom - window.top == window.right - window.left == 144
+
+
+def test_good_windows_keep_off_defects_and_each_other() -> None:
+    boxes = [Box(50, 100, 60, 110)]
+
+    chosen = good_windows(boxes, [Box(23, 73, 87, 137)], 64, 120, 400)
+
+    assert chosen
+    assert not any(window.meets(box) for window in chosen for box in boxes)
+    assert not any(a.meets(b) for a in chosen for b in chosen if a is not b)
+
+
+def test_side_follows_the_clusters_and_the_context() -> None:
+    # Two defects of 40 px, 20 px apart, are one cluster of 100 px; the third stands alone.
+    defects = [[Box(0, 0, 40, 40), Box(0, 60, 40, 100), Box(0, 500, 40, 540)]]
+
+    assert window_side(defects, 2.0, 1000) == 8 * round(2 * np.percentile([100, 40], 90) / 8)
+    assert window_side(defects, 2.0, 96) == 96
+    assert window_side([[Box(0, 0, 3, 3)]], 2.0, 1000) == 128
+
+
+def test_a_series_in_the_root_itself_is_found(welds: Path) -> None:
+    assert len(make_gdxray_samples(welds / "Welds")) == len(make_gdxray_samples(welds))
+
+
+def test_unpaired_radiographs(welds: Path) -> None:
+    (welds / "Welds" / "W0002" / "W0002_0003.png").unlink()
+    with pytest.raises(InputError, match=r"no mask(.|\n)*W0001_0003.png(.|\n)*remedy: add"):
+        make_gdxray_samples(welds)
+
+    (welds / "Welds" / "W0001" / "W0001_0003.png").unlink()
+    (welds / "Welds" / "W0001" / "W0001_0004.png").unlink()
+    with pytest.raises(InputError, match=r"no image(.|\n)*W0002_0004.png(.|\n)*remedy: add"):
+        make_gdxray_samples(welds)
+
+
+def test_no_window_free_of_defects(tmp_path: Path) -> None:
+    mask = np.zeros((80, 80), np.uint8)
+    mask[20:60, 20:60] = 255
+    save(tmp_path / "W0001" / "W0001_0001.png", texture(0, shape=(80, 80)))
+    save(tmp_path / "W0002" / "W0002_0001.png", mask)
+
+    with pytest.raises(InputError, match=r"no normal images(.|\n)*80 px(.|\n)*radiograph_context"):
+        make_gdxray_samples(tmp_path)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.shape.area import area_ratio_table
+from shape.builders import crack, disc, masks_of
+from shape.conftest import WriteSamples
+
+
+def test_a_row_per_type_of_the_base_masks_only(write_samples: WriteSamples) -> None:
+    base = write_samples({"spot": [disc(50, 25, 25, 3), disc(50, 20, 20, 5)]})
+    test = write_samples({"spot": [disc(50, 25, 25, 20)]}, split="test")
+    table = area_ratio_table(pd.concat([base, test]), MaskOptions())
+    ratios = [disc(50, 25, 25, 3).mean(), disc(50, 20, 20, 5).mean()]
+    row = table.iloc[0]
+    assert len(table) == 1
+    assert (row["category"], row["defect_type"], row["n_masks"]) == ("part", "spot", 2)
+    assert row["mean_area_ratio"] == pytest.approx(np.mean(ratios))
+    assert (row["min_area_ratio"], row["max_area_ratio"]) == pytest.approx(tuple(ratios))
+    assert (row["tau"], row["mask_capacity"]) == (0.053, 10)
+
+
+def test_tau_itself_is_latent(write_samples: WriteSamples) -> None:
+    masks = [np.zeros((100, 100), dtype=bool) for _ in range(2)]
+    masks[0][:53, :10] = masks[1][:53, 10:20] = True
+    samples = write_samples({"stain": masks})
+    table = area_ratio_table(samples, MaskOptions(tau=0.053))
+    assert table["space"].tolist() == ["latent"]
+    assert area_ratio_table(samples, MaskOptions(tau=0.0531))["space"].tolist() == ["image"]
+    assert area_ratio_table(samples, MaskOptions(method="perlin"))["space"].tolist() == ["perlin"]
+
+
+def test_cracks_are_branching_and_stains_are_not(write_samples: WriteSamples) -> None:
+    samples = write_samples({"crack": [crack(0), crack(1)], "stain": masks_of("stain")})
+    assert area_ratio_table(samples, MaskOptions())["branching"].tolist() == [True, False]
+
+
+def test_an_empty_mask_is_refused(write_samples: WriteSamples) -> None:
+    samples = write_samples({"spot": [disc(50, 25, 25, 3), np.zeros((50, 50), dtype=bool)]})
+    with pytest.raises(InputError, match="empty") as caught:
+        area_ratio_table(samples, MaskOptions())
+    assert "base_spot_001.png" in str(caught.value)
+    assert "remedy" in str(caught.value)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from defectsynth_pipeline.shape.geometry import measure
+from defectsynth_pipeline.shape.image_space import (
+    Shape,
+    interpolate_coordinates,
+    interpolate_distance,
+    ordered_coordinates,
+    shape_of,
+)
+from defectsynth_pipeline.shape.skeleton import stroke_tree
+from defectsynth_pipeline.shape.variation import IDENTITY, Warp
+from shape.builders import bar, disc
+
+SIZE = (96, 96)
+
+
+def shape(mask: np.ndarray) -> Shape:
+    return shape_of(mask, measure(mask))
+
+
+def coordinates(mask: np.ndarray) -> np.ndarray:
+    path = np.concatenate([stroke.points for stroke in stroke_tree(mask).strokes])
+    return ordered_coordinates(mask, path)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_area_is_interpolated_to_the_pixel_and_position_separately(alpha: float) -> None:
+    first, second = disc(96, 25, 30, 8), disc(96, 60, 50, 16)
+    mask = interpolate_distance(shape(first), shape(second), alpha, SIZE, IDENTITY)
+    assert mask.sum() == round((1 - alpha) * first.sum() + alpha * second.sum())
+    measured = measure(mask)
+    assert measured.parts == 1
+    assert measured.centroid == pytest.approx((25 + 35 * alpha, 30 + 20 * alpha), abs=0.6)
+    assert measured.elongation < 1.1
+
+
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75])
+def test_crossed_bars_turn_and_stay_bars(alpha: float) -> None:
+    first, second = bar(96, 0.0, 50, 7), bar(96, 1.2, 30, 7)
+    mask = interpolate_distance(shape(first), shape(second), alpha, SIZE, IDENTITY)
+    measured = measure(mask)
+    assert measured.angle == pytest.approx(1.2 * alpha, abs=0.05)
+    assert measured.width == pytest.approx(measure(first).width, rel=0.15)
+    assert measured.parts == 1
+
+
+def test_masks_of_two_parts_are_interpolated_part_by_part() -> None:
+    first = disc(96, 20, 20, 6) | disc(96, 70, 70, 9)
+    second = disc(96, 75, 60, 8) | disc(96, 25, 20, 5)
+    measured = measure(interpolate_distance(shape(first), shape(second), 0.5, SIZE, IDENTITY))
+    assert measured.parts == 2
+    assert first.sum() * 0.7 < measured.area < first.sum() * 1.3
+
+
+def test_a_part_without_a_partner_stays_as_it_is() -> None:
+    first, second = disc(96, 20, 20, 6) | disc(96, 70, 70, 9), disc(96, 50, 50, 9)
+    near_first = interpolate_distance(shape(first), shape(second), 0.2, SIZE, IDENTITY)
+    near_second = interpolate_distance(shape(first), shape(second), 0.8, SIZE, IDENTITY)
+    assert (measure(near_first).parts, measure(near_second).parts) == (2, 1)
+
+
+def test_shapes_inside_the_frame_are_not_cut_by_it() -> None:
+    one = shape(disc(96, 12, 12, 10))
+    mask = interpolate_distance(
+        one, one, 0.0, SIZE, Warp(0.0, 1.0, np.array([-9.0, -9.0]), np.zeros((0, 5)))
+    )
+    assert measure(mask).elongation < 1.1
+    assert measure(mask).area == disc(96, 12, 12, 10).sum()
+
+
+def test_large_shapes_use_a_coarse_grid_and_keep_their_area() -> None:
+    first, second = disc(512, 250, 250, 180), disc(512, 260, 250, 120)
+    mask = interpolate_distance(shape(first), shape(second), 0.5, (512, 512), IDENTITY)
+    assert mask.sum() == round((first.sum() + second.sum()) / 2)
+    ideal = disc(512, 255, 250, np.sqrt(mask.sum() / np.pi))
+    assert (mask ^ ideal).sum() < 0.01 * mask.sum()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8])
+def test_ordered_coordinates_give_no_comb_teeth(alpha: float) -> None:
+    first, second = bar(96, 0.2, 40, 7), bar(96, 0.9, 60, 9)
+    mask = interpolate_coordinates(coordinates(first), coordinates(second), alpha, SIZE)
+    measured = measure(mask)
+    assert measured.parts == 1
+    assert first.sum() * 0.85 < measured.area < second.sum() * 1.15
+    assert 7 < measured.width < 11.5
+    assert measured.angle == pytest.approx(0.2 + 0.7 * alpha, abs=0.1)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_coordinates_end_at_the_parents(alpha: float) -> None:
+    first, second = disc(96, 30, 30, 9), bar(96, 0.9, 50, 8)
+    mask = interpolate_coordinates(coordinates(first), coordinates(second), alpha, SIZE)
+    parent = first if alpha == 0 else second
+    assert (mask & parent).sum() / (mask | parent).sum() > 0.9

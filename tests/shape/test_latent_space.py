@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+from defectsynth_pipeline.options import LatentMaskOptions
+from defectsynth_pipeline.shape.latent_space import (
+    denoiser,
+    interpolate_latents,
+    invert,
+    sample,
+    slerp,
+)
+from shape.builders import disc
+from shape.conftest import TinyModel
+
+OPTIONS = LatentMaskOptions(steps=4, batch_size=3)
+
+
+def test_slerp_follows_the_arc() -> None:
+    first, second = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    torch.testing.assert_close(slerp(first, second, 0.5), torch.tensor([[2.0, 2.0]]) / 2**0.5)
+    for alpha in (0.1, 0.4, 0.8):
+        assert slerp(first, second, alpha).norm() == pytest.approx(2, abs=1e-6)
+    torch.testing.assert_close(slerp(first, second, 0.0), first)
+    torch.testing.assert_close(slerp(first, second, 1.0), second)
+    torch.testing.assert_close(slerp(first, first, 0.3), first)
+
+
+@pytest.mark.parametrize("steps", [2, 7, 50])
+def test_inversion_is_exact_where_the_noise_does_not_depend_on_the_latent(steps: int) -> None:
+    """With epsilon(x, t) = c every DDIM step is linear in x and has an exact inverse."""
+    constant = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    scheduler = DDIMScheduler(prediction_type="epsilon")
+    latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    noise = invert(latents, lambda values, _: constant.expand_as(values), scheduler, steps)
+    end = float(scheduler.alphas_cumprod[-1])
+    torch.testing.assert_close(
+        noise, end**0.5 * latents + (1 - end) ** 0.5 * constant, atol=1e-4, rtol=1e-4
+    )
+    back = sample(noise, lambda values, _: constant.expand_as(values), scheduler, steps)
+    torch.testing.assert_close(back, latents, atol=2e-3, rtol=1e-3)
+
+
+def test_sampling_with_the_true_score_of_a_gaussian_gives_that_gaussian() -> None:
+    """For data N(0, s^2) the best prediction is known for both types; DDIM must map to it."""
+    deviation = 0.5
+    for kind in ("epsilon", "v_prediction"):
+        scheduler = DDIMScheduler(prediction_type=kind, rescale_betas_zero_snr=kind[0] == "v")
+        kept = scheduler.alphas_cumprod
+
+        def denoise(values: torch.Tensor, step: int, kept=kept, kind=kind) -> torch.Tensor:
+            signal, noise = kept[step] ** 0.5, (1 - kept[step]) ** 0.5
+            total = kept[step] * deviation**2 + 1 - kept[step]
+            epsilon = noise * values / total
+            clean = signal * deviation**2 * values / total
+            return epsilon if kind == "epsilon" else signal * epsilon - noise * clean
+
+        start = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+        end = sample(start, denoise, scheduler, 200)
+        assert float(end.std() / start.std()) == pytest.approx(deviation, rel=0.05)
+        back = invert(end, denoise, scheduler, 200)
+        torch.testing.assert_close(back, start, atol=0.15, rtol=0.1)
+
+
+def test_inversion_and_sampling_of_a_real_network_are_near_identity(
+    tiny_model: TinyModel,
+) -> None:
+    latents = tiny_model.encode(torch.rand(1, 3, 16, 16) * 2 - 1)
+    denoise = denoiser(tiny_model, OPTIONS)
+    errors = []
+    for steps in (5, 50):
+        noise = invert(latents, denoise, tiny_model.scheduler, steps)
+        back = sample(noise, denoise, tiny_model.scheduler, steps)
+        errors.append(float((back - latents).norm() / latents.norm()))
+    assert errors[1] < 0.2
+    assert errors[1] < errors[0]
+
+
+def rows_of(count: int) -> pd.DataFrame:
+    alphas = np.linspace(0.1, 0.9, count)
+    return pd.DataFrame(
+        {"image_id": [f"m{index}" for index in range(count)], "parents": "a|b", "alpha": alphas}
+    )
+
+
+def test_a_mask_does_not_depend_on_its_batch(tiny_model: TinyModel) -> None:
+    masks = {"a": disc(40, 18, 20, 12), "b": disc(40, 24, 18, 9)}
+    rows = rows_of(7)
+    found = interpolate_latents(rows, masks, (40, 30), tiny_model, OPTIONS)
+    assert list(found) == rows["image_id"].tolist()
+    assert all(mask.shape == (40, 30) and mask.dtype == bool for mask in found.values())
+    shuffled = interpolate_latents(rows[::-1][2:5], masks, (40, 30), tiny_model, OPTIONS)
+    for image_id, mask in shuffled.items():
+        assert (mask == found[image_id]).all()

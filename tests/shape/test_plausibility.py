@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from defectsynth_pipeline.shape.geometry import measure
+from defectsynth_pipeline.shape.plausibility import bounds_of, why_implausible
+from shape.builders import bar, disc
+
+BASE = [measure(bar(96, 0.3, 40, 6)), measure(bar(96, 0.9, 60, 6))]
+WIDTHS = [measured.width for measured in BASE]
+BOUNDS = bounds_of(BASE, 0.25)
+MIDDLE = replace(BASE[0], area=(BASE[0].area + BASE[1].area) // 2)
+
+
+def test_base_masks_are_plausible() -> None:
+    assert [why_implausible(measured, BOUNDS, BASE) for measured in BASE] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"area": BASE[0].area - 1}, "area"),
+        ({"area": BASE[1].area + 1}, "area"),
+        ({"width": max(WIDTHS) * 1.3}, "width"),
+        ({"width": min(WIDTHS) / 1.3}, "width"),
+        ({"reach": BASE[1].reach * 1.3}, "reach"),
+        ({"reach": BASE[0].reach / 1.3}, "reach"),
+        ({"parts": 2}, "parts"),
+    ],
+)
+def test_each_figure_out_of_range_is_named(change: dict[str, float], reason: str) -> None:
+    assert why_implausible(replace(MIDDLE, **change), BOUNDS, BASE) == reason
+
+
+def test_a_crack_is_judged_by_its_own_parents() -> None:
+    mixed = [*BASE, measure(bar(96, 0.2, 30, 20))]
+    wide = replace(MIDDLE, width=15.0)
+    bounds = bounds_of(mixed, 0.25)
+    assert why_implausible(wide, bounds) == ""
+    assert why_implausible(wide, bounds, BASE) == "width"
+
+
+def test_a_disc_among_bars_is_implausible() -> None:
+    area = MIDDLE.area
+    blob = measure(disc(96, 48, 48, float(np.sqrt(area / np.pi))))
+    assert why_implausible(replace(blob, area=area), BOUNDS) == "width"
