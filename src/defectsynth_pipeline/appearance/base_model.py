@@ -30,11 +30,11 @@ from defectsynth_pipeline.errors import InputError
 COMPACT = Path(__file__).parent.parent / "assets" / "compact"
 WEIGHTED = ("vae", "unet", "text_encoder")
 REQUIRED = {
-    "vae": "config.json",
-    "unet": "config.json",
-    "text_encoder": "config.json",
-    "tokenizer": "vocab.json",
-    "scheduler": "scheduler_config.json",
+    "vae": ("config.json",),
+    "unet": ("config.json",),
+    "text_encoder": ("config.json",),
+    "tokenizer": ("vocab.json", "tokenizer.json"),
+    "scheduler": ("scheduler_config.json",),
 }
 
 
@@ -114,9 +114,7 @@ def load_base_model(model: str | Path, *, device: str = "auto", dtype: str = "au
     """
     folder = _locate(str(model))
     _check_folder(folder)
-    where = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
-    half = where.type == "cuda"
-    kind = (torch.float16 if half else torch.float32) if dtype == "auto" else getattr(torch, dtype)
+    where, kind = _device(device), _dtype(dtype, _device(device))
     vae = _load(AutoencoderKL, folder, "vae", kind)
     unet = _load(UNet2DConditionModel, folder, "unet", kind)
     controlnet = None
@@ -136,6 +134,19 @@ def load_base_model(model: str | Path, *, device: str = "auto", dtype: str = "au
         dtype=kind,
         fingerprint=_fingerprint(folder),
     )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        name = "float16" if device.type == "cuda" else "float32"
+    kind: torch.dtype = getattr(torch, name)
+    return kind
 
 
 def _load(kind: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
@@ -182,11 +193,11 @@ def _weights(component: Path, variant: str = "") -> list[Path]:
 
 def _check_folder(folder: Path) -> None:
     for name, settings in REQUIRED.items():
-        if not (folder / name / settings).is_file():
+        if not any((folder / name / file).is_file() for file in settings):
             raise InputError(
                 "base model lacks a component",
                 file=folder,
-                value=f"{name}/{settings}",
+                value=f"{name}/{settings[0]}",
                 remedy="point base_model at a complete diffusers folder "
                 f"({', '.join(REQUIRED)}), as written by save_pretrained",
             )

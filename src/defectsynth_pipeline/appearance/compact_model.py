@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from defectsynth_pipeline.appearance.base_model import save_base_model
+from defectsynth_pipeline.appearance.compact import build_tokenizer
 from defectsynth_pipeline.appearance.pretraining import draw, encode_captions, to_images, to_masks
 from defectsynth_pipeline.appearance.training import denoise, load_checkpoint
 from defectsynth_pipeline.errors import InputError
@@ -75,6 +76,8 @@ class CompactModel:
     def save(self, folder: Path) -> None:
         """Write the diffusers folder, float16 safetensors."""
         save_base_model(self.components, folder, self.card)
+        # Older transformers read the vocabulary from these two files, newer ones write one.
+        build_tokenizer(folder / "tokenizer")
 
 
 def _hours(checkpoint: Path) -> float:

@@ -78,7 +78,7 @@ def to_float(image: np.ndarray) -> np.ndarray:
     Returns:
         float32 (H, W, 3).
     """
-    values = image.astype(np.float32) / _full_scale(image)
+    values = image.astype(np.float32) / full_scale(image)
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=2)
     return values
@@ -96,10 +96,10 @@ def from_float(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     """
     if like.ndim == 2:
         values = values.mean(axis=2)
-    return np.rint(np.clip(values, 0, 1) * _full_scale(like)).astype(like.dtype)
+    return np.rint(np.clip(values, 0, 1) * full_scale(like)).astype(like.dtype)
 
 
-def _full_scale(image: np.ndarray) -> int:
+def full_scale(image: np.ndarray) -> int:
     if image.dtype == np.uint8:
         return 255
     highest = int(image.max(initial=0))

@@ -17,7 +17,11 @@ from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.shape.alternatives import geometric_mask, perlin_mask
 from defectsynth_pipeline.shape.branching import interpolate_cracks, warped_crack
 from defectsynth_pipeline.shape.geometry import measure
-from defectsynth_pipeline.shape.image_space import interpolate_coordinates, interpolate_distance
+from defectsynth_pipeline.shape.image_space import (
+    interpolate_coordinates,
+    interpolate_distance,
+    without_specks,
+)
 from defectsynth_pipeline.shape.latent_space import interpolate_latents
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types
 from defectsynth_pipeline.shape.planning import plan_masks
@@ -31,6 +35,8 @@ __all__ = ["plan_masks", "render_masks"]
 
 _log = logging.getLogger(__name__)
 _TRIES = 4
+_KEPT = 0.9
+"""Fragments are dropped only as long as this share of the area stays."""
 
 
 def render_masks(
@@ -97,7 +103,7 @@ def _render(
     row: pd.Series, parents: Parents, options: MaskOptions, latent: np.ndarray | None
 ) -> Rendered:
     rejected: list[str] = []
-    attempts = _attempts(row, parents, options, latent)
+    attempts = _cleaned(_attempts(row, parents, options, latent), parents.bounds.parts)
     space, way, mask = next(attempts)
     while reason := _check(mask, row, parents, way):
         rejected.append(f"{'latent' if space == 'latent' else way}:{reason}")
@@ -123,6 +129,15 @@ def _check(mask: np.ndarray, row: pd.Series, parents: Parents, way: str) -> str:
         return "" if low <= int(mask.sum()) <= high else "area"
     pair = [parents.measures[sample] for sample in str(row["parents"]).split("|")]
     return why_implausible(measure(mask), parents.bounds, pair if parents.branching else [])
+
+
+def _cleaned(
+    attempts: Iterator[tuple[str, str, np.ndarray]], parts: int
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Drop the smallest fragments of masks that have more parts than any base mask."""
+    for space, way, mask in attempts:
+        kept = mask if way == "random" else without_specks(mask, parts)
+        yield space, way, kept if kept.sum() >= _KEPT * mask.sum() else mask
 
 
 def _attempts(
