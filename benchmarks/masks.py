@@ -24,7 +24,7 @@ from defectsynth_pipeline.shape.capacity import count_distinct
 from defectsynth_pipeline.shape.generate import plan_masks, render_masks
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import Parents, base_types, mask_size
-from defectsynth_pipeline.shape.skeleton import Stroke, draw
+from defectsynth_pipeline.shape.strokes import Stroke, draw
 
 BASE_MASKS = 6
 

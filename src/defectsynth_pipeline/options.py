@@ -140,8 +140,8 @@ class SynthesisOptions(Options):
 class PretrainOptions(Options):
     """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
 
-    vae_steps: int = Field(4000, ge=1)
-    unet_steps: int = Field(4500, ge=1)
+    vae_steps: int = Field(2600, ge=1)
+    unet_steps: int = Field(4000, ge=1)
     vae_batch_size: int = Field(8, ge=1)
     unet_batch_size: int = Field(16, ge=1)
     vae_learning_rate: float = Field(1.5e-3, gt=0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from defectsynth_pipeline.console import quiet_libraries, show_input_errors
 from defectsynth_pipeline.parameters import ParameterCheck
 from defectsynth_pipeline.tracking import MlflowTracking
+
+quiet_libraries()
+show_input_errors()
 
 HOOKS = (ParameterCheck(), MlflowTracking())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.shape.skeleton import Stroke, draw
+from defectsynth_pipeline.shape.strokes import Stroke, draw
 
 
 def disc(side: int, row: float, column: float, radius: float) -> np.ndarray:

@@ -8,6 +8,7 @@ from diffusers import DDIMScheduler
 
 from defectsynth_pipeline.options import LatentMaskOptions
 from defectsynth_pipeline.shape.latent_space import (
+    cut,
     denoiser,
     interpolate_latents,
     invert,
@@ -96,3 +97,13 @@ def test_a_mask_does_not_depend_on_its_batch(tiny_model: TinyModel) -> None:
     shuffled = interpolate_latents(rows[::-1][2:5], masks, (40, 30), tiny_model, OPTIONS)
     for image_id, mask in shuffled.items():
         assert (mask == found[image_id]).all()
+
+
+@pytest.mark.parametrize("contrast", [1.0, 0.3])
+def test_the_cut_adapts_to_the_contrast(contrast: float) -> None:
+    mask = disc(40, 20, 20, 8)
+    assert (cut(0.2 + contrast * mask, 0.5) == mask).all()
+
+
+def test_no_contrast_gives_an_empty_mask() -> None:
+    assert not cut(0.4 + 0.1 * disc(40, 20, 20, 8), 0.5).any()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from defectsynth_pipeline.shape.geometry import measure
-from defectsynth_pipeline.shape.skeleton import Stroke, draw, stroke_tree
+from defectsynth_pipeline.shape.skeleton import stroke_tree
+from defectsynth_pipeline.shape.strokes import draw
 from shape.builders import crack, disc
 
 
@@ -39,14 +40,3 @@ def test_gaps_of_a_dotted_line_stay_gaps() -> None:
 @pytest.mark.parametrize("mask", [disc(20, 10, 10, 0.5), disc(20, 10, 10, 1), disc(20, 0, 0, 2)])
 def test_specks_have_a_tree_too(mask: np.ndarray) -> None:
     assert draw(stroke_tree(mask).strokes, 20, 20).any()
-
-
-def test_a_stroke_is_as_wide_as_its_radius_says() -> None:
-    path = np.stack([np.full(60, 20.0), np.arange(60.0)], axis=1)
-    drawn = draw([Stroke(path, np.full(60, 3.5))], 40, 60)
-    assert (drawn[:, 20:40].sum(axis=0) == 7).all()
-
-
-def test_what_lies_outside_the_frame_is_not_drawn() -> None:
-    path = np.stack([np.full(9, -30.0), np.arange(9.0)], axis=1)
-    assert not draw([Stroke(path, np.ones(9))], 20, 20).any()

@@ -63,7 +63,7 @@ def build_denoiser(base: BaseModel, options: FinetuneOptions) -> GuidedDenoiser:
     """Return copies of the base's networks with exactly the parameters of `adapt` trainable."""
     torch.manual_seed(options.seed)
     if base.controlnet is None:
-        controlnet = build_controlnet(base.unet.float(), base.latent_factor)
+        controlnet = build_controlnet(copy.deepcopy(base.unet).float(), base.latent_factor)
     else:
         controlnet = copy.deepcopy(base.controlnet)
     unet = copy.deepcopy(base.unet)
@@ -125,7 +125,8 @@ class _Trainer:
         denoiser = build_denoiser(base, options)
         optimizer = torch.optim.AdamW(denoiser.trained().values(), options.learning_rate)
         self.step, self.running, self.stale = 0, 0.0, 0
-        self.best_loss, self.best = math.inf, {}
+        self.best_loss = math.inf
+        self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
         self._restore(denoiser, optimizer)
         self.denoiser = denoiser
@@ -136,15 +137,17 @@ class _Trainer:
         rate = self.learning_rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        losses = []
         for micro in range(self.options.gradient_accumulation):
             with self.accelerator.accumulate(self.model):
                 loss = self._loss(micro)
+                losses.append(loss.item())
                 self.accelerator.backward(loss)
                 if self.accelerator.sync_gradients:
                     self.accelerator.clip_grad_norm_(self.denoiser.trained().values(), 1.0)
                 self.optimizer.step()
                 self.optimizer.zero_grad(set_to_none=True)
-        value = loss.item()
+        value = float(np.mean(losses))
         if not math.isfinite(value):
             raise InputError(
                 "fine-tuning diverged: the loss is not a number",

@@ -53,7 +53,7 @@ def fuse(
     fused = latents.clone(memory_format=torch.contiguous_format)
     references = [_references(i, latents, masks, sources) for i in range(len(latents))]
     if not any(references):
-        logger.info("SFF changes nothing: no second image among %d to learn from", len(latents))
+        logger.debug("SFF changes nothing: no second image among %d to learn from", len(latents))
         return fused
     for i, others in enumerate(references):
         if others:

@@ -99,12 +99,8 @@ def place_on_part(mask: np.ndarray, parent_mask: np.ndarray, over: Alignment) ->
         parent_mask: (H, W) bool, the real defect it stems from, at the background's size.
         over: From `lay_over`.
     """
-    scale = max(mask.shape) / GRID
-    pivot = (np.array(over.centre) + 0.5) * scale - 0.5
     where = np.array(ndimage.center_of_mass(parent_mask))
-    angle = np.deg2rad(over.angle)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    goal = turn @ (where - pivot) + pivot + np.array([over.dy, over.dx]) * scale
+    goal = over.scaled(max(mask.shape) / GRID).moved(where[None])[0]
     own = np.array(ndimage.center_of_mass(mask))
     shift = goal - own
     return Placement(over.angle, float(shift[0]), float(shift[1]), float(own[0]), float(own[1]))

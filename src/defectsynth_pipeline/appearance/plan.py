@@ -44,7 +44,8 @@ def plan_synthesis(
     """
     rows: list[dict[str, Any]] = []
     kinds = list(masks.manifest.groupby(["category", "defect_type"], sort=True))
-    for number, ((category, defect_type), own) in enumerate(kinds):
+    for number, (kind, own) in enumerate(kinds):
+        category, defect_type = map(str, kind)
         count = options.count
         if options.per == "run":
             count = options.count // len(kinds) + (number < options.count % len(kinds))
@@ -82,8 +83,9 @@ class _Placer:
         self._over: dict[tuple[str, str], Any] = {}
 
     def row(self, number: int, mask: Any, prompts: PromptOptions) -> dict[str, Any]:
-        slug = re.sub(r"[^A-Za-z0-9-]+", "-", f"{self.category}_{self.defect_type}")
-        image_id = f"{slug}_{counter_seed(self.category, self.defect_type) % 9973:04d}_{number:05d}"
+        slug = re.sub(r"[^A-Za-z0-9-]+", "-", f"{self.category}_{self.defect_type}").strip("-")
+        kind = f"{slug or 'x'}_{counter_seed(self.category, self.defect_type) % 9973:04d}"
+        image_id = f"{kind}_{number:05d}"
         rng = np.random.default_rng(counter_seed(self.options.seed, image_id))
         reference = self.real.index[rng.integers(len(self.real))]
         background, placement = self._place(mask, rng)
@@ -96,7 +98,7 @@ class _Placer:
             "reference": reference,
             "prompt": prompt_for(prompts, self.category, self.defect_type),
             "normal_prompt": prompt_for(prompts, self.category, "good"),
-            "group": f"{slug}_{number // self.options.sff.group:05d}",
+            "group": f"{kind}_{number // self.options.sff.group:05d}",
             "seed": int(rng.integers(1 << 62)),
             "placement": "as_is" if placement == STAY else "part",
             **asdict(placement),

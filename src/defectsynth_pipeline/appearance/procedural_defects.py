@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from defectsynth_pipeline.appearance.procedural_surfaces import SIDE, Array, field, surface
 
+
 @dataclass(frozen=True)
 class Scene:
     """One procedural sample: image (64, 64, 3) float in [0, 1], mask (64, 64) bool, caption."""

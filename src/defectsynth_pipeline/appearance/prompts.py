@@ -16,7 +16,7 @@ def prompt_for(options: PromptOptions, category: str, defect_type: str) -> str:
     names = {"category": category, "defect_type": defect_type}
     try:
         return template.format(**{key: name.replace("_", " ") for key, name in names.items()})
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, LookupError, ValueError) as error:
         raise InputError(
             "prompt template cannot be filled in",
             value=template,

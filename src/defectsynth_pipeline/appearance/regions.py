@@ -18,7 +18,7 @@ from defectsynth_pipeline.appearance.plan import fit_mask, placement_of
 from defectsynth_pipeline.appearance.training_crops import framing_sizes
 from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
+from defectsynth_pipeline.options import ComposeOptions, FramingOptions, SynthesisOptions
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,17 @@ def region_maker(
         alignment = align(real_cover, cover, options.sae.angles)
         start = None
         if options.compose.mode == "exemplar":
-            start = _start(background, mask, frame, other, other_mask, window, alignment, resolution)
+            start = _start(
+                background,
+                mask,
+                frame,
+                other,
+                other_mask,
+                window,
+                alignment,
+                resolution,
+                options.compose,
+            )
         return Region(
             row=row,
             background=background,
@@ -117,15 +127,18 @@ def _start(
     window: Frame,
     alignment: Alignment,
     resolution: int,
+    compose: ComposeOptions,
 ) -> np.ndarray:
-    native = crop(to_float(background), frame)
-    if native.shape[0] != native.shape[1]:  # full framing of an oblong image: one square grid
-        side = max(native.shape[:2])
-        shapes = [crop(a, f, side) for a, f in ((to_float(background), frame), (other, window))]
-        covers = [crop(a, f, side) >= 0.5 for a, f in ((mask, frame), (other_mask, window))]
-    else:
-        side = native.shape[0]
-        shapes = [native, crop(other, window)]
-        covers = [crop(mask, frame), crop(other_mask, window)]
-    scaled = alignment.scaled(side / resolution)
-    return exemplar_start(shapes[0], shapes[1], covers[1], scaled, covers[0])
+    """Return the exemplar's start; an oblong frame (full framing) is first made square."""
+    side = max(frame.width, frame.height)
+    size = None if frame.width == frame.height else side
+    covers = [crop(mask, frame, size), crop(other_mask, window, size)]
+    return exemplar_start(
+        crop(to_float(background), frame, size),
+        crop(other, window, size),
+        covers[1] >= 0.5,
+        alignment.scaled(side / resolution),
+        covers[0] >= 0.5,
+        relative=compose.relative,
+        collar=compose.collar,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,8 @@ from defectsynth_pipeline.appearance.visibility import contrast
 from defectsynth_pipeline.corpora.reading import full_scale, to_float
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
+
+logger = logging.getLogger(__name__)
 
 
 def render_plan(
@@ -46,9 +49,16 @@ def render_plan(
         framing: As in fine-tuning.
         faintest: Least contrast that counts as visible, per "category/defect_type".
     """
+    alone = int((plan.groupby("group")["image_id"].transform("size") == 1).sum())
+    if options.sff.enabled and alone:
+        logger.info("SFF changes nothing in %d of %d images: alone in a group", alone, len(plan))
     make = region_maker(samples, masks, base, options, framing)
     wanted = set(missing["image_id"])
-    groups = [rows for _, rows in plan.groupby("group", sort=False) if wanted & set(rows["image_id"])]
+    groups = [
+        rows.sort_values("image_id")  # fusion goes in turn: a group's order must be its own
+        for _, rows in plan.groupby("group", sort=False)
+        if wanted & set(rows["image_id"])
+    ]
     for chunk in _chunks(groups, options.batch_size):
         regions = [make(row) for rows in chunk for row in rows.itertuples(index=False)]
         latents = _denoise(regions, base, options)
@@ -121,7 +131,7 @@ def _fuse(
     """Apply SFF (Eq. 9) within each group."""
     if not options.sff.enabled:
         return latents
-    cells = latent_masks(_cover(regions), tuple(latents.shape[-2:]))[:, 0].bool()
+    cells = latent_masks(_cover(regions), latents.shape[-2:])[:, 0].bool()
     fused, at = [], 0
     for size in sizes:
         rows = [r.row for r in regions[at : at + size]]

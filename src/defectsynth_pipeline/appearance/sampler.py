@@ -44,7 +44,7 @@ class Regions:
     seeds: list[int]
 
 
-def latent_masks(masks: Tensor, size: tuple[int, int], grow: int = 0) -> Tensor:
+def latent_masks(masks: Tensor, size: torch.Size, grow: int = 0) -> Tensor:
     """Return (B, 1, h, w) in {0, 1}: cells the masks (B, 1, H, W) touch, grown by `grow` cells.
 
     Max pooling, because nearest or area resizing loses strokes thinner than a cell.
@@ -57,7 +57,8 @@ def latent_masks(masks: Tensor, size: tuple[int, int], grow: int = 0) -> Tensor:
 
 def draw_noise(seeds: list[int], shape: tuple[int, ...]) -> Tensor:
     """Return (B, *shape) standard normal, each image from its own seed."""
-    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds])
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 
 @torch.no_grad()
@@ -73,8 +74,8 @@ def denoise_regions(base: BaseModel, regions: Regions, options: SynthesisOptions
     known = base.encode(regions.background)
     noise = draw_noise(regions.seeds, tuple(known.shape[1:])).to(known)
     begin = pipeline.scheduler.add_noise(base.encode(regions.start), noise, timesteps[:1])
-    cells = latent_masks(regions.masks, tuple(known.shape[-2:])).to(known)
-    room = latent_masks(regions.masks, tuple(known.shape[-2:]), grow=1).to(known)
+    cells = latent_masks(regions.masks, known.shape[-2:]).to(known)
+    room = latent_masks(regions.masks, known.shape[-2:], grow=1).to(known)
 
     def keep_background(_: Any, i: int, __: Any, values: dict[str, Tensor]) -> dict[str, Tensor]:
         outside = known
@@ -121,8 +122,8 @@ def _selective_attention(
     base: BaseModel, regions: Regions, cells: Tensor, options: SynthesisOptions
 ) -> Iterator[None]:
     """Recompute the weight map (Eq. 7) from z_t before every step and apply it (Eq. 8)."""
-    references = regions.references
-    if references is None or not options.sae.enabled:
+    references, controlnet = regions.references, base.controlnet
+    if references is None or controlnet is None or not options.sae.enabled:
         yield
         return
     state = SaeState()
@@ -133,9 +134,9 @@ def _selective_attention(
         state.update(weights, tuple(z_t.shape[-2:]))
 
     with ExitStack() as stack:
-        for model in (base.unet, base.controlnet):
+        for model in (base.unet, controlnet):
             stack.enter_context(install_sae(model, state))
         # The ControlNet sees z_t first in every step, so the UNet finds the same weights.
-        hook = base.controlnet.register_forward_pre_hook(reweigh, with_kwargs=True)
+        hook = controlnet.register_forward_pre_hook(reweigh, with_kwargs=True)
         stack.callback(hook.remove)
         yield

@@ -16,6 +16,7 @@ from defectsynth_pipeline.appearance.base_model import BaseModel
 from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, roi_frame
 from defectsynth_pipeline.appearance.prompts import prompt_for
 from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
+from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
 
@@ -65,6 +66,9 @@ def make_crops(
         options: Crops per sample, flips, held-out samples, seed.
         framing: Window around a defect.
         prompts: Wording.
+
+    Raises:
+        InputError: A category has no normal images.
     """
     defects = samples[samples["split"] == "base"]
     held = held_out_ids(defects, options)
@@ -119,15 +123,20 @@ def _normal_crops(
     normals = samples[samples["split"] == "normal"]
     for category, rows in defects.groupby("category", sort=True):
         pool = normals[normals["category"] == category].sort_values("sample_id")
+        if pool.empty:
+            raise InputError(
+                "no defect-free images to learn from",
+                value=category,
+                remedy="add images to the category's train/good folder",
+            )
         count = len(rows) * options.crops_per_sample
         rng = np.random.default_rng(counter_seed(options.seed, category, "normals"))
         per_image = -(-count // min(len(pool), 40))
-        for chosen in rng.permutation(len(pool))[: -(-count // per_image)]:
-            row = list(pool.iloc[[chosen]].itertuples())[0]
+        likes = list(rows.itertuples())
+        for row in pool.iloc[rng.permutation(len(pool))[: -(-count // per_image)]].itertuples():
             image = to_float(load_image(row))
             for _ in range(per_image):
-                like = list(rows.iloc[[rng.integers(len(rows))]].itertuples())[0]
-                mask = _fitted(load_mask(like), image.shape[:2])
+                mask = _fitted(load_mask(likes[rng.integers(len(likes))]), image.shape[:2])
                 frame = _jittered(mask, framing, base, rng)
                 empty = np.zeros(image.shape[:2], bool)
                 yield row, *_cut(image, empty, frame, framing, base, rng, options.flip)
@@ -153,10 +162,12 @@ def _jittered(
     context = max(1.0, framing.context * rng.uniform(0.8, 1.3))
     frame = roi_frame(mask, mask.shape, context, minimum)
     slack = 0.2 * frame.width
-    x0 = round(np.clip(frame.x0 + rng.uniform(-slack, slack), 0, max(mask.shape[1] - frame.width, 0)))
-    y0 = round(np.clip(frame.y0 + rng.uniform(-slack, slack), 0, max(mask.shape[0] - frame.height, 0)))
-    fits = frame.width <= min(mask.shape)
-    return replace(frame, x0=int(x0), y0=int(y0)) if fits else frame
+    if frame.width > min(mask.shape):
+        return frame
+    places = np.array([frame.x0, frame.y0]) + rng.uniform(-slack, slack, 2)
+    limits = np.array([mask.shape[1] - frame.width, mask.shape[0] - frame.height])
+    x0, y0 = (int(round(place)) for place in np.clip(places, 0, limits))
+    return replace(frame, x0=x0, y0=y0)
 
 
 def _cut(

@@ -18,6 +18,7 @@ from defectsynth_pipeline.shape.geometry import resize_mask
 if TYPE_CHECKING:
     from defectsynth_pipeline.appearance.base_model import BaseModel
 
+_LEAST_CONTRAST = 0.2
 Denoiser = Callable[[Tensor, int], Tensor]
 """(latents (B, C, h, w), timestep) -> the network's prediction of the same shape."""
 
@@ -60,8 +61,20 @@ def interpolate_latents(
         latents = sample(mixed, denoiser(model, options), model.scheduler, options.steps)
         levels = (model.decode(latents).float().mean(dim=1) / 2 + 0.5).cpu().numpy()
         for image_id, level in zip(batch["image_id"].astype(str), levels, strict=False):
-            found[image_id] = _resized(level, size) > options.threshold
+            found[image_id] = cut(_resized(level, size), options.threshold)
     return found
+
+
+def cut(levels: np.ndarray, threshold: float) -> np.ndarray:
+    """Threshold a decoded picture (H, W) of about [0, 1] between its own darkest and brightest.
+
+    Slerp and a compact VAE both compress the contrast, so a fixed level would shrink every mask;
+    a picture without any contrast gives an empty mask.
+    """
+    dark, bright = np.percentile(levels, [2.0, 99.5])
+    if bright - dark < _LEAST_CONTRAST:
+        return np.zeros(levels.shape, dtype=bool)
+    return np.asarray(levels > dark + threshold * (bright - dark))
 
 
 def slerp(first: Tensor, second: Tensor, alpha: float) -> Tensor:

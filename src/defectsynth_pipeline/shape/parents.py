@@ -12,8 +12,9 @@ import pandas as pd
 from defectsynth_pipeline.corpora.reading import load_mask
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.shape.branching import SLENDER, Crack
+from defectsynth_pipeline.shape.coordinates import ordered_coordinates
 from defectsynth_pipeline.shape.geometry import Measures, measure, resize_mask
-from defectsynth_pipeline.shape.image_space import Shape, ordered_coordinates, shape_of
+from defectsynth_pipeline.shape.image_space import Shape, shape_of
 from defectsynth_pipeline.shape.plausibility import Bounds, bounds_of
 from defectsynth_pipeline.shape.skeleton import stroke_tree
 from defectsynth_pipeline.shape.variation import Spread, spread_of

@@ -26,9 +26,7 @@ def finetune_controlnet(
     from defectsynth_pipeline.appearance.training_crops import make_crops
 
     seen = samples[samples["split"].isin(["base", "normal"])]
-    key = fingerprint(
-        seen, options, framing, prompts, base_model.fingerprint, code_fingerprint()
-    )
+    key = fingerprint(seen, options, framing, prompts, base_model.fingerprint, code_fingerprint())
     crops = make_crops(seen, base_model, options, framing, prompts)
     return finetune(
         base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=live_metrics

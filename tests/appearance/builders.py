@@ -1,0 +1,232 @@
+"""Small real models, images and masks for the tests of the appearance room."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from PIL import Image
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from defectsynth_pipeline.appearance import compact
+from defectsynth_pipeline.appearance.base_model import BaseModel
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, SynthesisOptions
+
+SHAPE = (64, 80)
+FRAMING = FramingOptions()
+TRAINING = FinetuneOptions(
+    steps=6,
+    batch_size=2,
+    crops_per_sample=2,
+    validate_every=2,
+    checkpoint_every=3,
+    learning_rate=1e-3,
+    mixed_precision="no",
+)
+SYNTHESIS = SynthesisOptions.model_validate(
+    {"count": 8, "steps": 2, "batch_size": 4, "sae": {"angles": 8}, "sff": {"group": 2}}
+)
+# As in the scheduler folder of stable-diffusion-v1-5 on the hub.
+PNDM = {
+    "_class_name": "PNDMScheduler",
+    "_diffusers_version": "0.6.0",
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "clip_sample": False,
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "trained_betas": None,
+}
+
+
+def changed(options: Any, **values: Any) -> Any:
+    """Options with some values replaced and checked; nested ones as dicts."""
+    merged = options.model_dump()
+    for key, value in values.items():
+        merged[key] = merged[key] | value if isinstance(value, dict) else value
+    return type(options).model_validate(merged)
+
+
+def write_stable_diffusion(folder: Path) -> Path:
+    """Random weights in the component classes, settings and files of SD 1.5, 64 px."""
+    torch.manual_seed(0)
+    tokenizer = compact.build_tokenizer(folder / "tokenizer")
+    settings = {"tokenizer_class": "CLIPTokenizer", "model_max_length": compact.CONTEXT}
+    (folder / "tokenizer" / "tokenizer_config.json").write_text(json.dumps(settings))
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 16, 16),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=4,
+        sample_size=64,
+        scaling_factor=0.18215,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 16, 32, 32),
+        down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+        layers_per_block=1,
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+    vae.save_pretrained(folder / "vae")
+    unet.save_pretrained(folder / "unet")
+    text_encoder(len(tokenizer), tokenizer.eos_token_id).save_pretrained(folder / "text_encoder")
+    (folder / "scheduler").mkdir()
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(PNDM))
+    return folder
+
+
+def write_small_compact(folder: Path) -> Path:
+    """Random weights with the compact base's settings, narrower, 32 px, ControlNet not zero."""
+    torch.manual_seed(1)
+    tokenizer = compact.build_tokenizer(folder / "tokenizer")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    vae = AutoencoderKL(
+        block_out_channels=(8, 8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        latent_channels=8,
+        layers_per_block=1,
+        norm_num_groups=4,
+        sample_size=32,
+        scaling_factor=1.0,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D",) * 2,
+        up_block_types=("CrossAttnUpBlock2D",) * 2,
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+    controlnet = compact.build_controlnet(unet)
+    awaken(controlnet)
+    encoder = text_encoder(len(tokenizer), tokenizer.eos_token_id)
+    parts = {"vae": vae, "unet": unet, "controlnet": controlnet, "text_encoder": encoder}
+    for name, part in (parts | {"scheduler": compact.build_scheduler()}).items():
+        part.save_pretrained(folder / name)
+    return folder
+
+
+def text_encoder(vocabulary: int, end: int) -> CLIPTextModel:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=compact.CONTEXT,
+            hidden_act="quick_gelu",
+            bos_token_id=end - 1,
+            eos_token_id=end,
+        )
+    )
+
+
+def awaken(controlnet: ControlNetModel) -> None:
+    """Give a fresh ControlNet's zero convolutions weights, as training would."""
+    for name, parameter in controlnet.named_parameters():
+        if not parameter.any() and name.endswith("weight"):
+            torch.nn.init.normal_(parameter, std=0.2)
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = array.astype(np.uint8) * 255 if array.dtype == bool else array
+    Image.fromarray(pixels).save(path)
+
+
+def surface(seed: int, shape: tuple[int, int] = SHAPE, grey16: bool = False) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    if grey16:
+        return rng.integers(20_000, 40_000, shape, dtype=np.uint16)
+    return rng.integers(90, 160, (*shape, 3), dtype=np.uint8)
+
+
+def blob(seed: int, shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(shape)
+    row, column = rng.integers(16, shape[0] - 16), rng.integers(16, shape[1] - 16)
+    return np.hypot((y - row) / 1.3, x - column) < rng.integers(4, 8)
+
+
+def stroke(seed: int, shape: tuple[int, int] = SHAPE) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(shape, dtype=bool)
+    row, column = rng.integers(12, shape[0] - 12), rng.integers(10, shape[1] - 40)
+    for step in range(28):
+        mask[row + step // 6 : row + step // 6 + 2, column + step] = True
+    return mask
+
+
+SHAPES = {"dent": blob, "scratch": stroke}
+
+
+def write_parts(root: Path, category: str = "plate", *, grey16: bool = False) -> None:
+    """An MVTec category: 5 good, 1 good test, types dent and scratch with 6 images each."""
+    folder = root / category
+    for index in range(5):
+        save(folder / "train" / "good" / f"{index:03d}.png", surface(index, grey16=grey16))
+    save(folder / "test" / "good" / "000.png", surface(90, grey16=grey16))
+    for number, (defect_type, draw) in enumerate(SHAPES.items()):
+        for index in range(6):
+            seed = 100 * (number + 1) + index
+            image, mask = surface(seed, grey16=grey16), draw(seed)
+            image[mask] = image[mask] // 3
+            save(folder / "test" / defect_type / f"{index:03d}.png", image)
+            save(folder / "ground_truth" / defect_type / f"{index:03d}_mask.png", mask)
+
+
+def make_masks(
+    folder: Path, samples: pd.DataFrame, masks: dict[str, list[np.ndarray]] | None = None
+) -> ImageSet:
+    """A published set of generated masks: four per category and type, or the ones given."""
+    rows, arrays = [], {}
+    base = samples[samples["split"] == "base"]
+    for (category, defect_type), parents in base.groupby(["category", "defect_type"]):
+        made = (masks or {}).get(defect_type) or [SHAPES[defect_type](500 + i) for i in range(4)]
+        for number, mask in enumerate(made):
+            image_id = f"m{len(rows):03d}"
+            arrays[image_id] = mask
+            rows.append(
+                {
+                    "image_id": image_id,
+                    "category": category,
+                    "defect_type": defect_type,
+                    "parents": "|".join(parents["sample_id"].iloc[:2]),
+                    "alpha": 0.25 + 0.5 * (number % 2),
+                }
+            )
+    job = ImageSetJob(
+        "f00d",
+        pd.DataFrame(rows),
+        lambda missing: (Rendered(i, {"mask": arrays[i]}) for i in missing["image_id"]),
+    )
+    return publish(job, folder, version="v1", name="masks")
+
+
+def pictures(base: BaseModel, count: int = 2, seed: int = 0) -> torch.Tensor:
+    """Smooth images in [-1, 1], (count, 3, resolution, resolution)."""
+    small = torch.rand((count, 3, 4, 4), generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return torch.nn.functional.interpolate(small, size=base.resolution, mode="bilinear")

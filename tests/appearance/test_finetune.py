@@ -1,0 +1,245 @@
+"""Fine-tuning: what learns, what stays, and that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from defectsynth_pipeline.appearance import compact
+from defectsynth_pipeline.appearance.base_model import BaseModel, load_base_model
+from defectsynth_pipeline.appearance.finetune import _draw, build_denoiser, finetune
+from defectsynth_pipeline.appearance.finetuned import FinetunedModel
+from defectsynth_pipeline.appearance.training import load_checkpoint
+from defectsynth_pipeline.appearance.training_crops import Crops
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import FinetuneOptions
+
+from .builders import TRAINING, changed
+
+COLUMNS = ["step", "train_loss", "validation_loss", "learning_rate"]
+
+
+class Killed(Exception):
+    """Stands for the kill of a run."""
+
+
+def train(
+    base: BaseModel,
+    crops: Crops,
+    folder: Path,
+    options: FinetuneOptions = TRAINING,
+    kill_at: int | None = None,
+) -> tuple[FinetunedModel, pd.DataFrame]:
+    def on_metrics(step: int, values: dict[str, float]) -> None:
+        if step == kill_at:
+            raise Killed
+
+    return finetune(base, crops, options, key="k", checkpoints=folder, on_metrics=on_metrics)
+
+
+def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("adapt", ["frozen", "joint", "lora"])
+def test_what_learns_and_what_stays(
+    small: BaseModel, crops: Crops, tmp_path: Path, adapt: str
+) -> None:
+    unet, controlnet = weights(small.unet), weights(small.controlnet)
+    model, _ = train(small, crops, tmp_path, changed(TRAINING, adapt=adapt))
+    assert equal(weights(small.unet), unet)
+    assert equal(weights(small.controlnet), controlnet)
+    assert not equal(weights(model.controlnet), controlnet)
+    assert (model.unet is not None) == (adapt == "joint")
+    assert (model.lora is not None) == (adapt == "lora")
+    if model.unet is not None:
+        assert not equal(weights(model.unet), unet)
+    if model.lora is not None:
+        assert any(values.any() for name, values in model.lora.items() if "lora_B" in name)
+    assert not any(p.requires_grad for p in model.controlnet.parameters())
+
+
+def test_frozen_hands_no_unet_weight_to_the_optimizer(small: BaseModel) -> None:
+    names = build_denoiser(small, changed(TRAINING, adapt="frozen")).trained()
+    assert names
+    assert all(name.startswith("controlnet.") for name in names)
+    lora = build_denoiser(small, changed(TRAINING, adapt="lora")).trained()
+    assert {n for n in lora if n.startswith("unet.")} == {n for n in lora if "lora_" in n}
+    assert len(lora) > len(names)
+
+
+def test_a_half_precision_base_stays_half(sd15_folder: Path) -> None:
+    base = load_base_model(sd15_folder, device="cpu", dtype="float16")
+    denoiser = build_denoiser(base, changed(TRAINING, adapt="lora"))
+    assert {p.dtype for p in denoiser.parameters()} == {torch.float32}
+    assert base.unet.dtype == torch.float16
+
+
+def test_a_new_controlnet_starts_by_changing_nothing(sd15: BaseModel) -> None:
+    denoiser = build_denoiser(sd15, TRAINING)
+    noisy, steps = torch.randn(1, 4, 8, 8), torch.tensor([500])
+    text, mask = sd15.embed(["a"]), torch.ones(1, 1, 64, 64)
+    with torch.no_grad():
+        guided = denoiser(noisy, steps, text, mask)
+        plain = sd15.unet(noisy, steps, encoder_hidden_states=text).sample
+    torch.testing.assert_close(guided, plain)
+
+
+@pytest.mark.parametrize("adapt", ["frozen", "joint", "lora"])
+def test_a_killed_run_ends_as_the_straight_one(
+    small: BaseModel, crops: Crops, tmp_path: Path, adapt: str
+) -> None:
+    options = changed(TRAINING, adapt=adapt, validate_every=1, gradient_accumulation=2)
+    straight, history = train(small, crops, tmp_path / "straight", options)
+    with pytest.raises(Killed):
+        train(small, crops, tmp_path / "killed", options, kill_at=5)
+    state = load_checkpoint(tmp_path / "killed" / "k.pt")
+    assert state is not None
+    assert state["step"] == 3
+    resumed, again = train(small, crops, tmp_path / "killed", options)
+    pd.testing.assert_frame_equal(again, history, check_exact=True)
+    assert equal(weights(resumed.controlnet), weights(straight.controlnet))
+    if straight.unet is not None and resumed.unet is not None:
+        assert equal(weights(resumed.unet), weights(straight.unet))
+    if straight.lora is not None and resumed.lora is not None:
+        assert equal(resumed.lora, straight.lora)
+
+
+def test_a_finished_run_is_not_trained_again(
+    small: BaseModel, crops: Crops, tmp_path: Path
+) -> None:
+    model, history = train(small, crops, tmp_path)
+    again, same = train(small, crops, tmp_path, kill_at=TRAINING.steps)
+    assert equal(weights(again.controlnet), weights(model.controlnet))
+    pd.testing.assert_frame_equal(same, history)
+
+
+def test_history_and_metrics(small: BaseModel, crops: Crops, tmp_path: Path) -> None:
+    seen: list[tuple[int, dict[str, float]]] = []
+    _, history = finetune(
+        small,
+        crops,
+        changed(TRAINING, steps=5),
+        key="k",
+        checkpoints=tmp_path,
+        on_metrics=lambda step, values: seen.append((step, values)),
+    )
+    assert list(history) == COLUMNS
+    assert list(history["step"]) == [2, 4, 5]
+    assert history.notna().all(axis=None)
+    assert [step for step, _ in seen] == [2, 4, 5]
+    assert seen[0][1]["finetune.validation_loss"] == history["validation_loss"][0]
+    assert history["learning_rate"].max() <= TRAINING.learning_rate
+
+
+def test_nothing_held_out_keeps_the_last_weights(
+    small: BaseModel, crops: Crops, tmp_path: Path
+) -> None:
+    none = replace(crops, table=crops.table.assign(held_out=False))
+    model, history = train(small, none, tmp_path)
+    assert history["validation_loss"].isna().all()
+    assert model.meta["validation_loss"] is None
+    state = load_checkpoint(tmp_path / "k.pt")
+    assert state is not None
+    name = "conv_in.weight"
+    assert torch.equal(weights(model.controlnet)[name], state["weights"][f"controlnet.{name}"])
+
+
+def test_it_stops_when_held_out_samples_gain_nothing_and_keeps_the_best(
+    small: BaseModel, crops: Crops, tmp_path: Path
+) -> None:
+    wild = changed(
+        TRAINING, steps=60, learning_rate=0.3, validate_every=1, patience=3, adapt="joint"
+    )
+    model, history = train(small, crops, tmp_path, wild)
+    assert len(history) < 60
+    best = history["validation_loss"].idxmin()
+    assert len(history) - 1 - best == 3
+    assert model.meta["validation_loss"] == history["validation_loss"][best]
+    assert model.meta["steps"] == len(history)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_loss_that_is_no_number_keeps_the_checkpoint(
+    small: BaseModel, crops: Crops, tmp_path: Path, accumulation: int
+) -> None:
+    options = changed(
+        TRAINING, steps=40, checkpoint_every=1, gradient_accumulation=accumulation, patience=99
+    )
+    with pytest.raises(Killed):
+        train(small, crops, tmp_path, options, kill_at=2)
+    before = load_checkpoint(tmp_path / "k.pt")
+    latents = crops.latents.clone()
+    latents[np.flatnonzero(~crops.table["held_out"])[::2]] = math.nan
+    with pytest.raises(InputError, match="not a number") as caught:
+        train(small, replace(crops, latents=latents), tmp_path, options)
+    assert str(tmp_path / "k.pt") in str(caught.value)
+    assert "learning_rate" in caught.value.remedy
+    after = load_checkpoint(tmp_path / "k.pt")
+    assert before is not None
+    assert after is not None
+    assert after["step"] >= before["step"] == 1
+    assert all(value.isfinite().all() for value in after["weights"].values())
+
+
+def test_accumulated_batches_count_as_one_step(
+    small: BaseModel, crops: Crops, tmp_path: Path
+) -> None:
+    options = changed(TRAINING, steps=2)
+    once, _ = train(small, crops, tmp_path / "1", options)
+    double = changed(options, gradient_accumulation=2)
+    twice, history = train(small, crops, tmp_path / "2", double)
+    assert list(history["step"]) == [2]
+    state = load_checkpoint(tmp_path / "2" / "k.pt")
+    assert state is not None
+    assert {float(entry["step"]) for entry in state["optimizer"]["state"].values()} == {2.0}
+    assert not equal(weights(once.controlnet), weights(twice.controlnet))
+
+
+def test_the_loss_falls_on_a_tiny_problem(small: BaseModel, tmp_path: Path) -> None:
+    """The compact base's own components, untrained, on two latents they can learn by heart."""
+    torch.manual_seed(0)
+    unet = compact.build_unet()
+    base = replace(small, unet=unet, controlnet=compact.build_controlnet(unet))
+    draw = torch.Generator().manual_seed(0)
+    masks = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
+    masks[0, 0, 20:40, 20:40] = 255
+    table = pd.DataFrame(
+        {
+            "sample_id": ["a", "b"],
+            "prompt": [0, 0],
+            "defect_type": ["t/d", "t/good"],
+            "normal": [False, True],
+            "held_out": [False, False],
+        }
+    )
+    latents = torch.randn(2, 8, 1, 1, generator=draw).expand(2, 8, 16, 16).clone()
+    crops = Crops(latents, masks, torch.randn(1, 77, 64, generator=draw), table)
+    options = changed(
+        TRAINING, steps=30, batch_size=2, learning_rate=3e-3, validate_every=2, mask_weight=3.0
+    )
+    _, history = train(base, crops, tmp_path, options)
+    losses = history["train_loss"].to_numpy()
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_the_shares_of_a_batch(crops: Crops) -> None:
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([_draw(crops.table, TRAINING, rng) for _ in range(400)])
+    table = crops.table.iloc[drawn]
+    assert not table["held_out"].any()
+    assert table["normal"].mean() == pytest.approx(TRAINING.normal_share, abs=0.05)
+    defects = table[~table["normal"]]["defect_type"].value_counts(normalize=True)
+    assert defects["plate/dent"] == pytest.approx(0.5, abs=0.07)
+    none = changed(TRAINING, normal_share=0.0)
+    assert not crops.table.iloc[_draw(crops.table, none, rng)]["normal"].any()
