@@ -8,6 +8,8 @@ ROOT ?=
 # More Kedro options, for example KEDRO_ARGS="--env=sd15".
 KEDRO_ARGS ?=
 TEST_ARGS ?=
+# Empty: `make bench` judges the latest run in data/ instead of making one of its own.
+BENCH_ARGS ?= --run
 
 .PHONY: help install augment pretrain test lint viz mlflow bench clean-data
 
@@ -52,7 +54,9 @@ mlflow: $(STAMP)
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
 
 bench: $(STAMP)
-	$(BIN)/python -m defectsynth_pipeline.bench
+	$(BIN)/python benchmarks/masks.py
+	$(BIN)/python benchmarks/attention.py
+	$(BIN)/python benchmarks/augment.py $(BENCH_ARGS)
 
 clean-data:
 	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

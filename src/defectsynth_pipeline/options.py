@@ -70,7 +70,7 @@ class FinetuneOptions(Options):
 
     adapt: Literal["frozen", "joint", "lora"] = "joint"
     lora_rank: int = Field(8, ge=1)
-    steps: int = Field(500, ge=1)
+    steps: int = Field(400, ge=1)
     batch_size: int = Field(16, ge=1)
     gradient_accumulation: int = Field(1, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
@@ -141,7 +141,7 @@ class PretrainOptions(Options):
     """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
 
     vae_steps: int = Field(2600, ge=1)
-    unet_steps: int = Field(4000, ge=1)
+    unet_steps: int = Field(2600, ge=1)
     vae_batch_size: int = Field(8, ge=1)
     unet_batch_size: int = Field(16, ge=1)
     vae_learning_rate: float = Field(1.5e-3, gt=0)

@@ -120,7 +120,7 @@ def test_without_another_image_nothing_happens_and_it_is_said(
     case: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     arguments = lonely(case)
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger=fuse.__module__):
         fused = fuse(**arguments, rate=0.5, base_weight=0.7)  # type: ignore[arg-type]
     assert torch.equal(fused, arguments["latents"])  # type: ignore[arg-type]
     assert "SFF changes nothing" in caplog.text

@@ -138,6 +138,4 @@ def test_a_batch_has_masks_as_shares_and_the_text_of_each_crop(crops: Crops) -> 
 
 def test_a_category_without_normals_is_refused(samples: pd.DataFrame, small: BaseModel) -> None:
     with pytest.raises(InputError, match=r"no defect-free images[\s\S]*plate[\s\S]*train/good"):
-        make_crops(
-            samples[samples["split"] != "normal"], small, TRAINING, FRAMING, PROMPTS
-        )
+        make_crops(samples[samples["split"] != "normal"], small, TRAINING, FRAMING, PROMPTS)

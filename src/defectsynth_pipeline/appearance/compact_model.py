@@ -21,17 +21,18 @@ from defectsynth_pipeline.options import PretrainOptions
 
 CARD = """# Compact latent-diffusion base of defectsynth_pipeline
 
-| | |
-|---|---|
-| classes | AutoencoderKL (f=4, 8 latent channels), UNet2DConditionModel (v-prediction, zero terminal SNR), ControlNetModel, CLIPTextModel, CLIPTokenizer, DDIMScheduler |
-| parameters | {parameters} |
-| trained on | procedural surfaces and defects only (`appearance/procedural_*.py`); no photograph, no third-party weights |
-| recipe | `kedro run --pipeline=pretrain` with {options} |
-| seed | {seed} |
-| duration | {vae_hours:.2f} h autoencoder + {denoiser_hours:.2f} h UNet, ControlNet and text encoder, on {threads} CPU threads |
-| held-out reconstruction | {psnr:.1f} dB PSNR on 256 scenes of seed {held_seed} |
-| hash of the weights | sha256 {digest} (over the float16 tensors, component by component) |
-| licence | MIT, as the project |
+- **Classes**: AutoencoderKL (f=4, 8 latent channels), UNet2DConditionModel (v-prediction, zero
+  terminal SNR), ControlNetModel, CLIPTextModel, CLIPTokenizer, DDIMScheduler
+- **Parameters**: {parameters}
+- **Trained on** procedural surfaces and defects only (`appearance/procedural_*.py`): no
+  photograph, no third-party weights
+- **Recipe**: `kedro run --pipeline=pretrain` with `{options}`
+- **Seed**: {seed}
+- **Duration**: {vae_hours:.2f} h autoencoder + {denoiser_hours:.2f} h UNet, ControlNet and text
+  encoder, on {threads} CPU threads
+- **Held-out reconstruction**: {psnr:.1f} dB PSNR on 256 scenes of seed {held_seed}
+- **Hash**: sha256 `{digest}` over the float16 tensors, component by component
+- **Licence**: MIT, as the project
 
 A base to be fine-tuned on a user's own images: it knows what surfaces and defects look like in
 general, follows masks, and works at 64 x 64 px. It is no generator of photographs by itself.

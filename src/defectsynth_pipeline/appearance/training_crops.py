@@ -166,7 +166,7 @@ def _jittered(
         return frame
     places = np.array([frame.x0, frame.y0]) + rng.uniform(-slack, slack, 2)
     limits = np.array([mask.shape[1] - frame.width, mask.shape[0] - frame.height])
-    x0, y0 = (int(round(place)) for place in np.clip(places, 0, limits))
+    x0, y0 = (round(place) for place in np.clip(places, 0, limits))
     return replace(frame, x0=x0, y0=y0)
 
 

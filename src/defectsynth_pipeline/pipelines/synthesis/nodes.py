@@ -50,7 +50,10 @@ def render_images(
         framing=framing,
         faintest=faintest_visible(samples),
     )
-    key = fingerprint(plan, options, framing, base.fingerprint, str(masks.root), code_fingerprint())
+    # The masks' content, not their version: a run repeated after a kill makes a new version.
+    key = fingerprint(
+        plan, options, framing, base.fingerprint, masks.manifest, code_fingerprint()
+    )
     return ImageSetJob(fingerprint=key, plan=plan.assign(code=code_fingerprint()), render=render)
 
 

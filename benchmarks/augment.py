@@ -1,0 +1,195 @@
+"""Check a finished `augment` run against the numbers it has to keep.
+
+    python benchmarks/augment.py           the latest run in data/
+    python benchmarks/augment.py --run     a run of its own in a temporary folder, timed
+
+Everything is counted again from the pictures, not read from the manifests. Nothing is written;
+`--keep FOLDER` makes the timed run in a folder that stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from scipy import ndimage
+
+from defectsynth_pipeline.corpora.reading import load_image
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.pipelines.synthesis.nodes import render_images
+from defectsynth_pipeline.shape.capacity import count_distinct
+from defectsynth_pipeline.shape.geometry import measure
+from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, mask_size
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ENTRIES = ("samples", "defect_masks", "controlnet", "synthesis_plan", "synthetic_images")
+
+
+class Check(NamedTuple):
+    """One line of the table; `kept` is None where nothing is promised."""
+
+    number: str
+    measured: str
+    wanted: str = ""
+    kept: bool | None = None
+
+
+def open_run(project: Path, env: str | None) -> dict[str, Any]:
+    """Load the entries of the latest complete run, all at its version, and its options."""
+    bootstrap_project(project)
+    with KedroSession.create(project_path=project, env=env) as session:
+        context = session.load_context()
+        version = context.catalog["synthetic_images"].resolve_load_version()
+        catalog = context._get_catalog(load_versions=dict.fromkeys(ENTRIES, version))
+        names = ["base_model", "params:masks", "params:synthesis", "params:framing", *ENTRIES]
+        return {name: catalog[name].load() for name in names} | {"version": version}
+
+
+def check_masks(samples: pd.DataFrame, masks: ImageSet, options: Any) -> Iterator[Check]:
+    """Nonempty, different, within the area and the stroke width of the base masks."""
+    ids = masks.manifest["image_id"]
+    arrays = {image_id: masks.array(image_id, "mask") for image_id in ids}
+    empty = sum(not array.any() for array in arrays.values())
+    yield Check("empty masks", f"{empty} of {len(ids)}", "0", empty == 0)
+    distinct = count_distinct(arrays.values()) / len(ids)
+    yield Check("masks pairwise distinct", f"{distinct:.1%}", ">= 95 %", distinct >= 0.95)
+    inside, widths = [], []
+    for name, group in base_types(samples):
+        own = (masks.manifest[TYPE].astype(str) == list(name)).all(axis=1)
+        parents = Parents(group, mask_size(group, options.max_side), options.tolerance)
+        found = [measure(arrays[image_id]) for image_id in ids[own] if arrays[image_id].any()]
+        low, high = parents.bounds.area
+        inside += [low <= measured.area <= high for measured in found]
+        ratio = _median_width(found) / _median_width(parents.measures.values())
+        widths.append((not parents.branching, "/".join(name), ratio))
+    share = float(np.mean(inside))
+    yield Check("mask area in the base masks' range", f"{share:.1%}", ">= 90 %", share >= 0.9)
+    for compact, name, ratio in sorted(widths):
+        number = f"stroke width to base, {name}"
+        kept = None if compact else abs(ratio - 1) <= 0.25
+        yield Check(number, f"{ratio:.2f}", "" if compact else "0.75 to 1.25", kept)
+
+
+def _median_width(measures: Any) -> float:
+    return float(np.median([measured.width for measured in measures] or [np.nan]))
+
+
+def check_images(run: dict[str, Any]) -> Iterator[Check]:
+    """Pixels outside the collar, each image against its background; masks as they are shipped."""
+    samples = run["samples"].set_index("sample_id", drop=False)
+    images, collar = run["synthetic_images"], run["params:synthesis"].compose.collar
+    differing, touched, empty = 0, 0, 0
+    for row in images.manifest.itertuples(index=False):
+        image, mask = (images.array(row.image_id, name) for name in ("image", "mask"))
+        background = load_image(samples.loc[row.background])
+        differs = (image != background).reshape(*mask.shape, -1).any(-1)
+        outside = ndimage.distance_transform_edt(~mask) > collar if mask.any() else ~mask
+        differing += int((differs & outside).sum())
+        touched += bool(differs.any())
+        empty += not mask.any()
+    total = len(images)
+    yield Check("images with an empty mask", f"{empty} of {total}", "0", empty == 0)
+    yield Check("images that differ from their background", f"{touched} of {total}")
+    yield Check("pixels differing outside the collar", str(differing), "0", differing == 0)
+    visible = float((images.manifest["verdict"] == "visible").mean())
+    yield Check("defects at least as visible as the faintest real ones", f"{visible:.1%}")
+
+
+def check_batches(run: dict[str, Any], count: int) -> Iterator[Check]:
+    """Some rows of the plan rendered in batches of 1 and 8 and in reversed order."""
+    plan = run["synthesis_plan"]
+    groups = plan["group"].unique()
+    wanted = max(1, count // int(plan["group"].value_counts().max()))
+    spread = groups[np.linspace(0, len(groups) - 1, min(wanted, len(groups))).astype(int)]
+    plan = plan[plan["group"].isin(spread)]
+    renderings = {
+        "batches of 8": _render(run, plan, 8),
+        "batches of 1": _render(run, plan, 1),
+        "reversed order": _render(run, plan.iloc[::-1], 8),
+    }
+    reference = renderings.pop("batches of 8")
+    for name, images in renderings.items():
+        gaps = [np.abs(images[i].astype(int) - reference[i]).max() for i in reference]
+        share = np.mean([gap == 0 for gap in gaps])
+        number = f"{name} against batches of 8, {len(gaps)} images"
+        measured = f"{share:.1%} identical, largest difference {max(gaps)}"
+        yield Check(number, measured, "identical", bool(share == 1))
+
+
+def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[str, np.ndarray]:
+    options = run["params:synthesis"].model_copy(update={"batch_size": batch_size})
+    job = render_images(
+        plan,
+        run["samples"],
+        run["defect_masks"],
+        run["base_model"],
+        run["controlnet"],
+        options,
+        run["params:framing"],
+    )
+    return {item.image_id: item.arrays["image"] for item in job.render(plan)}
+
+
+def make_run(project: Path, env: str | None) -> Iterator[Check]:
+    """Run the pipeline in a fresh folder, where nothing can be resumed."""
+    shutil.copytree(REPOSITORY / "conf", project / "conf")
+    shutil.copy(REPOSITORY / "pyproject.toml", project)
+    (project / "src").mkdir()
+    command = [sys.executable, "-m", "kedro", "run", "--pipeline=augment"]
+    start = time.perf_counter()
+    subprocess.run([*command, f"--env={env}"] if env else command, cwd=project, check=True)
+    minutes = (time.perf_counter() - start) / 60
+    gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    yield Check("minutes of the whole run", f"{minutes:.1f}", "<= 12", minutes <= 12)
+    yield Check("peak memory, GB", f"{gigabytes:.2f}", "<= 4", gigabytes <= 4)
+
+
+def print_table(checks: list[Check]) -> None:
+    """Write one line per number."""
+    verdicts = {True: "kept", False: "MISSED", None: ""}
+    rows = [("number", "measured", "wanted", "")]
+    rows += [(*check[:3], verdicts[check.kept]) for check in checks]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def main() -> None:
+    """Make a run if asked, then check one."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--run", action="store_true", help="make a run first and time it")
+    parser.add_argument("--keep", type=Path, help="an empty folder for that run; it stays")
+    parser.add_argument("--env", help="environment of the configuration")
+    parser.add_argument("--sample", type=int, default=24, help="plan rows rendered three times")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        project, checks = REPOSITORY, []
+        if arguments.run or arguments.keep:
+            project = (arguments.keep or Path(temporary)).resolve()
+            project.mkdir(parents=True, exist_ok=True)
+            checks += make_run(project, arguments.env)
+        run = open_run(project, arguments.env)
+        checks += check_masks(run["samples"], run["defect_masks"], run["params:masks"])
+        checks += check_images(run)
+        checks += check_batches(run, arguments.sample)
+    sys.stdout.write(f"run {run['version']}, {len(run['synthetic_images'])} images\n")
+    print_table(checks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,224 @@
+"""The plan: deterministic, complete, and blind to the test split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defectsynth_pipeline.appearance.placement import STAY
+from defectsynth_pipeline.appearance.plan import fit_mask, placement_of, plan_synthesis
+from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
+
+from .builders import SYNTHESIS, changed, make_masks, save
+from .test_placement import draw_part, place_of, spot
+
+PROMPTS = PromptOptions()
+COLUMNS = [
+    "image_id",
+    "category",
+    "defect_type",
+    "mask",
+    "background",
+    "reference",
+    "prompt",
+    "normal_prompt",
+    "group",
+    "seed",
+    "placement",
+    "angle",
+    "dy",
+    "dx",
+    "centre_y",
+    "centre_x",
+]
+
+
+def plan(
+    samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions = SYNTHESIS, **values
+) -> pd.DataFrame:
+    return plan_synthesis(samples, masks, changed(options, **values), PROMPTS)
+
+
+def renamed(samples: pd.DataFrame, masks: ImageSet, names: dict) -> tuple[pd.DataFrame, ImageSet]:
+    """The same data with other names of defect types or categories."""
+    return samples.replace(names), ImageSet(masks.root, masks.manifest.replace(names))
+
+
+def test_columns_and_identity(all_samples: pd.DataFrame, masks: ImageSet) -> None:
+    rows = plan(all_samples, masks)
+    assert list(rows) == COLUMNS
+    pd.testing.assert_frame_equal(rows, plan(all_samples, masks))
+    assert rows["image_id"].is_unique
+    assert rows["seed"].is_unique
+    assert not rows.equals(plan(all_samples, masks, seed=1))
+
+
+@pytest.mark.parametrize(("per", "count", "expected"), [("run", 10, 10), ("type", 10, 40)])
+def test_counts_add_up(
+    all_samples: pd.DataFrame, masks: ImageSet, per: str, count: int, expected: int
+) -> None:
+    rows = plan(all_samples, masks, per=per, count=count)
+    assert len(rows) == expected
+    sizes = rows.groupby(["category", "defect_type"]).size()
+    assert len(sizes) == 4
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_fewer_images_than_types(all_samples: pd.DataFrame, masks: ImageSet) -> None:
+    assert len(plan(all_samples, masks, count=3)) == 3
+
+
+def test_rows_come_from_their_own_category_and_never_from_test(
+    all_samples: pd.DataFrame, masks: ImageSet
+) -> None:
+    rows = plan(all_samples, masks, count=60)
+    index = all_samples.set_index("sample_id")
+    backgrounds, references = index.loc[rows["background"]], index.loc[rows["reference"]]
+    assert set(backgrounds["split"]) == {"normal"}
+    assert set(references["split"]) == {"base"}
+    assert (backgrounds["category"].to_numpy() == rows["category"]).all()
+    assert (references["category"].to_numpy() == rows["category"]).all()
+    assert (references["defect_type"].to_numpy() == rows["defect_type"]).all()
+    own = masks.manifest.set_index("image_id").loc[rows["mask"]]
+    assert (own["defect_type"].to_numpy() == rows["defect_type"]).all()
+    assert (own["category"].to_numpy() == rows["category"]).all()
+    assert backgrounds.index.nunique() > 4
+    without = all_samples[all_samples["split"] != "test"]
+    pd.testing.assert_frame_equal(plan(without, masks, count=60), rows)
+
+
+def test_more_images_leave_the_first_ones_as_they_are(
+    samples: pd.DataFrame, masks: ImageSet, all_samples: pd.DataFrame
+) -> None:
+    few, many = (plan(all_samples, masks, per="type", count=n) for n in (5, 11))
+    both = many[many["image_id"].isin(few["image_id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(both, few)
+    # Nor do other types matter.
+    manifest = masks.manifest
+    one = ImageSet(masks.root, manifest[manifest["defect_type"] == "scratch"])
+    alone = plan(all_samples, one, per="type", count=5)
+    same = few[few["defect_type"] == "scratch"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone, same)
+
+
+def test_every_mask_is_used_before_one_comes_twice(
+    all_samples: pd.DataFrame, masks: ImageSet
+) -> None:
+    twice = plan(all_samples, masks, per="type", count=8)
+    assert (twice["mask"].value_counts() == 2).all()
+    half = plan(all_samples, masks, per="type", count=2)
+    assert half["mask"].is_unique
+
+
+def test_groups_hold_images_of_one_type(all_samples: pd.DataFrame, masks: ImageSet) -> None:
+    rows = plan(all_samples, masks, per="type", count=5, sff={"group": 2})
+    sizes = rows.groupby("group").size()
+    assert sorted(sizes) == [1] * 4 + [2] * 8
+    assert (rows.groupby("group")[["category", "defect_type"]].nunique() == 1).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"dent": "a b", "scratch": "a_b"},  # the same once made safe
+        {"dent": "ä", "scratch": "ö"},
+        {"plate": "板", "x ray": "Größe №1", "dent": "裂纹", "scratch": "划痕"},
+        {"plate": "..", "dent": "-", "scratch": "—"},
+        {"plate": "007", "dent": "nan"},
+    ],
+)
+def test_ids_are_safe_and_unique_whatever_the_names(
+    all_samples: pd.DataFrame, masks: ImageSet, tmp_path: Path, names: dict[str, str]
+) -> None:
+    rows = plan(*renamed(all_samples, masks, names), count=20, sff={"group": 4})
+    assert rows["image_id"].is_unique
+    assert (rows.groupby("group")[["category", "defect_type"]].nunique() == 1).all(axis=None)
+    pixel = np.ones((2, 2), dtype=bool)
+    job = ImageSetJob(
+        "f00d", rows, lambda missing: (Rendered(i, {"mask": pixel}) for i in missing["image_id"])
+    )
+    assert len(publish(job, tmp_path, version="v1", name="images")) == 20
+
+
+def test_prompts_are_those_of_training(samples: pd.DataFrame, masks: ImageSet) -> None:
+    rows = plan(samples, ImageSet(masks.root, masks.manifest.query("category == 'plate'")))
+    assert set(rows["prompt"]) == {
+        "a photo of a plate surface with dent",
+        "a photo of a plate surface with scratch",
+    }
+    assert set(rows["normal_prompt"]) == {"a photo of a plate surface"}
+
+
+def test_textures_keep_the_mask_where_it_was_made(
+    all_samples: pd.DataFrame, masks: ImageSet
+) -> None:
+    rows = plan(all_samples, masks, count=20)
+    assert set(rows["placement"]) == {"as_is"}
+    assert all(placement_of(row) == STAY for _, row in rows.iterrows())
+
+
+def test_a_category_without_normals_is_refused(samples: pd.DataFrame, masks: ImageSet) -> None:
+    plates = ImageSet(masks.root, masks.manifest.query("category == 'plate'"))
+    with pytest.raises(InputError, match="no defect-free images") as caught:
+        plan(samples[samples["split"] != "normal"], plates)
+    assert "value: plate" in str(caught.value)
+    assert "train/good" in caught.value.remedy
+
+
+class TestParts:
+    """A part photographed at several angles, its defect always on the same spot of it."""
+
+    CENTRE = (96.0, 96.0)
+    ANGLES = (0.0, 60.0, 135.0, 250.0)
+
+    @pytest.fixture(scope="class")
+    def parts(self, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+        folder = tmp_path_factory.mktemp("raw") / "bracket"
+
+        def photograph(angle: float) -> np.ndarray:
+            return (draw_part(angle, self.CENTRE) * 255).astype(np.uint8)
+
+        for i, angle in enumerate(self.ANGLES):
+            save(folder / "train" / "good" / f"{i}.png", photograph(angle))
+        for i, angle in enumerate((0.0, 20.0, 45.0)):
+            mask, image = spot(place_of(angle, self.CENTRE)), photograph(angle + 1e-3)
+            image[mask] = 60
+            save(folder / "test" / "hole" / f"{i}.png", image)
+            save(folder / "ground_truth" / "hole" / f"{i}_mask.png", mask)
+        return make_samples(folder, IngestOptions(base_share=1.0))
+
+    def test_masks_land_on_the_spot_of_every_background(
+        self, parts: pd.DataFrame, tmp_path: Path
+    ) -> None:
+        made = [spot(place_of(20.0, self.CENTRE) + np.array([0, 3]), radius=4)]
+        masks = make_masks(tmp_path, parts, {"hole": made})
+        rows = plan(parts, masks, count=8)
+        assert (rows["placement"] == "part").all()
+        assert rows["background"].nunique() > 1
+        for _, row in rows.iterrows():
+            angle = self.ANGLES[int(row["background"].rsplit("-", 1)[1])]
+            placed = placement_of(row).apply(made[0])
+            goal = place_of(angle, self.CENTRE)
+            assert np.linalg.norm(np.argwhere(placed).mean(0) - goal) < 6
+
+    def test_as_is_leaves_masks_alone(self, parts: pd.DataFrame, tmp_path: Path) -> None:
+        masks = make_masks(tmp_path, parts, {"hole": [spot(np.array([50.0, 50.0]))]})
+        rows = plan(parts, masks, count=4, placement="as_is")
+        assert set(rows["placement"]) == {"as_is"}
+        assert (rows[["angle", "dy", "dx"]] == 0).all(axis=None)
+
+
+def test_masks_are_fitted_without_losing_strokes() -> None:
+    mask = np.zeros((64, 64), dtype=bool)
+    assert fit_mask(mask, (64, 64)) is mask
+    mask[:, 30] = True
+    assert fit_mask(mask, (128, 256)).mean() == pytest.approx(mask.mean(), rel=0.5)
+    small = fit_mask(mask, (16, 16))
+    assert small.dtype == bool
+    assert small.any(axis=1).all()

@@ -1,0 +1,265 @@
+"""From plan to pictures: one row, one image, whatever is rendered beside it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import ndimage
+
+from defectsynth_pipeline.appearance.base_model import BaseModel
+from defectsynth_pipeline.appearance.plan import plan_synthesis
+from defectsynth_pipeline.appearance.render import render_plan
+from defectsynth_pipeline.appearance.visibility import faintest_visible
+from defectsynth_pipeline.corpora.reading import load_image
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
+
+from .builders import FRAMING, SYNTHESIS, changed
+
+Render = Callable[..., dict[str, Rendered]]
+RECORD = {
+    "contrast",
+    "pixels_outside_collar",
+    "mask_pixels",
+    "overlap",
+    "frame_x",
+    "frame_y",
+    "frame_width",
+    "frame_height",
+    "model",
+    "verdict",
+}
+
+
+@pytest.fixture(scope="module")
+def plan(all_samples: pd.DataFrame, masks: ImageSet) -> pd.DataFrame:
+    """Sixteen images of four types, RGB and 16-bit grey, in groups of two."""
+    options = changed(SYNTHESIS, count=16)
+    return plan_synthesis(all_samples, masks, options, PromptOptions())
+
+
+@pytest.fixture(scope="module")
+def render(
+    all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, plan: pd.DataFrame
+) -> Render:
+    faintest = faintest_visible(all_samples)
+
+    def call(
+        options: SynthesisOptions = SYNTHESIS,
+        framing: FramingOptions = FRAMING,
+        *,
+        rows: pd.DataFrame | None = None,
+        missing: pd.DataFrame | None = None,
+        base: BaseModel = small,
+    ) -> dict[str, Rendered]:
+        rows = plan if rows is None else rows
+        items = render_plan(
+            rows if missing is None else missing,
+            rows,
+            samples=all_samples,
+            masks=masks,
+            base=base,
+            options=options,
+            framing=framing,
+            faintest=faintest,
+        )
+        return {item.image_id: item for item in items}
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def rendered(render: Render) -> dict[str, Rendered]:
+    return render()
+
+
+@pytest.fixture
+def backgrounds(all_samples: pd.DataFrame, plan: pd.DataFrame) -> dict[str, np.ndarray]:
+    index = all_samples.set_index("sample_id", drop=False)
+    return {row.image_id: load_image(index.loc[row.background]) for row in plan.itertuples()}
+
+
+def same_images(one: dict[str, Rendered], other: dict[str, Rendered]) -> bool:
+    assert one.keys() == other.keys()
+    return all(np.array_equal(one[i].arrays["image"], other[i].arrays["image"]) for i in one)
+
+
+def test_one_item_per_row_in_the_backgrounds_format(
+    rendered: dict[str, Rendered], plan: pd.DataFrame, backgrounds: dict[str, np.ndarray]
+) -> None:
+    assert set(rendered) == set(plan["image_id"])
+    kinds = set()
+    for image_id, item in rendered.items():
+        image, background = item.arrays["image"], backgrounds[image_id]
+        assert (image.shape, image.dtype) == (background.shape, background.dtype)
+        assert item.arrays["mask"].shape == image.shape[:2] == (64, 80)
+        assert item.arrays["mask"].dtype == bool
+        assert item.arrays["mask"].any()
+        kinds.add((image.dtype.name, image.ndim))
+    assert kinds == {("uint8", 3), ("uint16", 2)}
+
+
+@pytest.mark.parametrize("mode", ["delta", "feather", "exemplar"])
+@pytest.mark.parametrize("framing", ["roi", "full"])
+def test_no_pixel_outside_the_collar_differs(
+    render: Render, backgrounds: dict[str, np.ndarray], mode: str, framing: str
+) -> None:
+    options = changed(SYNTHESIS, compose={"mode": mode, "collar": 1.0})
+    for image_id, item in render(options, FramingOptions(mode=framing)).items():
+        image, background, mask = item.arrays["image"], backgrounds[image_id], item.arrays["mask"]
+        differs = (image != background).reshape(*mask.shape, -1).any(-1)
+        near = ndimage.distance_transform_edt(~mask) <= 1.0
+        assert not (differs & ~near).any()
+        assert differs[mask].mean() > 0.5
+        assert item.record["pixels_outside_collar"] == 0
+
+
+def test_batches_and_order_do_not_change_an_image(
+    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame
+) -> None:
+    variants = {
+        "one by one": render(changed(SYNTHESIS, batch_size=1)),
+        "in eights": render(changed(SYNTHESIS, batch_size=8)),
+        "reversed": render(rows=plan[::-1]),
+        "reversed one by one": render(changed(SYNTHESIS, batch_size=1), rows=plan[::-1]),
+        "shuffled": render(rows=plan.sample(frac=1, random_state=0)),
+    }
+    for name, items in variants.items():
+        assert_same(items, rendered, name)
+
+
+def assert_same(one: dict[str, Rendered], other: dict[str, Rendered], name: str = "") -> None:
+    """Equal but for one level of the image's own 255 or 65535 in a pixel among thousands.
+
+    Convolutions over batches of another size add up in another order; where a float's last bit
+    decides how a pixel is rounded, it shows.
+    """
+    assert one.keys() == other.keys()
+    pairs = [(one[i].arrays["image"], other[i].arrays["image"]) for i in one]
+    gaps = np.concatenate([np.abs(a.astype(int) - b.astype(int)).ravel() for a, b in pairs])
+    assert gaps.max() <= 1, f"{name}: {gaps.max()} levels"
+    assert (gaps > 0).mean() <= 1e-3, f"{name}: {(gaps > 0).sum()} of {gaps.size}"
+    for a, b in ((one[i].arrays["mask"], other[i].arrays["mask"]) for i in one):
+        assert np.array_equal(a, b)
+
+
+def test_rendering_twice_is_bit_equal(render: Render, rendered: dict[str, Rendered]) -> None:
+    assert same_images(render(), rendered)
+
+
+def test_only_missing_images_are_made_and_are_the_same(
+    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame
+) -> None:
+    missing = plan.iloc[[1, 6, 7]]
+    items = render(missing=missing)
+    assert set(items) == set(missing["image_id"])
+    assert_same(items, {i: rendered[i] for i in items})
+
+
+def test_each_switch_changes_images_by_itself(
+    render: Render, rendered: dict[str, Rendered]
+) -> None:
+    strong = changed(SYNTHESIS, sae={"weights": "eq7"}, sff={"rate": 1.0})
+    variants = [
+        render(strong),
+        render(changed(strong, sae={"enabled": False})),
+        render(changed(strong, sff={"enabled": False})),
+        render(changed(strong, sae={"enabled": False}, sff={"enabled": False})),
+    ]
+    for one, other in itertools.combinations(variants, 2):
+        assert not same_images(one, other)
+
+
+def test_an_image_alone_in_its_group_is_not_fused(render: Render, plan: pd.DataFrame) -> None:
+    alone = plan.assign(group=plan["image_id"])
+    off = changed(SYNTHESIS, sff={"enabled": False})
+    assert_same(render(rows=alone), render(off, rows=alone))
+
+
+def test_nothing_but_the_plan_and_its_samples_is_read(
+    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame
+) -> None:
+    other = plan.assign(prompt="a binary mask")
+    assert not same_images(render(rows=other), rendered)
+    reseeded = plan.assign(seed=plan["seed"] + 1)
+    assert not same_images(render(rows=reseeded), rendered)
+
+
+def test_the_autoencoder_sees_images_between_minus_one_and_one(
+    render: Render, small: BaseModel, plan: pd.DataFrame
+) -> None:
+    seen: list[torch.Tensor] = []
+    hook = small.vae.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    try:
+        render(changed(SYNTHESIS, compose={"mode": "exemplar"}))
+    finally:
+        hook.remove()
+    ours = torch.cat([images for images in seen if images.any()])  # not the pipeline's blank
+    assert -1 <= ours.min() < -0.5
+    assert 0.1 < ours.max() <= 1
+
+
+def test_records_say_what_was_made(
+    rendered: dict[str, Rendered], small: BaseModel, plan: pd.DataFrame
+) -> None:
+    for item in rendered.values():
+        assert set(item.record) == RECORD
+        assert item.record["verdict"] in {"visible", "faint"}
+        assert item.record["mask_pixels"] == item.arrays["mask"].sum()
+        assert 0 <= item.record["overlap"] <= 1.05
+        assert 0 <= item.record["contrast"] <= 1
+        assert item.record["model"] == small.fingerprint
+        assert item.record["frame_width"] >= 32
+
+
+def test_the_verdict_compares_with_the_faintest_real_defect(
+    all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, plan: pd.DataFrame
+) -> None:
+    verdicts = []
+    for least in (0.0, 1.0):
+        faintest = {f"{r.category}/{r.defect_type}": least for r in plan.itertuples()}
+        items = render_plan(
+            plan[:2],
+            plan,
+            samples=all_samples,
+            masks=masks,
+            base=small,
+            options=SYNTHESIS,
+            framing=FRAMING,
+            faintest=faintest,
+        )
+        verdicts.append({item.record["verdict"] for item in items})
+    assert verdicts == [{"visible"}, {"faint"}]
+
+
+def test_a_stopped_rendering_goes_on(
+    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame, tmp_path: Path
+) -> None:
+    """Published after a stop: the manifest's columns, and the pictures of an unbroken run."""
+    made: list[str] = []
+
+    def stopping(missing: pd.DataFrame):
+        for number, item in enumerate(render(missing=missing).values()):
+            if number == 5 and len(missing) == 16:
+                raise KeyboardInterrupt
+            made.append(item.image_id)
+            yield item
+
+    job = ImageSetJob("f00d", plan, stopping)
+    with pytest.raises(KeyboardInterrupt):
+        publish(job, tmp_path, version="v1", name="images")
+    assert not (tmp_path / "v1").exists()
+    images = publish(job, tmp_path, version="v2", name="images")
+    assert len(made) == len(set(made)) == 16
+    assert list(images.manifest) == [*plan, *sorted(RECORD, key=list(images.manifest).index)]
+    for image_id in images.manifest["image_id"]:
+        stored, straight = images.array(image_id, "image"), rendered[image_id].arrays["image"]
+        assert stored.dtype == straight.dtype
+        assert np.abs(stored.astype(int) - straight.astype(int)).max() <= 1
+        assert np.array_equal(images.array(image_id, "mask"), rendered[image_id].arrays["mask"])

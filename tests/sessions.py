@@ -1,0 +1,76 @@
+"""Real Kedro sessions in temporary projects, for the tests of whole runs."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.project import configure_project
+from kedro.framework.session import KedroSession
+from kedro.runner import SequentialRunner
+from mlflow import MlflowClient
+
+from corpora.builders import blob, save, texture
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# Kedro sets up logging when it first meets a project; within a test that would end `caplog`.
+configure_project("defectsynth_pipeline")
+
+
+def make_project(folder: Path, mlflow_template: Path) -> Path:
+    (folder / "mlruns").mkdir(parents=True)
+    shutil.copy(mlflow_template, folder / "mlruns" / "mlflow.db")
+    return folder
+
+
+def run(project: Path, pipeline: str = "augment", **parameters: Any) -> Any:
+    """One session; the catalog of a later one looks at what it left."""
+    with KedroSession.create(
+        project_path=project,
+        conf_source=str(REPOSITORY / "conf"),
+        env="smoke",
+        runtime_params=parameters,
+    ) as session:
+        session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+    return open_catalog(project)
+
+
+def open_catalog(project: Path) -> Any:
+    with KedroSession.create(
+        project_path=project, conf_source=str(REPOSITORY / "conf"), env="smoke"
+    ) as session:
+        return session.load_context().catalog
+
+
+def versions(project: Path) -> dict[str, list[str]]:
+    """Entry to its versions on disk; a version is `<entry>/<timestamp>/<entry>`."""
+    found: dict[str, list[str]] = {}
+    for path in (project / "data").glob("0[2-8]*/*/*T*Z"):
+        found.setdefault(path.parent.stem, []).append(path.name)
+    return found
+
+
+def runs_of(project: Path) -> list[Any]:
+    client = MlflowClient(tracking_uri=f"sqlite:///{project}/mlruns/mlflow.db")
+    experiment = client.get_experiment_by_name("defectsynth")
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
+
+
+def artifact(run: Any, name: str) -> Path:
+    return Path(run.info.artifact_uri.removeprefix("file://")) / name
+
+
+def write_own(root: Path) -> Path:
+    """Parts as a user names them: blanks, umlauts, no digits, two types alike once made safe."""
+    category = root / "Größe №1 板"
+    for index, stem in enumerate(("front", "back side", "über", "x")):
+        save(category / "train" / "good" / f"{stem}.png", texture(index))
+    for number, defect_type in enumerate(("Kratzer tief", "裂纹", "Kratzer_tief")):
+        for index, stem in enumerate(("a b", "ü", "left", "right", "über alles", "z")):
+            seed = 100 * (number + 1) + index
+            image, mask = texture(seed), blob(seed)
+            image[mask > 0] //= 4
+            save(category / "test" / defect_type / f"{stem}.png", image)
+            save(category / "ground_truth" / defect_type / f"{stem}_mask.png", mask)
+    return root

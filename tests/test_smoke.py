@@ -1,0 +1,228 @@
+"""Both pipelines through real sessions in env smoke: what a run leaves, and what a failed one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from defectsynth_pipeline.appearance.base_model import load_base_model
+from defectsynth_pipeline.corpora.reading import load_image
+from defectsynth_pipeline.errors import InputError
+from sessions import (
+    REPOSITORY,
+    artifact,
+    make_project,
+    open_catalog,
+    run,
+    runs_of,
+    versions,
+    write_own,
+)
+
+AUGMENT = {
+    "samples",
+    "area_ratios",
+    "defect_masks",
+    "mask_preview",
+    "controlnet",
+    "finetune_history",
+    "finetune_curves",
+    "synthesis_plan",
+    "synthetic_images",
+    "synthetic_preview",
+    "synthesis_summary",
+}
+PRETRAIN = {"compact_model", "pretrain_preview"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Path:
+    """A project in which `augment` has run once on the demo."""
+    project = make_project(tmp_path_factory.mktemp("demo") / "project", mlflow_template)
+    run(project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def catalog(demo: Path) -> Any:
+    return open_catalog(demo)
+
+
+class TestAugment:
+    def test_every_entry_has_one_version_and_nothing_is_left_over(self, demo: Path) -> None:
+        found = versions(demo)
+        assert set(found) == AUGMENT
+        assert {len(v) for v in found.values()} == {1}
+        assert not list((demo / "data").rglob(".partial*"))
+        assert not list((demo / "data").rglob("*.tmp"))
+
+    def test_the_demo_holds_all_three_layouts(self, catalog: Any) -> None:
+        samples = catalog.load("samples")
+        assert samples["corpus"].nunique() == 3
+        assert set(samples["split"]) == {"base", "test", "normal"}
+        assert samples.loc[samples["split"] == "base", "defect_type"].nunique() >= 5
+
+    def test_images_are_pairs_that_leave_the_background_alone(self, catalog: Any) -> None:
+        images, samples = catalog.load("synthetic_images"), catalog.load("samples")
+        index = samples.set_index("sample_id", drop=False)
+        assert len(images) == 8
+        assert (images.manifest["pixels_outside_collar"] == 0).all()
+        for row in images.manifest.itertuples():
+            image, mask = images.array(row.image_id, "image"), images.array(row.image_id, "mask")
+            background = load_image(index.loc[row.background])
+            assert (image.shape, image.dtype) == (background.shape, background.dtype)
+            assert mask.any()
+            assert mask.shape == image.shape[:2]
+            assert (image != background).any()
+
+    def test_no_test_image_reached_a_generator(self, catalog: Any) -> None:
+        samples = catalog.load("samples").set_index("sample_id")
+        plan = catalog.load("synthesis_plan")
+        used = {*plan["background"], *plan["reference"]}
+        masks = catalog.load("defect_masks").manifest
+        used |= {p for parents in masks["parents"] for p in str(parents).split("|") if p}
+        assert set(samples.loc[sorted(used), "split"]) == {"base", "normal"}
+
+    def test_the_controlnet_belongs_to_the_base(self, catalog: Any) -> None:
+        model = catalog.load("controlnet")
+        assert model.meta["base"] == catalog.load("base_model").fingerprint
+        assert model.meta["steps"] == 4
+        assert list(catalog.load("finetune_history")["step"]) == [2, 4]
+
+    def test_pictures_can_be_looked_at(self, demo: Path) -> None:
+        for name in ("mask_preview", "synthetic_preview", "finetune_curves"):
+            (path,) = (demo / "data" / "08_reporting").glob(f"{name}.png/*/{name}.png")
+            with Image.open(path) as picture:
+                assert min(picture.size) > 100
+                assert np.asarray(picture.convert("L")).std() > 5
+
+    def test_the_summary_counts_every_image(self, catalog: Any) -> None:
+        summary = catalog.load("synthesis_summary")
+        assert summary["images"].sum() == 8
+        assert (summary["pixels_outside_collar"] == 0).all()
+
+    def test_mlflow_has_the_run(self, demo: Path) -> None:
+        (tracked,) = runs_of(demo)
+        assert tracked.info.status == "FINISHED"
+        assert tracked.data.params["finetune.steps"] == "4"
+        assert tracked.data.params["synthesis.sae.angles"] == "8"
+        metrics = tracked.data.metrics
+        assert any(name.startswith("synthesis_summary.") for name in metrics)
+        assert any(name.startswith("area_ratios.") for name in metrics)
+        client = MlflowClient(tracking_uri=f"sqlite:///{demo}/mlruns/mlflow.db")
+        curve = client.get_metric_history(tracked.info.run_id, "finetune.train_loss")
+        assert [point.step for point in curve] == [2, 4]
+        noted = json.loads(artifact(tracked, "dataset_versions.json").read_text())
+        assert noted["save"] == {name: v[0] for name, v in versions(demo).items()}
+        assert noted["load"]["synthetic_images"] == noted["save"]["synthetic_images"]
+        manifest = pd.read_csv(artifact(tracked, "synthetic_images/manifest.csv"))
+        assert len(manifest) == 8
+
+    def test_the_notebook_runs_on_it(self, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # the notebook sets it: put it back
+        (demo / "notebooks").mkdir(exist_ok=True)
+        for name in ("conf", "src"):
+            if not (demo / name).exists():
+                shutil.copytree(
+                    REPOSITORY / name,
+                    demo / name,
+                    ignore=shutil.ignore_patterns("assets", "__pycache__"),
+                )
+        shutil.copy(REPOSITORY / "pyproject.toml", demo)
+        monkeypatch.chdir(demo / "notebooks")
+        notebook = json.loads((REPOSITORY / "notebooks" / "look_at_a_run.ipynb").read_text())
+        cells = ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+        names: dict[str, Any] = {}
+        for number, cell in enumerate(cells):
+            exec(compile(cell, f"cell {number}", "exec"), names)
+        assert len(names["versions"]) == 1
+        assert len(names["images"]) == 8
+        assert list(names["summaries"]) == names["versions"]
+        assert list(names["runs"]["status"]) == ["FINISHED"]
+
+
+class TestFailures:
+    """A run that cannot end well publishes nothing more."""
+
+    @pytest.fixture
+    def before(self, demo: Path) -> Iterator[dict[str, list[str]]]:
+        found = versions(demo)
+        yield found
+        assert versions(demo) == found
+
+    def test_a_parameter_out_of_range(self, demo: Path, before: dict[str, list[str]]) -> None:
+        with pytest.raises(InputError, match="out of range") as caught:
+            run(demo, synthesis={"steps": 0})
+        assert "synthesis.steps = 0" in str(caught.value)
+        assert len(runs_of(demo)) == 1
+
+    def test_an_unknown_parameter(self, demo: Path, before: dict[str, list[str]]) -> None:
+        with pytest.raises(InputError, match="unknown parameter") as caught:
+            run(demo, finetune={"step": 9})
+        assert "did you mean finetune.steps" in str(caught.value)
+
+    def test_a_missing_root(self, demo: Path, before: dict[str, list[str]], tmp_path: Path) -> None:
+        missing = (tmp_path / "no parts").as_posix()
+        with pytest.raises(Exception, match="no parts"):
+            run(demo, root=missing)
+        failed = runs_of(demo)[-1]
+        assert failed.info.status == "FAILED"
+        assert "no parts" in failed.data.tags["error"]
+        assert "remedy" in failed.data.tags["error"]
+
+
+def test_a_failure_in_the_last_stage_publishes_no_images(
+    tmp_path: Path, mlflow_template: Path
+) -> None:
+    """Steps times strength below one shows only when denoising begins."""
+    project = make_project(tmp_path / "project", mlflow_template)
+    root = write_own(tmp_path / "parts").as_posix()
+    with pytest.raises(Exception, match="no denoising step"):
+        run(project, root=root, synthesis={"strength": 0.1})
+    found = versions(project)
+    assert "controlnet" in found
+    assert "synthetic_images" not in found
+    assert runs_of(project)[-1].info.status == "FAILED"
+    catalog = run(project, root=root, synthesis={"strength": 0.5})
+    assert len(catalog.load("synthetic_images")) == 8
+
+
+def test_parts_of_ones_own(tmp_path: Path, mlflow_template: Path) -> None:
+    project = make_project(tmp_path / "mein projekt", mlflow_template)
+    root = write_own(tmp_path / "Eigene Teile")
+    before = {p: p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+    catalog = run(project, root=root.as_posix())
+    assert set(versions(project)) == AUGMENT
+    images = catalog.load("synthetic_images")
+    assert len(images) == 8
+    assert images.manifest["image_id"].is_unique
+    assert set(images.manifest["defect_type"]) == {"Kratzer tief", "裂纹", "Kratzer_tief"}
+    for row in images.manifest.itertuples():
+        assert images.array(row.image_id, "image").shape == (48, 48, 3)
+        assert row.pixels_outside_collar == 0
+    assert {p: p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()} == before
+    (tracked,) = runs_of(project)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.params["root"] == root.as_posix()
+
+
+def test_pretrain_makes_a_base_that_augment_can_use(tmp_path: Path, mlflow_template: Path) -> None:
+    project = make_project(tmp_path / "project", mlflow_template)
+    run(project, "pretrain")
+    found = versions(project)
+    assert set(found) == PRETRAIN
+    (folder,) = (project / "data" / "06_models" / "compact_model").glob("*/compact_model")
+    assert load_base_model(folder, device="cpu").resolution == 64
+    (tracked,) = runs_of(project)
+    assert tracked.info.status == "FINISHED"
+    assert tracked.data.params["pretrain.unet_steps"] == "2"
+    assert (folder / "README.md").is_file()
