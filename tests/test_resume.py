@@ -49,8 +49,7 @@ def run_until(project: Path, reached: Callable[[], Any], **parameters: Any) -> N
     """Start a run in a process of its own and kill it as soon as `reached` says so."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(project), str(REPOSITORY / "conf")]
-        + [json.dumps(parameters)],
+        [sys.executable, "-c", PROGRAM, project, REPOSITORY / "conf", json.dumps(parameters)],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

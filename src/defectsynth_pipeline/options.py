@@ -141,7 +141,7 @@ class PretrainOptions(Options):
     """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
 
     vae_steps: int = Field(2600, ge=1)
-    unet_steps: int = Field(2600, ge=1)
+    unet_steps: int = Field(2000, ge=1)
     vae_batch_size: int = Field(8, ge=1)
     unet_batch_size: int = Field(16, ge=1)
     vae_learning_rate: float = Field(1.5e-3, gt=0)

@@ -116,7 +116,7 @@ def test_flips_can_be_switched_off(samples: pd.DataFrame, small: BaseModel) -> N
     many = changed(TRAINING, crops_per_sample=8, flip=False)
     still = make_crops(samples, small, many, full, PROMPTS)
     flipped = make_crops(samples, small, changed(many, flip=True), full, PROMPTS)
-    first = (still.table["sample_id"] == still.table["sample_id"][0]).to_numpy()
+    first = np.flatnonzero(still.table["sample_id"] == still.table["sample_id"][0])
     assert len(still.masks[first].unique(dim=0)) == 1
     assert len(flipped.masks[first].unique(dim=0)) == 4
 

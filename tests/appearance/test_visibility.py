@@ -50,6 +50,5 @@ def test_the_faintest_real_defect_of_each_type(samples: pd.DataFrame) -> None:
     faintest = faintest_visible(samples)
     assert set(faintest) == {"plate/dent", "plate/scratch"}
     assert all(0.15 < value < 0.6 for value in faintest.values())
-    assert (
-        faintest_visible(samples, 0.0)["plate/dent"] < faintest_visible(samples, 1.0)["plate/dent"]
-    )
+    least, most = (faintest_visible(samples, quantile)["plate/dent"] for quantile in (0.0, 1.0))
+    assert least < faintest["plate/dent"] < most

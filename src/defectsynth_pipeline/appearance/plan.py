@@ -26,8 +26,8 @@ from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 
-TRIES = 4  # backgrounds tried before a mask stays where it was made
-ON_PART = 0.8  # share of a placed mask that must lie on the part, if its parent's did
+TRIES = 8  # backgrounds tried before the best of them is taken
+ON_PART = 0.9  # share of a placed mask that must lie on the part, relative to its parent's
 
 
 def plan_synthesis(
@@ -117,7 +117,7 @@ class _Placer:
             found = self._try(mask, parent, background)
             if found is not None and found[0] > best[0]:
                 best = (found[0], background, found[1])
-            if best[0] >= ON_PART:
+            if best[0] >= ON_PART * self._own_share(parent):
                 break
         return best[1], best[2]
 
@@ -136,6 +136,11 @@ class _Placer:
         placed = placement.apply(generated)
         kept = min(1.0, placed.sum() / max(generated.sum(), 1))
         return kept * share_on_part(placed, target), placement
+
+    def _own_share(self, parent: str) -> float:
+        """Return how much of a real defect lies on its part; missing material lies beside it."""
+        part = self._part(parent)
+        return 0.0 if part is None else share_on_part(load_mask(self.real.loc[parent]), part)
 
     def _part(self, sample_id: str) -> np.ndarray | None:
         if sample_id not in self._parts:

@@ -51,9 +51,7 @@ def render_images(
         faintest=faintest_visible(samples),
     )
     # The masks' content, not their version: a run repeated after a kill makes a new version.
-    key = fingerprint(
-        plan, options, framing, base.fingerprint, masks.manifest, code_fingerprint()
-    )
+    key = fingerprint(plan, options, framing, base.fingerprint, masks.manifest, code_fingerprint())
     return ImageSetJob(fingerprint=key, plan=plan.assign(code=code_fingerprint()), render=render)
 
 
