@@ -145,7 +145,8 @@ def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[st
 def make_run(project: Path, env: str | None) -> Iterator[Check]:
     """Run the pipeline in a fresh folder, where nothing can be resumed."""
     shutil.copytree(REPOSITORY / "conf", project / "conf")
-    shutil.copy(REPOSITORY / "pyproject.toml", project)
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(REPOSITORY / name, project)
     (project / "src").mkdir()
     command = [sys.executable, "-m", "kedro", "run", "--pipeline=augment"]
     start = time.perf_counter()
