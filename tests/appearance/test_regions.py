@@ -81,3 +81,12 @@ def test_the_reference_window_has_the_frames_size_around_the_real_defect() -> No
     mask = np.zeros((50, 60), dtype=bool)
     mask[10:14, 50:58] = True
     assert like(Frame(3, 4, 20, 20), mask) == Frame(44, 2, 20, 20)
+
+
+def test_a_window_smaller_than_scattered_parts_still_holds_one() -> None:
+    mask = np.zeros((200, 200), bool)
+    mask[10:20, 10:20] = mask[180:190, 180:190] = True
+    window = like(Frame(0, 0, 64, 64), mask)
+    inside, _ = window.window(mask.shape)
+    assert mask[inside].any()
+    assert (window.width, window.height) == (64, 64)

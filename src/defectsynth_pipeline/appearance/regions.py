@@ -111,10 +111,16 @@ def region_maker(
 
 
 def like(frame: Frame, mask: np.ndarray) -> Frame:
-    """Return a window of the frame's size around another mask's middle, so that scales agree."""
-    rows, columns = np.nonzero(mask)
-    x0 = round(float(columns.min() + columns.max() + 1) / 2 - frame.width / 2)
-    y0 = round(float(rows.min() + rows.max() + 1) / 2 - frame.height / 2)
+    """Return a window of the frame's size around another mask, so that scales agree.
+
+    Where the window cannot hold the whole mask, it is laid around the mask's most central pixel:
+    the middle of scattered parts may hold none of them.
+    """
+    points = np.argwhere(mask)
+    centre = (points.min(0) + points.max(0) + 1) / 2
+    if (np.ptp(points, axis=0) + 1 > (frame.height, frame.width)).any():
+        centre = points[np.square(points + 0.5 - centre).sum(1).argmin()] + 0.5
+    y0, x0 = (round(float(c)) for c in centre - np.array([frame.height, frame.width]) / 2)
     return Frame(x0, y0, frame.width, frame.height)
 
 
@@ -136,9 +142,15 @@ def _start(
     return exemplar_start(
         crop(to_float(background), frame, size),
         crop(other, window, size),
-        covers[1] >= 0.5,
+        _solid(covers[1]),
         alignment.scaled(side / resolution),
-        covers[0] >= 0.5,
+        _solid(covers[0]),
         relative=compose.relative,
         collar=compose.collar,
     )
+
+
+def _solid(cover: np.ndarray) -> np.ndarray:
+    """Return the mask of a cover in [0, 1]; a stroke too thin to fill half a pixel is kept."""
+    solid = cover >= 0.5
+    return solid if solid.any() else cover > 0
