@@ -116,7 +116,7 @@ class SffOptions(Options):
 class ComposeOptions(Options):
     """How a generated latent becomes pixels of the user's image."""
 
-    mode: Literal["delta", "feather", "exemplar"] = "delta"
+    mode: Literal["delta", "feather", "exemplar"] = "exemplar"
     collar: float = Field(2.0, ge=0, description="feather outside the mask, native pixels")
     relative: bool = True
 
@@ -128,7 +128,7 @@ class SynthesisOptions(Options):
     per: Literal["run", "type"] = "run"
     placement: Literal["part", "as_is"] = "part"
     steps: int = Field(20, ge=1)
-    strength: float = Field(1.0, gt=0, le=1)
+    strength: float = Field(0.5, gt=0, le=1)
     guidance: float = Field(1.0, ge=1)
     batch_size: int = Field(16, ge=1)
     sae: SaeOptions = SaeOptions()
