@@ -151,7 +151,7 @@ class TestRun:
     def test_typed_parameters_are_flattened(self, finished):
         params = finished.data.params
         assert params["synthesis.sae.angles"] == "9"
-        assert params["synthesis.compose.mode"] == "delta"
+        assert params["synthesis.compose.mode"] == ComposeOptions().mode
         assert params["root"] == "/parts"
         assert len(params) == len(flatten(SynthesisOptions().model_dump())) + 1
 
