@@ -18,7 +18,7 @@ from mlflow import MlflowClient
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
-from defectsynth_pipeline.options import SaeOptions, SynthesisOptions
+from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
 from defectsynth_pipeline.tracking import MlflowTracking, flatten, live_metrics, tracking_uri
 
 CONFIG = {
