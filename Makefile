@@ -8,13 +8,16 @@ ROOT ?=
 # More Kedro options, for example KEDRO_ARGS="--env=sd15".
 KEDRO_ARGS ?=
 TEST_ARGS ?=
+comma := ,
 # Empty: `make bench` judges the latest run in data/ instead of making one of its own.
 BENCH_ARGS ?= --run
 
-.PHONY: help install augment pretrain test lint viz mlflow bench clean-data
+.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench clean-data
 
 help:
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
+	@echo "make downstream                      trains detectors on them: does the data pay?"
+	@echo "make partitions [ROOT=...]           both, over the three partitions: the paper's tables"
 	@echo "make test | lint                     the checks CI runs"
 	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
 	@echo "make pretrain | bench                train the compact base again | measure the numbers"
@@ -33,6 +36,18 @@ $(STAMP): requirements.lock pyproject.toml
 
 augment: $(STAMP)
 	$(BIN)/kedro run --pipeline=augment $(if $(ROOT),"--params=root=$(ROOT)") $(KEDRO_ARGS)
+
+downstream: $(STAMP)
+	$(BIN)/kedro run --pipeline=downstream $(KEDRO_ARGS)
+
+# Each partition is a version of every artifact; `tables` puts the latest of each together.
+partitions: $(STAMP)
+	set -e; for partition in 0 1 2; do \
+	  $(BIN)/kedro run --pipeline=augment \
+	    "--params=ingest.partition=$$partition$(if $(ROOT),$(comma)root=$(ROOT))" $(KEDRO_ARGS); \
+	  $(BIN)/kedro run --pipeline=downstream $(KEDRO_ARGS); \
+	done
+	$(BIN)/kedro run --pipeline=tables $(KEDRO_ARGS)
 
 pretrain: $(STAMP)
 	$(BIN)/kedro run --pipeline=pretrain $(KEDRO_ARGS)

@@ -13,7 +13,15 @@ from kedro.io.core import parse_dataset_definition
 from defectsynth_pipeline.parameters import CATALOG_PARAMETERS, STAGES
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS
 
-UNVERSIONED = {"corpora", "base_model", "finetune_checkpoints", "pretrain_checkpoints"}
+UNVERSIONED = {
+    "corpora",
+    "base_model",
+    "finetune_checkpoints",
+    "pretrain_checkpoints",
+    "downstream_checkpoints",
+    "classification_versions",
+    "localization_versions",
+}
 LAYERS = {
     "raw",
     "intermediate",
@@ -55,10 +63,23 @@ def test_pipelines_have_the_names_users_type(registry):
     nodes = {node.name for stage in stages for node in registry[stage].nodes}
     assert {node.name for node in registry["augment"].nodes} == nodes
     assert registry["__default__"].nodes == registry["augment"].nodes
+    judged = {"classification", "localization"}
+    own = {node.name for node in registry["downstream"].nodes if node.namespace == "downstream"}
+    nodes = {node.name for stage in judged for node in registry[stage].nodes}
+    assert {node.name for node in registry["downstream"].nodes} == nodes | own
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    for stage in ("ingest", "masks", "controlnet", "synthesis", "pretrain"):
+    for stage in (
+        "ingest",
+        "masks",
+        "controlnet",
+        "synthesis",
+        "pretrain",
+        "classification",
+        "localization",
+        "tables",
+    ):
         assert {node.namespace for node in registry[stage].nodes} == {stage}
 
 
@@ -89,7 +110,9 @@ def test_everything_but_inputs_and_work_folders_is_versioned(entries):
 
 def test_what_a_person_would_look_at_has_a_preview(entries):
     unseen = {"corpora", "base_model", "finetune_checkpoints", "controlnet"}
-    unseen |= {"pretrain_checkpoints", "compact_model"}
+    unseen |= {"pretrain_checkpoints", "compact_model", "downstream_checkpoints"}
+    unseen |= {"classifiers", "localizers", "classification_results", "localization_results"}
+    unseen |= {"verdict_page"}  # Markdown, which Kedro-Viz does not show
     for name, entry in entries.items():
         kind, _ = parse_dataset_definition(dict(entry))
         assert hasattr(kind, "preview") == (name not in unseen), name

@@ -19,7 +19,13 @@ from mlflow import MlflowClient
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
 from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
-from defectsynth_pipeline.tracking import MlflowTracking, flatten, live_metrics, tracking_uri
+from defectsynth_pipeline.tracking import (
+    MlflowTracking,
+    flatten,
+    live_metrics,
+    nested_run,
+    tracking_uri,
+)
 
 CONFIG = {
     "enabled": True,
@@ -293,3 +299,27 @@ def test_importing_the_hook_does_not_import_mlflow(repository):
         check=True,
     )
     assert done.stdout.strip() == "False"
+
+
+class TestNestedRuns:
+    def test_a_training_has_a_run_below_the_sessions(self, project, client):
+        hook = MlflowTracking()
+        hook.after_context_created(Context(project))
+        call = {"run_id": "v1", "kedro_version": "1"}
+        hook.before_pipeline_run(call, Pipeline([]), DataCatalog())
+        with nested_run("flange, base, seed 0", {"arm": "base"}) as on_metrics:
+            on_metrics(1, {"loss": 0.5})
+            on_metrics(2, {"loss": 0.25})
+        with pytest.raises(ValueError, match="stopped"), nested_run("flange, b", {}):
+            raise ValueError("stopped")
+        hook.after_pipeline_run()
+        parent, good, bad = sorted(runs_of(client), key=lambda r: r.info.start_time)
+        assert good.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert good.data.params == {"arm": "base"}
+        assert good.data.metrics == {"loss": 0.25}
+        assert [r.info.status for r in (parent, good, bad)] == ["FINISHED", "FINISHED", "FAILED"]
+
+    def test_outside_a_session_nothing_is_logged(self, project, client):
+        with nested_run("alone", {}) as on_metrics:
+            on_metrics(1, {"loss": 0.5})
+        assert client.get_experiment_by_name("tests") is None

@@ -100,6 +100,18 @@ class MlflowRun:
     def end(self, status: str, versions: Mapping[str, Any]) -> None:
         """Log the dataset versions and close the run."""
         self._client.log_dict(self._id, dict(versions), "dataset_versions.json")
+        self.close(status)
+
+    def child(self, name: str) -> MlflowRun:
+        """Start a run that MLflow shows below this one."""
+        experiment = self._client.get_run(self._id).info.experiment_id
+        run = self._client.create_run(
+            experiment, run_name=name, tags={"mlflow.parentRunId": self._id}
+        )
+        return MlflowRun(self._client, run.info.run_id)
+
+    def close(self, status: str) -> None:
+        """Close the run."""
         self._client.set_terminated(self._id, status)
 
 
@@ -132,12 +144,13 @@ def _artifact_location(uri: str) -> str | None:
 
 
 def _numbers(name: str, data: Any) -> Iterator[tuple[int, dict[str, float]]]:
-    """Steps and their numbers; rows of a table without steps are named by their text columns."""
+    """Steps and their numbers; rows without a step are named by their text columns but `note`."""
     if not isinstance(data, pd.DataFrame):
         yield 0, {f"{name}.{key}": v for key, v in flatten(data).items() if _is_number(v)}
         return
     for row in data.to_dict("records"):
         step = int(row.pop("step")) if "step" in row else 0
+        row.pop("note", None)
         label = [] if "step" in data else [v for v in row.values() if isinstance(v, str)]
         head = ".".join([name, *label])
         yield step, {f"{head}.{key}": v for key, v in row.items() if _is_number(v)}

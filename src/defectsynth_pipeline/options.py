@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
@@ -31,6 +31,7 @@ class IngestOptions(Options):
         None, ge=2, description="per type, lowest ids; 21 is the paper's DeepCrack (Sec. IV-A1)"
     )
     radiograph_context: float = Field(2.0, ge=1)
+    group_by: str | None = Field(None, description="regex on the file stem; group 1 is the part")
 
 
 class LatentMaskOptions(Options):
@@ -140,8 +141,8 @@ class SynthesisOptions(Options):
 class PretrainOptions(Options):
     """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
 
-    vae_steps: int = Field(2600, ge=1)
-    unet_steps: int = Field(2000, ge=1)
+    vae_steps: int = Field(4000, ge=1)
+    unet_steps: int = Field(4200, ge=1)
     vae_batch_size: int = Field(8, ge=1)
     unet_batch_size: int = Field(16, ge=1)
     vae_learning_rate: float = Field(1.5e-3, gt=0)
@@ -150,3 +151,78 @@ class PretrainOptions(Options):
     ema: float = Field(0.999, ge=0, lt=1)
     checkpoint_every: int = Field(250, ge=1)
     seed: int = Field(0, ge=0)
+
+
+class ExternalOptions(Options):
+    """A folder of image-mask pairs made by another system."""
+
+    path: str
+    layout: Literal["auto", "folders", "mvtec", "suffix"] = "auto"
+
+
+class ArmOptions(Options):
+    """What the training sets are made of; `names` are arms, `a+b` mixtures, `a@n` n images."""
+
+    names: list[str] = Field(["base", "crop_paste", "crop_paste_matched", "defectsynth"])
+    visible_only: bool = True
+    external: dict[str, ExternalOptions] = Field(default_factory=dict)
+    ratio: list[int] | None = None
+    ratio_arm: str = "defectsynth"
+    seed: int = Field(0, ge=0)
+
+
+class SetOptions(Options):
+    """How many rows a training set has, the same in every arm, per category."""
+
+    count: int = Field(200, ge=1, description="rows of the arm's own images")
+    per: Literal["category", "type"] = "category"
+    real: int | None = Field(100, ge=0, description="rows of real base images; None: each once")
+    normals: int = Field(100, ge=0, description="rows of defect-free images")
+
+
+class TrainingOptions(Options):
+    """What both detectors' training shares; exactly one of `steps` and `epochs` is given."""
+
+    steps: int | None = Field(150, ge=1)
+    epochs: int | None = Field(None, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weights: str = "auto"
+    validate_every: int = Field(50, ge=1)
+    checkpoint_every: int = Field(500, ge=1)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingOptions:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give steps or epochs, and null for the other")
+        return self
+
+
+class ClassificationOptions(Options):
+    """ResNet-34 on the defect types of a category (Sec. V-A)."""
+
+    side: int = Field(96, ge=32)
+    training_set: SetOptions = SetOptions(normals=0)
+    training: TrainingOptions = TrainingOptions()
+
+
+class LocalizationOptions(Options):
+    """U-Net on all defect types of a category (Sec. V-A)."""
+
+    side: int = Field(256, ge=32, description="longer side of the image as the network sees it")
+    patch: int | None = Field(96, ge=32, description="side of training windows; None: all of it")
+    encoder: Literal["resnet18", "resnet34"] = "resnet18"
+    training_set: SetOptions = SetOptions()
+    training: TrainingOptions = TrainingOptions()
+
+
+class ProtocolOptions(Options):
+    """How arms are compared: paired seeds, no look at the test set, intervals by bootstrap."""
+
+    seeds: list[int] = Field([0, 1], min_length=1)
+    select: Literal["last", "validation"] = "last"
+    validation_share: float = Field(0.25, gt=0, lt=1)
+    legacy: bool = False
+    bootstrap: int = Field(1000, ge=100)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    ceiling: float = Field(0.95, gt=0, le=1)

@@ -11,13 +11,17 @@ from pydantic import ValidationError
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
+    ArmOptions,
+    ClassificationOptions,
     FinetuneOptions,
     FramingOptions,
     IngestOptions,
+    LocalizationOptions,
     MaskOptions,
     Options,
     PretrainOptions,
     PromptOptions,
+    ProtocolOptions,
     SynthesisOptions,
 )
 
@@ -29,6 +33,10 @@ STAGES: dict[str, type[Options]] = {
     "finetune": FinetuneOptions,
     "synthesis": SynthesisOptions,
     "pretrain": PretrainOptions,
+    "arms": ArmOptions,
+    "classification": ClassificationOptions,
+    "localization": LocalizationOptions,
+    "protocol": ProtocolOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import atexit
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,33 @@ def live_metrics(step: int, values: Mapping[str, float]) -> None:
     """
     if _Current.run is not None:
         _Current.run.metrics(values, step=step)
+
+
+@contextmanager
+def nested_run(
+    name: str, params: Mapping[str, object]
+) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """A run of its own below the session's, for one training; untracked sessions log nothing.
+
+    Args:
+        name: The run's name.
+        params: Its parameters.
+
+    Yields:
+        A function of step and values, as `live_metrics`.
+    """
+    parent = _Current.run
+    if parent is None:
+        yield lambda step, values: None
+        return
+    run = parent.child(name)
+    run.params(params)
+    try:
+        yield lambda step, values: run.metrics(values, step=step)
+    except BaseException:
+        run.close("FAILED")
+        raise
+    run.close("FINISHED")
 
 
 class MlflowTracking:

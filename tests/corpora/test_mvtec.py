@@ -34,7 +34,7 @@ def test_pixels_of_a_row_are_those_of_its_files(part: Path) -> None:
 
     np.testing.assert_array_equal(load_image(row), texture(202))
     np.testing.assert_array_equal(load_mask(row), blob(202) > 0)
-    assert list(samples.columns) == COLUMNS
+    assert list(samples.columns) == [*COLUMNS, "split_protocol", "partition"]
 
 
 def test_masks_may_have_the_name_of_their_image(part: Path) -> None:

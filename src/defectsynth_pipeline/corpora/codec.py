@@ -62,13 +62,7 @@ def decode_mask(data: bytes, file: Path) -> np.ndarray:
     Raises:
         InputError: As `decode_image`; also an empty mask, grey areas, or an inverted mask.
     """
-    image = _open(data, file)
-    values = _to_array(image.convert("L") if image.mode == "1" else image, file)
-    if values.ndim == 3:
-        values = values.max(axis=2)
-    if values.dtype == np.uint16:
-        values = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
-    mask = _binarise(values, file)
+    mask = _binarise(decode_levels(data, file), file)
     if not mask.any():
         raise InputError(
             "the mask is empty",
@@ -84,6 +78,21 @@ def decode_mask(data: bytes, file: Path) -> np.ndarray:
             remedy="draw the defect in white on black",
         )
     return mask
+
+
+def decode_levels(data: bytes, file: Path) -> np.ndarray:
+    """Decode the bytes of a mask without deciding what is defect.
+
+    Returns:
+        uint8 (H, W), the brightest channel; 16 bit only where more than 8 are used are cut to 8.
+    """
+    image = _open(data, file)
+    values = _to_array(image.convert("L") if image.mode == "1" else image, file)
+    if values.ndim == 3:
+        values = values.max(axis=2)
+    if values.dtype == np.uint16:
+        values = (values >> 8 if values.max() > 255 else values).astype(np.uint8)
+    return values
 
 
 def encode_png(array: np.ndarray) -> bytes:

@@ -7,13 +7,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from defectsynth_pipeline.corpora.codec import IMAGE_SUFFIXES, decode_image, decode_mask
+from defectsynth_pipeline.corpora.thumbnails import thumbnail
 from defectsynth_pipeline.errors import InputError
 
 _UNREADABLE_SUFFIXES = frozenset(
@@ -32,6 +33,7 @@ class SourceImage:
     pixels: str
     width: int
     height: int
+    thumbnail: np.ndarray = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def _probe_image(root: Path, path: Path) -> SourceImage:
     pixels = np.ascontiguousarray(array[..., 0] if grey else array)
     digest = hashlib.blake2b(pixels.tobytes(), digest_size=16)
     digest.update(f"{width}x{height}".encode())
-    return SourceImage(path, hashlib.sha256(data).hexdigest(), digest.hexdigest(), width, height)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return SourceImage(path, sha256, digest.hexdigest(), width, height, thumbnail(array))
 
 
 def _probe_mask(root: Path, path: Path) -> SourceMask:

@@ -14,6 +14,11 @@ from defectsynth_pipeline.corpora.files import natural_key
 from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, Corpus, find_corpora
 from defectsynth_pipeline.corpora.mvtec import category_folders, make_mvtec_samples
+from defectsynth_pipeline.corpora.near_duplicates import (
+    group_by_name,
+    group_near_duplicates,
+    warn_of_copies,
+)
 from defectsynth_pipeline.corpora.split import MIN_BASE, assign_split, drop_duplicates
 from defectsynth_pipeline.corpora.table import COLUMNS, GOOD, to_table
 from defectsynth_pipeline.errors import InputError
@@ -34,7 +39,8 @@ def make_samples(
         options: Protocol of the split and the categories and types wanted.
 
     Returns:
-        Columns `COLUMNS`, one row per sample, in natural order of sample_id.
+        Columns `COLUMNS`, then `split_protocol` and `partition` as asked for; one row per sample,
+        in natural order of sample_id.
 
     Raises:
         InputError: Anything about the folders that would make a later stage fail or cheat.
@@ -54,11 +60,14 @@ def make_samples(
     samples = _limit(_ordered(samples), options.max_defects)
     _check_ids(samples)
     _check_counts(samples, "mask")
-    result = drop_duplicates(assign_split(samples, options))
+    samples = group_near_duplicates(group_by_name(samples, options.group_by))
+    samples = assign_split(samples, options)
+    warn_of_copies(samples)
+    result = drop_duplicates(samples)
     _check_counts(result[result["split"] != "test"], "base image")
     _check_normals(result)
     _log.info("samples per split: %s", result["split"].value_counts().to_dict())
-    return result[COLUMNS]
+    return result[COLUMNS].assign(split_protocol=options.protocol, partition=options.partition)
 
 
 def _distinct(corpora: list[Corpus]) -> list[Corpus]:

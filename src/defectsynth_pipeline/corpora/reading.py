@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.corpora.codec import decode_image, decode_mask
+from defectsynth_pipeline.corpora.deep_colour import full_scale
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.errors import InputError
@@ -97,13 +98,6 @@ def from_float(values: np.ndarray, like: np.ndarray) -> np.ndarray:
     if like.ndim == 2:
         values = values.mean(axis=2)
     return np.rint(np.clip(values, 0, 1) * full_scale(like)).astype(like.dtype)
-
-
-def full_scale(image: np.ndarray) -> int:
-    if image.dtype == np.uint8:
-        return 255
-    highest = int(image.max(initial=0))
-    return 65535 if highest >= 65535 // 4 else max((1 << highest.bit_length()) - 1, 255)
 
 
 def _crop(array: np.ndarray, sample: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.corpora.files import natural_key
-from defectsynth_pipeline.corpora.table import GOOD, PIXELS
+from defectsynth_pipeline.corpora.table import GOOD, PIXELS, THUMBNAIL
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
@@ -42,7 +42,7 @@ def assign_split(samples: pd.DataFrame, options: IngestOptions) -> pd.DataFrame:
     for (_, category, defect_type), rows in result[defective].groupby(
         ["corpus", "category", "defect_type"], sort=True
     ):
-        base_of |= _choose(rows, f"{category}/{defect_type}", options)
+        base_of |= _choose(rows, f"{category}/{defect_type}", options, base_of)
     in_base = result["group"].map(base_of)
     undecided = result["split"] == ""
     result.loc[undecided, "split"] = "test"
@@ -60,7 +60,7 @@ def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
         samples: Columns of `table.Row`, `split` decided.
 
     Returns:
-        The samples without the column `pixels`.
+        The samples without the columns `pixels` and `thumbnail`.
 
     Raises:
         InputError: One image under two splits, categories or defect types.
@@ -74,7 +74,7 @@ def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
             _log.warning("%s repeats %s and is left out", other["image"], first["image"])
             dropped.add((other["root"], other["image"]))
     keep = [key not in dropped for key in zip(samples["root"], samples["image"], strict=True)]
-    return samples[keep].drop(columns=PIXELS).reset_index(drop=True)
+    return samples[keep].drop(columns=[PIXELS, THUMBNAIL]).reset_index(drop=True)
 
 
 def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> None:
@@ -100,9 +100,14 @@ def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> No
             )
 
 
-def _choose(rows: pd.DataFrame, name: str, options: IngestOptions) -> dict[str, bool]:
-    """Whether each group of one defect type is base, True, or test, False."""
-    sizes = Counter(rows["group"])
+def _choose(
+    rows: pd.DataFrame, name: str, options: IngestOptions, decided: dict[str, bool]
+) -> dict[str, bool]:
+    """Whether each group of one defect type is base, True, or test, False.
+
+    A group that another type has too keeps the side it was given there.
+    """
+    sizes = Counter(group for group in rows["group"] if group not in decided)
     groups = sorted(sizes, key=natural_key)
     start, end = 0, int(len(rows) * options.base_share + 1e-9)
     if options.protocol == "random_third":
@@ -118,7 +123,7 @@ def _choose(rows: pd.DataFrame, name: str, options: IngestOptions) -> dict[str, 
     first = int(np.searchsorted(middles, start))
     skipped = sum(ordered[:first])
     base: set[str] = set()
-    count = 0
+    count = sum(decided.get(group, False) for group in rows["group"])
     for group in groups[first:] + groups[:first]:
         within = skipped + count + sizes[group] / 2 < end
         fits = count + sizes[group] <= options.max_base

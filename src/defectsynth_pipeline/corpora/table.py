@@ -6,19 +6,21 @@ import hashlib
 from pathlib import Path
 from typing import TypedDict
 
+import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.corpora.files import SourceImage
 
 GOOD = "good"
 PIXELS = "pixels"
+THUMBNAIL = "thumbnail"
 
 
 class Row(TypedDict):
     """One sample; `split` is empty until `split.assign_split` decides it.
 
-    `pixels` (a hash of the decoded source image) only serves to find duplicates and is not part
-    of the published table.
+    `pixels` (a hash of the decoded source image) and `thumbnail` only serve to find duplicates and
+    are not part of the published table.
     """
 
     sample_id: str
@@ -38,9 +40,10 @@ class Row(TypedDict):
     sha256: str
     split: str
     pixels: str
+    thumbnail: np.ndarray
 
 
-COLUMNS = [name for name in Row.__annotations__ if name != PIXELS]
+COLUMNS = [name for name in Row.__annotations__ if name not in (PIXELS, THUMBNAIL)]
 
 
 def sample_row(
@@ -75,8 +78,7 @@ def sample_row(
     x, y, width, height = window or (0, 0, source.width, source.height)
     sha256 = source.sha256
     if window or derivation:
-        key = f"{sha256}|{x},{y},{width},{height}|{derivation}"
-        sha256 = hashlib.sha256(key.encode()).hexdigest()
+        sha256 = part_sha256(sha256, (x, y, width, height), derivation)
     return Row(
         sample_id=sample_id,
         corpus=corpus,
@@ -95,9 +97,16 @@ def sample_row(
         sha256=sha256,
         split=split,
         pixels=source.pixels,
+        thumbnail=source.thumbnail,
     )
+
+
+def part_sha256(sha256: str, window: tuple[int, int, int, int], derivation: str) -> str:
+    """Hash of a window of a file, or of what is derived from it, from the hash of the file."""
+    key = "{}|{},{},{},{}|{}".format(sha256, *window, derivation)
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def to_table(rows: list[Row]) -> pd.DataFrame:
     """Rows as a table with the columns of `Row`, also when there are none."""
-    return pd.DataFrame(rows, columns=[*COLUMNS, PIXELS])
+    return pd.DataFrame(rows, columns=[*COLUMNS, PIXELS, THUMBNAIL])

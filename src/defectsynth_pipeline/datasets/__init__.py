@@ -4,6 +4,7 @@ from defectsynth_pipeline.datasets.corpus_folders import CorpusFoldersDataset
 from defectsynth_pipeline.datasets.finetuned_model import FinetunedModelDataset
 from defectsynth_pipeline.datasets.image_set import ImageSetDataset
 from defectsynth_pipeline.datasets.pretrained_model import PretrainedModelDataset
+from defectsynth_pipeline.datasets.version_history import VersionHistoryDataset
 from defectsynth_pipeline.datasets.work_folder import WorkFolderDataset
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "FinetunedModelDataset",
     "ImageSetDataset",
     "PretrainedModelDataset",
+    "VersionHistoryDataset",
     "WorkFolderDataset",
 ]

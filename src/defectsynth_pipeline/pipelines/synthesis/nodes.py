@@ -62,17 +62,13 @@ def preview_images(samples: pd.DataFrame, images: ImageSet) -> Figure:
 
 def summarise_images(images: ImageSet) -> pd.DataFrame:
     """Return, per defect type: images made, share visible, median contrast, overlap, leakage."""
-    groups = images.manifest.groupby(["category", "defect_type"], sort=True)
-    return groups.apply(_summary, include_groups=False).reset_index()
-
-
-def _summary(rows: pd.DataFrame) -> pd.Series:
-    return pd.Series(
-        {
-            "images": len(rows),
-            "visible_share": (rows["verdict"] == "visible").mean(),
-            "median_contrast": rows["contrast"].median(),
-            "mean_overlap": rows["overlap"].mean(),
-            "pixels_outside_collar": int(rows["pixels_outside_collar"].sum()),
-        }
+    groups = images.manifest.assign(seen=images.manifest["verdict"] == "visible").groupby(
+        ["category", "defect_type"], sort=True
     )
+    return groups.agg(
+        images=("image_id", "size"),
+        visible_share=("seen", "mean"),
+        median_contrast=("contrast", "median"),
+        mean_overlap=("overlap", "mean"),
+        pixels_outside_collar=("pixels_outside_collar", "sum"),
+    ).reset_index()

@@ -1,0 +1,191 @@
+"""Where other systems put their image-mask pairs, as their published code writes them.
+
+folders   <category>/<type>/image/12.jpg, mask/12.jpg        AnomalyDiffusion
+          <category>/<type>/image/012.png, mask/012.png      SeaS, DualAnoDiff after U2-Net
+          images/samples_image_*.png, masks/samples_mask_*   Defect-Gen
+suffix    <category>_<type>/12_img.png, 12_mask.png          DFMGAN
+          <category> <type>_0.5.png, ..._0.5_mask.png        DefectDiffu
+mvtec     <category>/test/<type>, ground_truth/<type>        MVTec AD, and what imitates it
+
+Other folders beside them (ori, recon, fg, image-mask, masks_converted_dir) are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from defectsynth_pipeline.corpora.files import list_images
+from defectsynth_pipeline.errors import InputError
+
+Kind = tuple[str, str]
+Files = tuple[list[Path], list[Path]]
+
+IMAGE_FOLDERS = ("image", "images", "img", "imgs")
+MASK_FOLDERS = ("mask", "masks", "masks_converted_dir", "label", "labels")
+LAYOUTS = (
+    "<category>/<type>/image and mask, <category>/<type>/N_img.png and N_mask.png, "
+    "or <category>/test/<type> and ground_truth/<type>"
+)
+_WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:converted_mask|images?|imgs?|masks?)(?=[_\-. ]|$)")
+_MASK = re.compile(r"[_\-. ]mask$")
+_NOT_A_DEFECT = re.compile(r"[_\-. ]good$")
+_TILES = (256, 512)
+_TILE_GAP = 2
+
+
+def find_pairs(
+    root: Path, kind: Kind, kinds: Sequence[Kind], layout: str
+) -> list[tuple[Path, Path]]:
+    """The image and mask files of one defect type.
+
+    The folder of a category may be left out where there is only one category, that of a type
+    where its category has only one.
+
+    Args:
+        root: Folder of the other system's output.
+        kind: Category and defect type.
+        kinds: All that are wanted.
+        layout: "auto", "folders", "mvtec" or "suffix".
+
+    Returns:
+        Pairs in natural order of the image; none if nothing is there.
+
+    Raises:
+        InputError: An image without mask, a mask without image, or two of one name.
+    """
+    finders = {"mvtec": _mvtec, "folders": _folders, "suffix": _suffix}
+    for name, finder in finders.items():
+        if layout in ("auto", name):
+            images, masks = finder(root, kind, kinds)
+            if images or masks:
+                return _pair(images, masks)
+    return []
+
+
+def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Windows x, y, width, height of a sheet as torchvision's `save_image` lays a batch out.
+
+    DefectDiffu writes its batches so. The whole image where there are no black lines between tiles
+    of 256 or 512 px.
+    """
+    height, width = mask.shape
+    for tile in _TILES:
+        pitch = tile + _TILE_GAP
+        columns, left = divmod(width - _TILE_GAP, pitch)
+        rows, top = divmod(height - _TILE_GAP, pitch)
+        if left or top or columns * rows < 2:
+            continue
+        gaps = [np.arange(n) % pitch < _TILE_GAP for n in (height, width)]
+        if not (image[gaps[0]].any() or image[:, gaps[1]].any() or mask[gaps[0]].any()):
+            return [
+                (_TILE_GAP + column * pitch, _TILE_GAP + row * pitch, tile, tile)
+                for row in range(rows)
+                for column in range(columns)
+            ]
+    return [(0, 0, width, height)]
+
+
+def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+    category, defect_type = kind
+    for base in [root / category, *([root] if _one_category(kinds) else [])]:
+        test, truth = base / "test" / defect_type, base / "ground_truth" / defect_type
+        if test.is_dir() or truth.is_dir():
+            return list_images(test), list_images(truth)
+    return [], []
+
+
+def _folders(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+    for place in _places(root, kind, kinds):
+        images = [place / name for name in IMAGE_FOLDERS if (place / name).is_dir()]
+        masks = [place / name for name in MASK_FOLDERS if (place / name).is_dir()]
+        if images or masks:
+            return _listed(images), _listed(masks)
+    return [], []
+
+
+def _suffix(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+    for place in _places(root, kind, kinds):
+        if files := list_images(place):
+            return _by_suffix(files)
+    own = [path for path in list_images(root) if _named(path.stem, kinds) == kind]
+    return _by_suffix(own)
+
+
+def _places(root: Path, kind: Kind, kinds: Sequence[Kind]) -> list[Path]:
+    category, defect_type = kind
+    places = [root / category / defect_type]
+    places += [root / f"{category}{joint}{defect_type}" for joint in ("_", " ", "-")]
+    if sum(other == category for other, _ in kinds) == 1:
+        places.append(root / category)
+    if _one_category(kinds):
+        places.append(root / defect_type)
+    if len(kinds) == 1:
+        places.append(root)
+    return [place for place in places if place.is_dir()]
+
+
+def _one_category(kinds: Sequence[Kind]) -> bool:
+    return len({category for category, _ in kinds}) == 1
+
+
+def _named(stem: str, kinds: Sequence[Kind]) -> Kind | None:
+    """The category and type a file name begins with; the longest, so that no type hides another."""
+    fitting = [
+        (category, defect_type)
+        for category, defect_type in kinds
+        if re.match(rf"{re.escape(category)}[ _-]{re.escape(defect_type)}([ _\-.]|$)", stem)
+    ]
+    return max(fitting, key=lambda kind: len(" ".join(kind)), default=None)
+
+
+def _listed(folders: list[Path]) -> list[Path]:
+    return list_images(folders[0]) if folders else []
+
+
+def _by_suffix(files: list[Path]) -> Files:
+    masks = [path for path in files if _MASK.search(path.stem)]
+    rest = [path for path in files if not _MASK.search(path.stem)]
+    return [path for path in rest if not _NOT_A_DEFECT.search(path.stem)], masks
+
+
+def _pair(images: list[Path], masks: list[Path]) -> list[tuple[Path, Path]]:
+    waiting = _by_key(masks)
+    pairs = []
+    for key, image in _by_key(images).items():
+        if key not in waiting:
+            raise InputError(
+                "the image has no mask",
+                file=image,
+                value=f"{len(images)} images, {len(masks)} masks",
+                remedy="make its mask with the system that made the image, or remove it; "
+                + LAYOUTS,
+            )
+        pairs.append((image, waiting.pop(key)))
+    for mask in waiting.values():
+        raise InputError(
+            "the mask has no image",
+            file=mask,
+            value=f"{len(images)} images, {len(masks)} masks",
+            remedy="add the image, or remove the mask; " + LAYOUTS,
+        )
+    return pairs
+
+
+def _by_key(paths: list[Path]) -> dict[str, Path]:
+    """Files by their name without the words that tell an image from its mask."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        key = re.sub(r"[_\-. ]+", "_", _WORD.sub("", path.stem)).strip("_")
+        if key in found:
+            raise InputError(
+                "two files belong to one pair",
+                file=path,
+                value=found[key].name,
+                remedy="rename or remove one of them",
+            )
+        found[key] = path
+    return found

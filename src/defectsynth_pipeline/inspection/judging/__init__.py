@@ -1,0 +1,1 @@
+"""What the results say: reports with intervals, verdicts, the ratio curve."""

@@ -1,0 +1,1 @@
+"""Our numbers over partitions in the layouts of the paper's tables, beside its own."""

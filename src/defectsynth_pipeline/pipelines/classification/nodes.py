@@ -1,0 +1,80 @@
+"""Nodes of the classification stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import (
+    ArmOptions,
+    ClassificationOptions,
+    FramingOptions,
+    ProtocolOptions,
+    SynthesisOptions,
+)
+from defectsynth_pipeline.tracking import nested_run
+
+
+def plan_classification(
+    samples: pd.DataFrame,
+    images: ImageSet,
+    masks: ImageSet,
+    arms: ArmOptions,
+    synthesis: SynthesisOptions,
+    framing: FramingOptions,
+    options: ClassificationOptions,
+) -> pd.DataFrame:
+    """Decide every row of every arm's training set, after a check that no test image is in one."""
+    from defectsynth_pipeline.inspection.arms import arm_names
+    from defectsynth_pipeline.inspection.opening import open_bank
+    from defectsynth_pipeline.inspection.planning import plan_training
+
+    bank = open_bank(samples, images, masks, arms, synthesis, framing)
+    return plan_training(bank, arm_names(arms), "classification", options.training_set)
+
+
+def train_classifiers(
+    plan: pd.DataFrame,
+    samples: pd.DataFrame,
+    images: ImageSet,
+    masks: ImageSet,
+    checkpoints: Path,
+    arms: ArmOptions,
+    synthesis: SynthesisOptions,
+    framing: FramingOptions,
+    options: ClassificationOptions,
+    protocol: ProtocolOptions,
+) -> tuple[Any, Any, pd.DataFrame]:
+    """Train a classifier per category, arm and seed; evaluate on the real test samples."""
+    from defectsynth_pipeline.inspection.experiment.run import run_classification
+    from defectsynth_pipeline.inspection.opening import open_bank
+
+    bank = open_bank(samples, images, masks, arms, synthesis, framing)
+    return run_classification(
+        plan, bank, options, protocol, checkpoints / "classification", nested_run
+    )
+
+
+def report_classification(
+    results: Any, samples: pd.DataFrame, protocol: ProtocolOptions
+) -> pd.DataFrame:
+    """Accuracy and F1 per arm, with intervals and differences."""
+    from defectsynth_pipeline.inspection.judging.reports import classification_report
+
+    return classification_report(results, protocol).assign(**_split(samples))
+
+
+def draw_confusion(results: Any) -> Figure:
+    """True against predicted types, a panel per arm."""
+    from defectsynth_pipeline.inspection import figures
+
+    return figures.draw_confusion(results)
+
+
+def _split(samples: pd.DataFrame) -> dict[str, Any]:
+    first = samples.iloc[0]
+    return {"partition": int(first["partition"]), "split_protocol": first["split_protocol"]}

@@ -1,0 +1,50 @@
+"""Nodes that judge: what do the detectors gain from each arm?"""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline.inspection import figures
+from defectsynth_pipeline.inspection.judging.ratio import ratio_curve
+from defectsynth_pipeline.inspection.judging.verdict import make_verdict, verdict_markdown
+from defectsynth_pipeline.inspection.planning import skipped_categories
+from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.tracking import live_metrics
+
+
+def judge(
+    classification: pd.DataFrame,
+    localization: pd.DataFrame,
+    samples: pd.DataFrame,
+    protocol: ProtocolOptions,
+) -> tuple[pd.DataFrame, str]:
+    """Pays, no evidence or harms, per defect type and arm; as a table and as a page to read."""
+    verdict = make_verdict(classification, localization, protocol)
+    for row in verdict.itertuples():
+        name = f"{row.task}.{row.category}.{row.defect_type}.{row.arm}.over_{row.against}"
+        live_metrics(0, {f"verdict.{name}": row.difference})
+    skipped = skipped_categories(samples, "classification")
+    left_out = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
+    reports = [classification, localization]
+    return verdict, verdict_markdown(verdict, reports, protocol, left_out)
+
+
+def draw_verdict(verdict: pd.DataFrame) -> Figure:
+    """Differences with their intervals, one line per defect type and comparison."""
+    return figures.draw_verdict(verdict)
+
+
+def measure_ratio(classification: pd.DataFrame, localization: pd.DataFrame) -> pd.DataFrame:
+    """What more synthetic images bring; empty unless `arms.ratio` asks for it."""
+    return ratio_curve(pd.concat([classification, localization], ignore_index=True))
+
+
+def draw_ratio(curve: pd.DataFrame) -> Figure:
+    """The ratio curve and the number worth making."""
+    return figures.draw_ratio(curve)
+
+
+def draw_training(classification: pd.DataFrame, localization: pd.DataFrame) -> Figure:
+    """Training loss over steps, per category and arm."""
+    return figures.draw_training(pd.concat([classification, localization], ignore_index=True))

@@ -1,0 +1,86 @@
+"""Nodes of the localization stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import (
+    ArmOptions,
+    FramingOptions,
+    LocalizationOptions,
+    ProtocolOptions,
+    SynthesisOptions,
+)
+from defectsynth_pipeline.tracking import nested_run
+
+
+def plan_localization(
+    samples: pd.DataFrame,
+    images: ImageSet,
+    masks: ImageSet,
+    arms: ArmOptions,
+    synthesis: SynthesisOptions,
+    framing: FramingOptions,
+    options: LocalizationOptions,
+) -> pd.DataFrame:
+    """Decide every row of every arm's training set, after a check that no test image is in one."""
+    from defectsynth_pipeline.inspection.arms import arm_names
+    from defectsynth_pipeline.inspection.opening import open_bank
+    from defectsynth_pipeline.inspection.planning import plan_training
+
+    bank = open_bank(samples, images, masks, arms, synthesis, framing)
+    return plan_training(bank, arm_names(arms), "localization", options.training_set)
+
+
+def train_localizers(
+    plan: pd.DataFrame,
+    samples: pd.DataFrame,
+    images: ImageSet,
+    masks: ImageSet,
+    checkpoints: Path,
+    arms: ArmOptions,
+    synthesis: SynthesisOptions,
+    framing: FramingOptions,
+    options: LocalizationOptions,
+    protocol: ProtocolOptions,
+) -> tuple[Any, Any, pd.DataFrame]:
+    """Train a U-Net per category, arm and seed; evaluate on the real test samples."""
+    from defectsynth_pipeline.inspection.experiment.run import run_localization
+    from defectsynth_pipeline.inspection.opening import open_bank
+
+    bank = open_bank(samples, images, masks, arms, synthesis, framing)
+    folder = checkpoints / "localization"
+    return run_localization(plan, bank, options, protocol, folder, nested_run)
+
+
+def report_localization(
+    results: Any, samples: pd.DataFrame, protocol: ProtocolOptions
+) -> pd.DataFrame:
+    """AUROC, AP, F1 and PRO per arm, with intervals and differences."""
+    from defectsynth_pipeline.inspection.judging.reports import localization_report
+
+    return localization_report(results, protocol).assign(**_split(samples))
+
+
+def draw_detection_curves(results: Any) -> Figure:
+    """ROC and precision-recall curves over pixels, a line per arm."""
+    from defectsynth_pipeline.inspection import figures
+
+    return figures.draw_curves(results)
+
+
+def draw_overlays(results: Any, samples: pd.DataFrame) -> Figure:
+    """Test images with their truth and what each arm's U-Net sees there."""
+    from defectsynth_pipeline.inspection import figures
+
+    return figures.draw_overlays(results, samples)
+
+
+def _split(samples: pd.DataFrame) -> dict[str, Any]:
+    first = samples.iloc[0]
+    return {"partition": int(first["partition"]), "split_protocol": first["split_protocol"]}

@@ -1,0 +1,175 @@
+"""`downstream` through real sessions in env smoke, after `augment`: what it leaves and refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from sessions import make_project, open_catalog, run, runs_of, versions
+
+WRITTEN = {
+    "classification_plan",
+    "classifiers",
+    "classification_results",
+    "classification_history",
+    "classification_report",
+    "confusion_matrices",
+    "localization_plan",
+    "localizers",
+    "localization_results",
+    "localization_history",
+    "localization_report",
+    "detection_curves",
+    "prediction_overlays",
+    "verdict",
+    "verdict_page",
+    "verdict_figure",
+    "ratio_curve",
+    "ratio_figure",
+    "training_curves",
+}
+ARMS = {"base", "crop_paste", "defectsynth"}
+
+
+@pytest.fixture(scope="module")
+def augmented(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Path:
+    """A project in which `augment` has run on the demo."""
+    project = make_project(tmp_path_factory.mktemp("downstream") / "project", mlflow_template)
+    run(project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def judged(augmented: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy in which `downstream` has run too."""
+    project = tmp_path_factory.mktemp("judged") / "project"
+    shutil.copytree(augmented, project)
+    run(project, "downstream")
+    return project
+
+
+@pytest.fixture(scope="module")
+def catalog(judged: Path) -> Any:
+    return open_catalog(judged)
+
+
+def test_every_entry_has_one_version(augmented: Path, judged: Path) -> None:
+    new = {k: v for k, v in versions(judged).items() if k not in versions(augmented)}
+    assert set(new) == WRITTEN
+    assert {len(v) for v in new.values()} == {1}
+    assert not list((judged / "data").rglob(".partial*"))
+
+
+def test_arms_have_equal_sets(catalog: Any) -> None:
+    for task in ("classification", "localization"):
+        plan = catalog.load(f"{task}_plan")
+        assert set(plan["arm"]) == ARMS
+        sizes = plan.groupby(["category", "arm"]).size().unstack()
+        assert (sizes.nunique(axis=1) == 1).all()
+
+
+def test_only_test_images_judge_and_none_of_them_trains(catalog: Any) -> None:
+    split = catalog.load("samples").set_index("sample_id")["split"]
+    for task in ("classification", "localization"):
+        used = {s for cell in catalog.load(f"{task}_plan")["sources"] for s in cell.split("|") if s}
+        assert set(split.loc[sorted(used)]) <= {"base", "normal"}
+    predictions = catalog.load("classification_results").predictions
+    assert set(split.loc[predictions["sample_id"].unique()]) == {"test"}
+
+
+def test_a_category_of_one_type_is_left_out_of_classification_alone(catalog: Any) -> None:
+    assert set(catalog.load("classification_report")["category"]) == {"flange"}
+    assert len(set(catalog.load("localization_report")["category"])) == 4
+
+
+def test_reports_have_intervals_around_their_values(catalog: Any) -> None:
+    report = catalog.load("localization_report")
+    rows = report[(report["metric"] == "pixel_auroc") & (report["against"] == "")]
+    assert rows["value"].between(0, 1).all()
+    assert (rows["low"] <= rows["high"]).all()
+    assert (report["partition"] == 0).all()
+    assert (report["split_protocol"] == "random_third").all()
+
+
+def test_the_verdict_covers_every_type_and_comparison(catalog: Any) -> None:
+    verdict, page = catalog.load("verdict"), catalog.load("verdict_page")
+    assert set(verdict["verdict"]) <= {"pays", "no evidence", "harms"}
+    made = verdict[(verdict["arm"] == "defectsynth") & (verdict["task"] == "localization")]
+    samples = catalog.load("samples")
+    types = set(samples.loc[samples["split"] == "base", "defect_type"])
+    assert set(made["defect_type"]) >= types
+    assert set(made["against"]) == {"base", "crop_paste"}
+    for defect_type in types:
+        assert defect_type in page
+
+
+def test_pictures_can_be_looked_at(judged: Path) -> None:
+    names = ("confusion_matrices", "detection_curves", "prediction_overlays", "verdict_figure")
+    for name in (*names, "training_curves", "ratio_figure"):
+        (path,) = (judged / "data" / "08_reporting").glob(f"{name}.png/*/{name}.png")
+        with Image.open(path) as picture:
+            assert min(picture.size) > 100
+            assert np.asarray(picture.convert("L")).std() > 3
+
+
+def test_models_can_be_used_again(catalog: Any) -> None:
+    import torch
+
+    model = catalog.load("localizers").model("flange", "defectsynth")
+    with torch.no_grad():
+        assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 1, 64, 64)
+
+
+def test_mlflow_has_a_nested_run_per_training(judged: Path) -> None:
+    runs = runs_of(judged)
+    parent = next(r for r in runs if r.data.tags.get("pipeline") == "downstream")
+    children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert len(children) == 3 * 2 * (4 + 1)
+    assert {r.info.status for r in children} == {"FINISHED"}
+    client = MlflowClient(tracking_uri=f"sqlite:///{judged}/mlruns/mlflow.db")
+    names = {k for r in children for k in r.data.metrics}
+    assert {"loss", "test.pixel_ap", "test.accuracy"} <= names
+    assert client.get_metric_history(children[0].info.run_id, "loss")
+
+
+def test_the_same_seed_gives_the_same_report(augmented: Path, catalog: Any, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    again = run(project, "downstream")
+    for name in ("classification_report", "localization_report", "verdict"):
+        pd.testing.assert_frame_equal(again.load(name), catalog.load(name))
+
+
+def test_a_test_image_in_the_base_folder_stops_the_run(augmented: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    catalog = open_catalog(project)
+    samples = catalog.load("samples")
+    mine = samples[(samples["category"] == "flange") & (samples["defect_type"] == "dent")]
+    base, test = (mine[mine["split"] == split].iloc[0] for split in ("base", "test"))
+    moved = samples.assign(root=samples["root"].str.replace(str(augmented), str(project)))
+    catalog.save("samples", moved)
+    root = Path(moved["root"][mine.index[0]])
+    shutil.copy(root / test["image"], root / base["image"])
+    with pytest.raises(Exception, match="test") as caught:
+        run(project, "downstream")
+    assert base["image"] in str(caught.value)
+    assert test["image"] in str(caught.value)
+    assert not set(versions(project)) & WRITTEN
+
+
+def test_another_partition_than_the_images_were_made_from_is_refused(
+    augmented: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    run(project, "ingest", ingest={"partition": 1})
+    with pytest.raises(Exception, match="test"):
+        run(project, "downstream")
