@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The user's folder of parts; empty means the demo corpora.
 ROOT ?=
+# Parameters, for example PARAMS=masks.count=200,synthesis.count=200.
+PARAMS ?=
 # More Kedro options, for example KEDRO_ARGS="--env=sd15".
 KEDRO_ARGS ?=
 TEST_ARGS ?=
 comma := ,
+GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # Empty: `make bench` judges the latest run in data/ instead of making one of its own.
 BENCH_ARGS ?= --run
 
@@ -35,17 +38,17 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 augment: $(STAMP)
-	$(BIN)/kedro run --pipeline=augment $(if $(ROOT),"--params=root=$(ROOT)") $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=augment $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
 
 downstream: $(STAMP)
-	$(BIN)/kedro run --pipeline=downstream $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=downstream $(if $(PARAMS),"--params=$(PARAMS)") $(KEDRO_ARGS)
 
 # Each partition is a version of every artifact; `tables` puts the latest of each together.
 partitions: $(STAMP)
 	set -e; for partition in 0 1 2; do \
 	  $(BIN)/kedro run --pipeline=augment \
-	    "--params=ingest.partition=$$partition$(if $(ROOT),$(comma)root=$(ROOT))" $(KEDRO_ARGS); \
-	  $(BIN)/kedro run --pipeline=downstream $(KEDRO_ARGS); \
+	    "--params=ingest.partition=$$partition$(if $(GIVEN),$(comma)$(GIVEN))" $(KEDRO_ARGS); \
+	  $(BIN)/kedro run --pipeline=downstream $(if $(PARAMS),"--params=$(PARAMS)") $(KEDRO_ARGS); \
 	done
 	$(BIN)/kedro run --pipeline=tables $(KEDRO_ARGS)
 

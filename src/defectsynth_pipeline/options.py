@@ -129,7 +129,7 @@ class SynthesisOptions(Options):
     per: Literal["run", "type"] = "run"
     placement: Literal["part", "as_is"] = "part"
     steps: int = Field(20, ge=1)
-    strength: float = Field(0.5, gt=0, le=1)
+    strength: float = Field(0.3, gt=0, le=1)
     guidance: float = Field(1.0, ge=1)
     batch_size: int = Field(16, ge=1)
     sae: SaeOptions = SaeOptions()
