@@ -226,3 +226,4 @@ class ProtocolOptions(Options):
     bootstrap: int = Field(1000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     ceiling: float = Field(0.95, gt=0, le=1)
+    smallest_difference: float = Field(0.01, ge=0, lt=1)

@@ -47,6 +47,15 @@ def test_the_interval_decides(low, high, verdict):
     assert verdict_of(compared(low, high))["verdict"].tolist() == [verdict]
 
 
+def test_a_certain_difference_may_be_too_small_to_matter():
+    row = verdict_of(compared(-0.0008, -0.0002)).iloc[0]
+    assert row["verdict"] == "no evidence"
+    assert "less than 0.01 does not matter" in row["sentence"]
+    minded = PROTOCOL.model_copy(update={"smallest_difference": 0.0})
+    report = pd.DataFrame(compared(-0.0008, -0.0002))
+    assert make_verdict(None, report, minded)["verdict"].tolist() == ["harms"]
+
+
 def test_a_sentence_tells_all():
     (sentence,) = verdict_of(compared(0.04, 0.18))["sentence"]
     assert sentence == (

@@ -56,9 +56,10 @@ def make_verdict(
 
     An arm pays if the interval of the paired difference of the primary metric
     (`comparison.primary_metric`) lies above 0, and harms if it lies below. Anything else is no
-    evidence, and so are a metric that is not defined and a test set with fewer independent
-    images of the type than `fewest_groups`. Types of a category come first, then all of them
-    together. Results chosen on the test set (`legacy`) are never judged.
+    evidence, and so are a difference below `protocol.smallest_difference`, a metric that is not
+    defined, and a test set with fewer independent images of the type than `fewest_groups`. Types
+    of a category come first, then all of them together. Results chosen on the test set (`legacy`)
+    are never judged.
 
     Args:
         classification_report: From `reports.classification_report`, or None.
@@ -115,7 +116,7 @@ def _judge(
     row: dict[Any, Any], values: dict[tuple[Any, ...], float], protocol: ProtocolOptions
 ) -> dict[str, Any]:
     low, high = row["difference_low"], row["difference_high"]
-    verdict, doubt = _rule(low, high, row["n_groups"], protocol.confidence)
+    verdict, doubt = _rule(row, protocol)
     result = {
         **{name: row[name] for name in COLUMNS if name in row},
         "verdict": verdict,
@@ -127,15 +128,19 @@ def _judge(
     return result
 
 
-def _rule(low: float, high: float, groups: int, confidence: float) -> tuple[str, str]:
+def _rule(row: dict[str, Any], protocol: ProtocolOptions) -> tuple[str, str]:
     """The verdict, and why none can be given."""
+    low, high, groups = row["difference_low"], row["difference_high"], row["n_groups"]
     if math.isnan(low) or math.isnan(high):
         return NO_EVIDENCE, "the metric is not defined on this test set"
-    if groups < fewest_groups(confidence):
+    if groups < fewest_groups(protocol.confidence):
         return NO_EVIDENCE, f"{_number(groups, 'independent test image')} cannot show anything"
-    if low > 0:
-        return PAYS, ""
-    return (HARMS, "") if high < 0 else (NO_EVIDENCE, "")
+    if low <= 0 <= high:
+        return NO_EVIDENCE, ""
+    if abs(row["difference"]) < protocol.smallest_difference:
+        limit = f"{protocol.smallest_difference:g}"
+        return NO_EVIDENCE, f"the interval leaves out 0, but less than {limit} does not matter"
+    return (PAYS, "") if low > 0 else (HARMS, "")
 
 
 def _sentence(row: dict[str, Any], doubt: str, note: str, protocol: ProtocolOptions) -> str:

@@ -67,10 +67,10 @@ def _opening(protocol: ProtocolOptions) -> str:
     return (
         "Detectors were trained with each arm's images and tested on real images only. An arm "
         f"**pays** or **harms** where the whole {percent(protocol)} interval of the difference "
-        "lies on one side of 0. Everything else is **no evidence**, which does not prove that "
-        "there is no difference. Judged by pixel AP in localization and by the F1 of the type in "
-        "classification (macro F1 for all types together); this was fixed in the code before any "
-        "result was seen."
+        f"lies on one side of 0 and the difference is at least {protocol.smallest_difference:g}. "
+        "Everything else is **no evidence**, which does not prove that there is no difference. "
+        "Judged by pixel AP in localization and by the F1 of the type in classification (macro "
+        "F1 for all types together); this was fixed in the code before any result was seen."
     )
 
 
