@@ -107,3 +107,14 @@ def test_a_session_refuses_a_misspelt_option_in_yaml(repository, tmp_path):
         pytest.raises(InputError, match=r"masks\.taw"),
     ):
         session.run(pipeline_names=["masks"])
+
+
+def test_lists_can_be_given_on_the_command_line():
+    from kedro.framework.cli.utils import _split_params
+
+    given = "arms.names=base crop_paste+defectsynth,protocol.seeds=0 1 2,arms.ratio=25"
+    values = _split_params(None, None, given)
+    arms = STAGES["arms"].model_validate(values["arms"])
+    assert arms.names == ["base", "crop_paste+defectsynth"]
+    assert arms.ratio == [25]
+    assert STAGES["protocol"].model_validate(values["protocol"]).seeds == [0, 1, 2]

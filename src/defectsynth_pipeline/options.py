@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 class Options(BaseModel):
     """Base of all options: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _words(value: Any) -> Any:
+    """Return "a b" as a list: `--params` splits at commas, so it cannot hold one."""
+    if isinstance(value, str):
+        return value.split()
+    return [value] if isinstance(value, int) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_words)]
+Numbers = Annotated[list[int], BeforeValidator(_words)]
 
 
 class IngestOptions(Options):
@@ -163,10 +174,10 @@ class ExternalOptions(Options):
 class ArmOptions(Options):
     """What the training sets are made of; `names` are arms, `a+b` mixtures, `a@n` n images."""
 
-    names: list[str] = Field(["base", "crop_paste", "crop_paste_matched", "defectsynth"])
+    names: Names = Field(["base", "crop_paste", "crop_paste_matched", "defectsynth"])
     visible_only: bool = True
     external: dict[str, ExternalOptions] = Field(default_factory=dict)
-    ratio: list[int] | None = None
+    ratio: Numbers | None = None
     ratio_arm: str = "defectsynth"
     seed: int = Field(0, ge=0)
 
@@ -219,7 +230,7 @@ class LocalizationOptions(Options):
 class ProtocolOptions(Options):
     """How arms are compared: paired seeds, no look at the test set, intervals by bootstrap."""
 
-    seeds: list[int] = Field([0, 1], min_length=1)
+    seeds: Numbers = Field([0, 1], min_length=1)
     select: Literal["last", "validation"] = "last"
     validation_share: float = Field(0.25, gt=0, lt=1)
     legacy: bool = False
