@@ -30,7 +30,14 @@ TRAINING = FinetuneOptions(
     mixed_precision="no",
 )
 SYNTHESIS = SynthesisOptions.model_validate(
-    {"count": 8, "steps": 2, "batch_size": 4, "sae": {"angles": 8}, "sff": {"group": 2}}
+    {
+        "strength": 0.5,
+        "count": 8,
+        "steps": 2,
+        "batch_size": 4,
+        "sae": {"angles": 8},
+        "sff": {"group": 2},
+    }
 )
 # As in the scheduler folder of stable-diffusion-v1-5 on the hub.
 PNDM = {
