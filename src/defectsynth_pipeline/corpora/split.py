@@ -100,6 +100,12 @@ def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> No
             )
 
 
+def split_settings(samples: pd.DataFrame) -> dict[str, object]:
+    """Return `partition` and `split_protocol`, the same in every row of `samples`."""
+    first = samples.iloc[0]
+    return {"partition": int(first["partition"]), "split_protocol": str(first["split_protocol"])}
+
+
 def _choose(
     rows: pd.DataFrame, name: str, options: IngestOptions, decided: dict[str, bool]
 ) -> dict[str, bool]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from defectsynth_pipeline.corpora.split import split_settings
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     ArmOptions,
@@ -65,7 +66,7 @@ def report_classification(
     """Accuracy and F1 per arm, with intervals and differences."""
     from defectsynth_pipeline.inspection.judging.reports import classification_report
 
-    return classification_report(results, protocol).assign(**_split(samples))
+    return classification_report(results, protocol).assign(**split_settings(samples))
 
 
 def draw_confusion(results: Any) -> Figure:
@@ -73,8 +74,3 @@ def draw_confusion(results: Any) -> Figure:
     from defectsynth_pipeline.inspection import figures
 
     return figures.draw_confusion(results)
-
-
-def _split(samples: pd.DataFrame) -> dict[str, Any]:
-    first = samples.iloc[0]
-    return {"partition": int(first["partition"]), "split_protocol": first["split_protocol"]}

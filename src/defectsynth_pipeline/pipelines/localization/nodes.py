@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from defectsynth_pipeline.corpora.split import split_settings
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     ArmOptions,
@@ -64,7 +65,7 @@ def report_localization(
     """AUROC, AP, F1 and PRO per arm, with intervals and differences."""
     from defectsynth_pipeline.inspection.judging.reports import localization_report
 
-    return localization_report(results, protocol).assign(**_split(samples))
+    return localization_report(results, protocol).assign(**split_settings(samples))
 
 
 def draw_detection_curves(results: Any) -> Figure:
@@ -79,8 +80,3 @@ def draw_overlays(results: Any, samples: pd.DataFrame) -> Figure:
     from defectsynth_pipeline.inspection import figures
 
     return figures.draw_overlays(results, samples)
-
-
-def _split(samples: pd.DataFrame) -> dict[str, Any]:
-    first = samples.iloc[0]
-    return {"partition": int(first["partition"]), "split_protocol": first["split_protocol"]}
