@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import resource
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from augment import REPOSITORY, Check, print_table
+from augment import REPOSITORY, Check, print_table, timed
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
@@ -35,13 +34,7 @@ RESULTS = ("classification_results", "localization_results")
 def timed_run(project: Path, env: str | None) -> Iterator[Check]:
     """Run the pipeline with nothing to resume from."""
     shutil.rmtree(project / "data/06_models/downstream_checkpoints", ignore_errors=True)
-    command = [sys.executable, "-m", "kedro", "run", "--pipeline=downstream"]
-    start = time.perf_counter()
-    subprocess.run([*command, f"--env={env}"] if env else command, cwd=project, check=True)
-    minutes = (time.perf_counter() - start) / 60
-    gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
-    yield Check("minutes of the whole run", f"{minutes:.1f}", "<= 20", minutes <= 20)
-    yield Check("peak memory, GB", f"{gigabytes:.2f}", "<= 4", gigabytes <= 4)
+    yield from timed("downstream", project, env, minutes_allowed=20)
 
 
 def open_results(project: Path, env: str | None) -> dict[str, Any]:
