@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from defectsynth_pipeline.appearance.alignment import align
 from defectsynth_pipeline.appearance.attention import SaeState, install_sae, sae_weights
-from defectsynth_pipeline.appearance.compact import build_unet
+from defectsynth_pipeline.compact.networks import build_unet
 
 
 def build(sd15: bool) -> tuple[UNet2DConditionModel, tuple[int, int, int]]:

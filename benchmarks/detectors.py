@@ -23,15 +23,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from defectsynth_pipeline.inspection.experiment.classification import Classification
-from defectsynth_pipeline.inspection.experiment.localization import Localization
-from defectsynth_pipeline.inspection.experiment.task import Task
-from defectsynth_pipeline.inspection.experiment.training import train
-from defectsynth_pipeline.inspection.networks.localizer import score_map
-from defectsynth_pipeline.inspection.networks.views import View
+from defectsynth_pipeline.inspection.batches import View
+from defectsynth_pipeline.inspection.classification import Classification
+from defectsynth_pipeline.inspection.localization import Localization
+from defectsynth_pipeline.inspection.localizer import score_map
+from defectsynth_pipeline.inspection.task import Task
+from defectsynth_pipeline.inspection.training import train
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions
 
-FLOAT32 = "defectsynth_pipeline.inspection.networks.arithmetic._has_bfloat16"
+FLOAT32 = "defectsynth_pipeline.inspection.arithmetic._has_bfloat16"
 TYPES = ("dent", "pinhole", "scratch")
 
 

@@ -10,7 +10,7 @@ from kedro.framework.project import configure_project, pipelines
 from kedro.io import DataCatalog
 from kedro.io.core import parse_dataset_definition
 
-from defectsynth_pipeline.parameters import CATALOG_PARAMETERS, STAGES
+from defectsynth_pipeline.hooks.parameters import CATALOG_PARAMETERS, STAGES
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS
 
 UNVERSIONED = {

@@ -9,8 +9,8 @@ from kedro.framework.session import KedroSession
 from pydantic import ValidationError
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.parameters import STAGES, check_parameters
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.parameters import STAGES, check_parameters
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS
 
 ENVIRONMENTS = ["sd15", "paper", "smoke"]

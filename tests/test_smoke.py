@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from defectsynth_pipeline.appearance.base_model import load_base_model
+from defectsynth_pipeline.base_model.loading import load_base_model
 from defectsynth_pipeline.corpora.reading import load_image
 from defectsynth_pipeline.errors import InputError
 from sessions import (

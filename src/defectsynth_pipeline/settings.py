@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from defectsynth_pipeline.console import quiet_libraries, show_input_errors
-from defectsynth_pipeline.parameters import ParameterCheck
-from defectsynth_pipeline.tracking import MlflowTracking
+from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.parameters import ParameterCheck
+from defectsynth_pipeline.hooks.tracking import MlflowTracking
 
 quiet_libraries()
 show_input_errors()

@@ -13,8 +13,9 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from defectsynth_pipeline.appearance import compact
-from defectsynth_pipeline.appearance.base_model import BaseModel
+from defectsynth_pipeline.base_model.denoising import build_controlnet
+from defectsynth_pipeline.base_model.loading import BaseModel
+from defectsynth_pipeline.compact import networks as compact
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, SynthesisOptions
 
@@ -126,7 +127,7 @@ def write_small_compact(folder: Path) -> Path:
         attention_head_dim=4,
         norm_num_groups=8,
     )
-    controlnet = compact.build_controlnet(unet)
+    controlnet = build_controlnet(unet)
     awaken(controlnet)
     encoder = text_encoder(len(tokenizer), tokenizer.eos_token_id)
     parts = {"vae": vae, "unet": unet, "controlnet": controlnet, "text_encoder": encoder}

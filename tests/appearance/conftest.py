@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.appearance.base_model import BaseModel, load_base_model
-from defectsynth_pipeline.appearance.training_crops import Crops, make_crops
-from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.appearance.crops import Crops, make_crops
+from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import IngestOptions, PromptOptions
 

@@ -11,14 +11,15 @@ import pandas as pd
 import pytest
 import torch
 
-from defectsynth_pipeline.appearance import compact
-from defectsynth_pipeline.appearance.base_model import BaseModel, load_base_model
+from defectsynth_pipeline.appearance.adaptation import FinetunedModel
+from defectsynth_pipeline.appearance.crops import Crops
 from defectsynth_pipeline.appearance.finetune import _draw, build_denoiser, finetune
-from defectsynth_pipeline.appearance.finetuned import FinetunedModel
-from defectsynth_pipeline.appearance.training import load_checkpoint
-from defectsynth_pipeline.appearance.training_crops import Crops
+from defectsynth_pipeline.base_model.denoising import build_controlnet
+from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
+from defectsynth_pipeline.compact import networks as compact
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FinetuneOptions
+from defectsynth_pipeline.resumable import load_checkpoint
 
 from .builders import TRAINING, changed
 
@@ -210,7 +211,7 @@ def test_the_loss_falls_on_a_tiny_problem(small: BaseModel, tmp_path: Path) -> N
     """The compact base's own components, untrained, on two latents they can learn by heart."""
     torch.manual_seed(0)
     unet = compact.build_unet()
-    base = replace(small, unet=unet, controlnet=compact.build_controlnet(unet))
+    base = replace(small, unet=unet, controlnet=build_controlnet(unet))
     draw = torch.Generator().manual_seed(0)
     masks = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
     masks[0, 0, 20:40, 20:40] = 255

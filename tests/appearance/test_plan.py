@@ -10,7 +10,7 @@ import pytest
 
 from defectsynth_pipeline.appearance.placement import STAY
 from defectsynth_pipeline.appearance.plan import fit_mask, placement_of, plan_synthesis
-from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions

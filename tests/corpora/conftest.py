@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.corpora.demo import write_demo
+from defectsynth_pipeline.demo.writer import write_demo
 
 from .builders import blob, save, texture
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectsynth_pipeline.corpora.manifest import make_samples
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 

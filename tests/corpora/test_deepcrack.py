@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from defectsynth_pipeline.corpora.deepcrack import make_deepcrack_samples
 from defectsynth_pipeline.corpora.inpainting import remove_defect
-from defectsynth_pipeline.corpora.manifest import make_samples
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 

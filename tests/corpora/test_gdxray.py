@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.corpora.codec import decode_mask
 from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
-from defectsynth_pipeline.corpora.manifest import make_samples
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.corpora.windows import Box, defect_windows, good_windows, window_side
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import decode_mask
 from defectsynth_pipeline.options import IngestOptions
 
 from .builders import save, texture

@@ -7,10 +7,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from defectsynth_pipeline.corpora.codec import decode_image, decode_mask, encode_png
-from defectsynth_pipeline.corpora.manifest import make_samples
 from defectsynth_pipeline.corpora.reading import from_float, load_image, load_mask, to_float
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import decode_image, decode_mask, encode_png
 from defectsynth_pipeline.options import IngestOptions
 
 from .builders import blob, save, texture

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.corpora.split import assert_no_test, assign_split
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions

@@ -7,7 +7,7 @@ import torch
 from diffusers import ControlNetModel
 from kedro.io.core import DatasetError, Version
 
-from defectsynth_pipeline.appearance.finetuned import FinetunedModel
+from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.datasets import FinetunedModelDataset
 
 

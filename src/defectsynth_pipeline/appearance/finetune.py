@@ -22,20 +22,18 @@ from accelerate.state import AcceleratorState
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
-from defectsynth_pipeline.appearance.base_model import BaseModel
-from defectsynth_pipeline.appearance.compact import build_controlnet
-from defectsynth_pipeline.appearance.finetuned import FinetunedModel, add_lora, lora_weights
-from defectsynth_pipeline.appearance.training import (
-    Progress,
+from defectsynth_pipeline.appearance.adaptation import FinetunedModel, add_lora, lora_weights
+from defectsynth_pipeline.appearance.crops import Crops
+from defectsynth_pipeline.base_model.denoising import (
+    build_controlnet,
     denoise,
     diffusion_target,
-    load_checkpoint,
     masked_mse,
-    save_checkpoint,
 )
-from defectsynth_pipeline.appearance.training_crops import Crops
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FinetuneOptions
+from defectsynth_pipeline.resumable import Progress, load_checkpoint, save_checkpoint
 
 log = logging.getLogger(__name__)
 OnMetrics = Callable[[int, dict[str, float]], None]

@@ -19,7 +19,7 @@ from defectsynth_pipeline.appearance.placement import (
     place_on_part,
     share_on_part,
 )
-from defectsynth_pipeline.appearance.prompts import prompt_for
+from defectsynth_pipeline.base_model.prompts import prompt_for
 from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed

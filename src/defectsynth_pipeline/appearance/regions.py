@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.appearance.alignment import Alignment, align
-from defectsynth_pipeline.appearance.base_model import BaseModel
-from defectsynth_pipeline.appearance.exemplar import exemplar_start
+from defectsynth_pipeline.appearance.crops import framing_sizes
 from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, roi_frame
 from defectsynth_pipeline.appearance.plan import fit_mask, placement_of
-from defectsynth_pipeline.appearance.training_crops import framing_sizes
+from defectsynth_pipeline.appearance.transfer import exemplar_start
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ComposeOptions, FramingOptions, SynthesisOptions

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from defectsynth_pipeline.appearance.attention import SaeState, install_sae, sae_weights
-from defectsynth_pipeline.appearance.base_model import BaseModel
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import SynthesisOptions
 

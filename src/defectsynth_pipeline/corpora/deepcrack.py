@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.corpora.files import (
     SourceImage,
     SourceMask,
@@ -23,7 +24,6 @@ from defectsynth_pipeline.corpora.files import (
     probe_images,
     probe_masks,
 )
-from defectsynth_pipeline.corpora.table import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.errors import InputError
 
 CATEGORY = "pavement"

@@ -13,9 +13,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from defectsynth_pipeline.corpora.codec import IMAGE_SUFFIXES, decode_image, decode_mask
 from defectsynth_pipeline.corpora.thumbnails import thumbnail
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import IMAGE_SUFFIXES, decode_image, decode_mask
 
 _UNREADABLE_SUFFIXES = frozenset(
     {".gif", ".webp", ".heic", ".jp2", ".dcm", ".dicom", ".exr", ".npy", ".raw", ".svg", ".pgm"}

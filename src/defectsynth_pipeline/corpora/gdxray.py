@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.codec import decode_mask
+from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.corpora.files import (
     SourceImage,
     check_pair,
@@ -27,7 +27,6 @@ from defectsynth_pipeline.corpora.files import (
     read_bytes,
 )
 from defectsynth_pipeline.corpora.layout import weld_folder
-from defectsynth_pipeline.corpora.table import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.corpora.windows import (
     Box,
     defect_windows,
@@ -35,6 +34,7 @@ from defectsynth_pipeline.corpora.windows import (
     window_side,
 )
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import decode_mask
 
 CATEGORY = "weld"
 DEFECT_TYPE = "defect"

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.codec import decode_image, decode_mask
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.thumbnails import grey
+from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
 
 MIN_CORRELATION = 0.85  # of what sets two images apart from their category
 MIN_TEXTURE = 0.8  # correlation of the texture in and around the defect

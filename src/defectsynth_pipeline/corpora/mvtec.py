@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.corpora.files import (
     check_pair,
     list_folders,
@@ -22,7 +23,6 @@ from defectsynth_pipeline.corpora.files import (
     probe_masks,
 )
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, is_category
-from defectsynth_pipeline.corpora.table import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.errors import InputError
 
 _log = logging.getLogger(__name__)

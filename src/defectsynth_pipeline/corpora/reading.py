@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.corpora.codec import decode_image, decode_mask
-from defectsynth_pipeline.corpora.deep_colour import full_scale
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
+from defectsynth_pipeline.imaging.deep_colour import full_scale
 
 CRACK_REMOVED = "crack_removed"
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from defectsynth_pipeline.corpora.columns import GOOD, PIXELS, THUMBNAIL
 from defectsynth_pipeline.corpora.files import natural_key
-from defectsynth_pipeline.corpora.table import GOOD, PIXELS, THUMBNAIL
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 

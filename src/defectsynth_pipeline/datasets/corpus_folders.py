@@ -69,7 +69,7 @@ class CorpusFoldersDataset(AbstractDataset[NoReturn, Any]):
         return self._demo is not None and self._filepath.as_posix().endswith(f"/{self._demo}")
 
     def _write_demo(self) -> None:
-        from defectsynth_pipeline.corpora.demo import write_demo
+        from defectsynth_pipeline.demo.writer import write_demo
 
         partial = self._filepath.with_name(f".partial-{self._filepath.name}")
         shutil.rmtree(partial, ignore_errors=True)

@@ -26,7 +26,7 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
         self,
         *,
         filepath: str,
-        model: str = "defectsynth_pipeline.appearance.finetuned.FinetunedModel",
+        model: str = "defectsynth_pipeline.appearance.adaptation.FinetunedModel",
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 
-from defectsynth_pipeline.corpora.codec import encode_png
+from defectsynth_pipeline.figures.previews import contact_sheet, outlined, to_display
 from defectsynth_pipeline.imagesets import MANIFEST, ImageSet, ImageSetJob, publish
-from defectsynth_pipeline.pictures import contact_sheet, outlined, to_display
+from defectsynth_pipeline.imaging.codec import encode_png
 
 
 class ImageSetDataset(AbstractVersionedDataset[ImageSetJob, ImageSet]):

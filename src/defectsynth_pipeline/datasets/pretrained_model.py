@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kedro.io.core import AbstractDataset, DatasetError
 
 if TYPE_CHECKING:
-    from defectsynth_pipeline.appearance.base_model import BaseModel
+    from defectsynth_pipeline.base_model.loading import BaseModel
 
 
 class PretrainedModelDataset(AbstractDataset[NoReturn, Any]):
@@ -45,7 +45,7 @@ class PretrainedModelDataset(AbstractDataset[NoReturn, Any]):
         Raises:
             InputError: A component is missing, or there are only pickled weights.
         """
-        from defectsynth_pipeline.appearance.base_model import load_base_model
+        from defectsynth_pipeline.base_model.loading import load_base_model
 
         return load_base_model(self._model, **self._load_args)
 

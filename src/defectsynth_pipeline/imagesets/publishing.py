@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.corpora.codec import encode_png
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets.sets import MANIFEST, ImageSet, ImageSetJob, Rendered
+from defectsynth_pipeline.imaging.codec import encode_png
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.corpora.codec import decode_image
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import decode_image
 
 MANIFEST = "manifest.parquet"
 

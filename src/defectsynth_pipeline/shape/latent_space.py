@@ -16,7 +16,7 @@ from defectsynth_pipeline.options import LatentMaskOptions
 from defectsynth_pipeline.shape.geometry import resize_mask
 
 if TYPE_CHECKING:
-    from defectsynth_pipeline.appearance.base_model import BaseModel
+    from defectsynth_pipeline.base_model.loading import BaseModel
 
 _LEAST_CONTRAST = 0.2
 Denoiser = Callable[[Tensor, int], Tensor]

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline.corpora.split import split_settings
+from defectsynth_pipeline.hooks.tracking import nested_run
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     ArmOptions,
@@ -17,7 +18,6 @@ from defectsynth_pipeline.options import (
     ProtocolOptions,
     SynthesisOptions,
 )
-from defectsynth_pipeline.tracking import nested_run
 
 
 def plan_classification(
@@ -30,9 +30,9 @@ def plan_classification(
     options: ClassificationOptions,
 ) -> pd.DataFrame:
     """Decide every row of every arm's training set, after a check that no test image is in one."""
-    from defectsynth_pipeline.inspection.arms import arm_names
-    from defectsynth_pipeline.inspection.opening import open_bank
-    from defectsynth_pipeline.inspection.planning import plan_training
+    from defectsynth_pipeline.arms.opening import open_bank
+    from defectsynth_pipeline.arms.plan import plan_training
+    from defectsynth_pipeline.arms.registry import arm_names
 
     bank = open_bank(samples, images, masks, arms, synthesis, framing)
     return plan_training(bank, arm_names(arms), "classification", options.training_set)
@@ -51,8 +51,8 @@ def train_classifiers(
     protocol: ProtocolOptions,
 ) -> tuple[Any, Any, pd.DataFrame]:
     """Train a classifier per category, arm and seed; evaluate on the real test samples."""
-    from defectsynth_pipeline.inspection.experiment.run import run_classification
-    from defectsynth_pipeline.inspection.opening import open_bank
+    from defectsynth_pipeline.arms.opening import open_bank
+    from defectsynth_pipeline.inspection.experiment import run_classification
 
     bank = open_bank(samples, images, masks, arms, synthesis, framing)
     return run_classification(
@@ -64,13 +64,13 @@ def report_classification(
     results: Any, samples: pd.DataFrame, protocol: ProtocolOptions
 ) -> pd.DataFrame:
     """Accuracy and F1 per arm, with intervals and differences."""
-    from defectsynth_pipeline.inspection.judging.reports import classification_report
+    from defectsynth_pipeline.verdict.report import classification_report
 
     return classification_report(results, protocol).assign(**split_settings(samples))
 
 
 def draw_confusion(results: Any) -> Figure:
     """True against predicted types, a panel per arm."""
-    from defectsynth_pipeline.inspection import figures
+    from defectsynth_pipeline import figures
 
     return figures.draw_confusion(results)

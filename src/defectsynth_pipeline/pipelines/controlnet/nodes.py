@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
+from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
-from defectsynth_pipeline.tracking import live_metrics
 
 
 def finetune_controlnet(
@@ -22,8 +22,8 @@ def finetune_controlnet(
     prompts: PromptOptions,
 ) -> tuple[Any, pd.DataFrame]:
     """Adapt the ControlNet to the base split; resumes a killed run of the same inputs."""
+    from defectsynth_pipeline.appearance.crops import make_crops
     from defectsynth_pipeline.appearance.finetune import finetune
-    from defectsynth_pipeline.appearance.training_crops import make_crops
 
     seen = samples[samples["split"].isin(["base", "normal"])]
     key = fingerprint(seen, options, framing, prompts, base_model.fingerprint, code_fingerprint())

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from defectsynth_pipeline.inspection import figures
-from defectsynth_pipeline.inspection.judging.ratio import ratio_curve
-from defectsynth_pipeline.inspection.judging.verdict import make_verdict, verdict_markdown
-from defectsynth_pipeline.inspection.planning import skipped_categories
+from defectsynth_pipeline import figures
+from defectsynth_pipeline.arms.plan import skipped_categories
+from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import ProtocolOptions
-from defectsynth_pipeline.tracking import live_metrics
+from defectsynth_pipeline.verdict.ratio import ratio_curve
+from defectsynth_pipeline.verdict.verdict import make_verdict, verdict_markdown
 
 
 def judge(

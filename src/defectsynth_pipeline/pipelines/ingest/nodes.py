@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from defectsynth_pipeline.corpora.layout import Corpus
-from defectsynth_pipeline.corpora.manifest import make_samples
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
 
 

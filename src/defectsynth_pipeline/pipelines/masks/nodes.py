@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline.corpora.split import assert_no_test
+from defectsynth_pipeline.figures.previews import draw_real_and_generated_masks
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.pictures import draw_real_and_generated_masks
 
 
 def measure_area_ratios(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFrame:
@@ -26,8 +26,8 @@ def generate_masks(
     samples: pd.DataFrame, area_ratios: pd.DataFrame, base_model: Any, options: MaskOptions
 ) -> ImageSetJob:
     """Plan all masks and hand over their rendering; the dataset publishes the set whole."""
-    from defectsynth_pipeline.shape.generate import render_masks
-    from defectsynth_pipeline.shape.planning import plan_masks
+    from defectsynth_pipeline.shape.plan import plan_masks
+    from defectsynth_pipeline.shape.render import render_masks
 
     base = samples[samples["split"] == "base"]
     plan = plan_masks(base, area_ratios, options)

@@ -8,14 +8,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline.fingerprints import fingerprint
+from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import PretrainOptions
-from defectsynth_pipeline.tracking import live_metrics
 
 
 def pretrain(checkpoints: Path, options: PretrainOptions) -> tuple[Any, Figure]:
     """Train the compact base on procedural scenes; resumes a killed run of the same options."""
-    from defectsynth_pipeline.appearance.compact_model import CompactModel, preview
-    from defectsynth_pipeline.appearance.pretraining import train_denoiser, train_vae
+    from defectsynth_pipeline.compact.model import CompactModel, preview
+    from defectsynth_pipeline.compact.pretraining import train_denoiser, train_vae
 
     folder = checkpoints / fingerprint(options)
     vae = train_vae(options, folder, live_metrics)

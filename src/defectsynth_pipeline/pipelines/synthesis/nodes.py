@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline.corpora.split import assert_no_test
+from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
-from defectsynth_pipeline.pictures import draw_real_and_synthetic
 
 
 def plan_images(

@@ -1,0 +1,190 @@
+"""The few real defects as training crops, their latents and text states computed once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, roi_frame
+from defectsynth_pipeline.base_model.loading import BaseModel
+from defectsynth_pipeline.base_model.prompts import prompt_for
+from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.fingerprints import counter_seed
+from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Training crops of all categories.
+
+    Attributes:
+        latents: (N, C, h, w) float32.
+        masks: (N, 1, H, W) uint8 coverage in [0, 255], the control image.
+        text: (P, 77, D) float32, one row per prompt.
+        table: A row per crop: sample_id, prompt (row of `text`), defect_type, held_out.
+    """
+
+    latents: Tensor
+    masks: Tensor
+    text: Tensor
+    table: pd.DataFrame
+
+    def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Return latents, masks (B, 1, H, W) in [0, 1] and text states of the given crops."""
+        prompts = self.table["prompt"].to_numpy()[rows]
+        return self.latents[rows], self.masks[rows].float() / 255, self.text[prompts]
+
+
+def framing_sizes(base: BaseModel, framing: FramingOptions) -> tuple[int, int]:
+    """Return the model's input side and the smallest native side of a crop, both in pixels."""
+    resolution = framing.resolution or base.resolution
+    return resolution, framing.minimum or resolution
+
+
+def make_crops(
+    samples: pd.DataFrame,
+    base: BaseModel,
+    options: FinetuneOptions,
+    framing: FramingOptions,
+    prompts: PromptOptions,
+) -> Crops:
+    """Cut, encode and describe `crops_per_sample` jittered crops of every base sample.
+
+    Args:
+        samples: Only rows of split base and normal are read.
+        base: Encoder of images and prompts.
+        options: Crops per sample, flips, held-out samples, seed.
+        framing: Window around a defect.
+        prompts: Wording.
+
+    Raises:
+        InputError: A category has no normal images.
+    """
+    defects = samples[samples["split"] == "base"]
+    held = held_out_ids(defects, options)
+    pairs = [*_defect_crops(defects, base, options, framing)]
+    pairs += [*_normal_crops(samples, defects, base, options, framing)]
+    words = [prompt_for(prompts, row.category, row.defect_type) for row, _, _ in pairs]
+    unique = sorted(set(words))
+    table = pd.DataFrame(
+        {
+            "sample_id": [row.sample_id for row, _, _ in pairs],
+            "prompt": [unique.index(word) for word in words],
+            "defect_type": [f"{row.category}/{row.defect_type}" for row, _, _ in pairs],
+            "normal": [row.defect_type == "good" for row, _, _ in pairs],
+            "held_out": [row.sample_id in held for row, _, _ in pairs],
+        }
+    )
+    log.info("%d training crops of %d real defects", len(table), len(defects))
+    images = torch.from_numpy(np.stack([image for _, image, _ in pairs]))
+    latents = [base.encode(part * 2 - 1).float().cpu() for part in images.split(16)]
+    masks = torch.from_numpy(np.stack([mask for _, _, mask in pairs]))[:, None]
+    return Crops(torch.cat(latents), masks, base.embed(unique).float().cpu(), table)
+
+
+def held_out_ids(defects: pd.DataFrame, options: FinetuneOptions) -> set[str]:
+    """Return the base samples kept for validation: `held_out` per type that has two to spare."""
+    ids: set[str] = set()
+    for _, rows in defects.groupby(["category", "defect_type"], sort=True):
+        spare = min(options.held_out, max(len(rows) - 2, 0))
+        ids |= set(sorted(rows["sample_id"])[len(rows) - spare :])
+    return ids
+
+
+def _defect_crops(
+    defects: pd.DataFrame, base: BaseModel, options: FinetuneOptions, framing: FramingOptions
+) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    for row in defects.itertuples():
+        image, mask = to_float(load_image(row)), load_mask(row)
+        for number in range(options.crops_per_sample):
+            rng = np.random.default_rng(counter_seed(options.seed, row.sample_id, number))
+            frame = _jittered(mask, framing, base, rng)
+            yield row, *_cut(image, mask, frame, framing, base, rng, options.flip)
+
+
+def _normal_crops(
+    samples: pd.DataFrame,
+    defects: pd.DataFrame,
+    base: BaseModel,
+    options: FinetuneOptions,
+    framing: FramingOptions,
+) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    """Yield as many defect-free crops per category as there are defects, at defects' places."""
+    normals = samples[samples["split"] == "normal"]
+    for category, rows in defects.groupby("category", sort=True):
+        pool = normals[normals["category"] == category].sort_values("sample_id")
+        if pool.empty:
+            raise InputError(
+                "no defect-free images to learn from",
+                value=category,
+                remedy="add images to the category's train/good folder",
+            )
+        count = len(rows) * options.crops_per_sample
+        rng = np.random.default_rng(counter_seed(options.seed, category, "normals"))
+        per_image = -(-count // min(len(pool), 40))
+        likes = list(rows.itertuples())
+        for row in pool.iloc[rng.permutation(len(pool))[: -(-count // per_image)]].itertuples():
+            image = to_float(load_image(row))
+            for _ in range(per_image):
+                mask = _fitted(load_mask(likes[rng.integers(len(likes))]), image.shape[:2])
+                frame = _jittered(mask, framing, base, rng)
+                empty = np.zeros(image.shape[:2], bool)
+                yield row, *_cut(image, empty, frame, framing, base, rng, options.flip)
+
+
+def _fitted(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Return a mask brought to another image's size by nearest neighbour, never empty."""
+    rows = np.arange(shape[0]) * mask.shape[0] // shape[0]
+    columns = np.arange(shape[1]) * mask.shape[1] // shape[1]
+    fitted: np.ndarray = mask[rows[:, None], columns[None, :]]
+    if not fitted.any():
+        fitted[shape[0] // 2, shape[1] // 2] = True
+    return fitted
+
+
+def _jittered(
+    mask: np.ndarray, framing: FramingOptions, base: BaseModel, rng: np.random.Generator
+) -> Frame:
+    """Return the defect's frame, its size and place varied without losing the defect."""
+    if framing.mode == "full":
+        return full_frame(mask.shape)
+    _, minimum = framing_sizes(base, framing)
+    context = max(1.0, framing.context * rng.uniform(0.8, 1.3))
+    frame = roi_frame(mask, mask.shape, context, minimum)
+    slack = 0.2 * frame.width
+    if frame.width > min(mask.shape):
+        return frame
+    places = np.array([frame.x0, frame.y0]) + rng.uniform(-slack, slack, 2)
+    limits = np.array([mask.shape[1] - frame.width, mask.shape[0] - frame.height])
+    x0, y0 = (round(place) for place in np.clip(places, 0, limits))
+    return replace(frame, x0=x0, y0=y0)
+
+
+def _cut(
+    image: np.ndarray,
+    mask: np.ndarray,
+    frame: Frame,
+    framing: FramingOptions,
+    base: BaseModel,
+    rng: np.random.Generator,
+    flip: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one crop (3, H, W) in [0, 1] and its mask (H, W) as coverage in [0, 255]."""
+    resolution, _ = framing_sizes(base, framing)
+    pixels, cover = crop(image, frame, resolution), crop(mask, frame, resolution)
+    if flip and rng.random() < 0.5:
+        pixels, cover = pixels[:, ::-1], cover[:, ::-1]
+    if flip and rng.random() < 0.5:
+        pixels, cover = pixels[::-1], cover[::-1]
+    planes = np.ascontiguousarray(np.moveaxis(pixels, -1, 0), dtype=np.float32)
+    return planes, np.rint(cover * 255).astype(np.uint8)

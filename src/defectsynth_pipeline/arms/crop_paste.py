@@ -1,0 +1,105 @@
+"""Crop-Paste: a real defect cut out by its mask and pasted on a normal; the baseline to beat.
+
+Both versions have the same donors, backgrounds and places, so that they differ in the matching
+alone. The hard one is the classic; on parts of varying brightness it loses by its seam, and the
+matched one is the fair comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from defectsynth_pipeline.appearance.compose import feather, smooth_fill
+from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.base import base_ids, normal_ids
+from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
+from defectsynth_pipeline.arms.motion import Motion, Patch, in_values_of, land
+from defectsynth_pipeline.arms.placing import RING, place, ring, shot
+from defectsynth_pipeline.corpora.reading import full_scale
+
+Array = np.ndarray
+COLLAR = 2.0  # px of feather outside the mask
+GAIN = (0.5, 2.0)  # how far brightness is matched
+SMOOTH = 8.0  # px, least width of the brightness that is matched
+_DARKEST = 0.02  # of full scale
+_MARGIN = RING[1] + 2
+
+
+class CropPaste(Arm):
+    """Hard edge, the donor's own pixels."""
+
+    def plan(
+        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
+    ) -> list[dict[str, Any]]:
+        """As `Arm.plan`; donor, background and place are drawn."""
+        pools, normals = base_ids(bank, category, types), normal_ids(bank, category)
+        rows = bank.samples[bank.samples["category"] == category].set_index("sample_id")
+        shots = {name: shot(rows.loc[name]) for name in chain(*pools.values(), normals)}
+        backgrounds = [shots[name] for name in normals]
+        recipes = []
+        for number in range(count):
+            defect_type, rounds = turn(types, number)
+            donor = pick(pools[defect_type], rounds, seed, "crop_paste", defect_type)
+            chosen, motion = place(
+                shots[donor], backgrounds, rng_of(seed, "crop_paste", number, defect_type)
+            )
+            recipe = {
+                "defect_type": defect_type,
+                "source": donor,
+                "sources": [donor, normals[chosen]],
+                "background": normals[chosen],
+            }
+            recipes.append(recipe | asdict(motion))
+        return recipes
+
+    def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
+        """As `Arm.make`."""
+        donor, normal = bank.example(recipe["source"]), bank.example(recipe["background"])
+        motion = Motion(**{field.name: recipe[field.name] for field in fields(Motion)})
+        patch = land(donor.image, donor.mask, motion, normal.image, _MARGIN)
+        values = self.blend(patch, normal.image)
+        image, mask = normal.image.copy(), np.zeros(normal.mask.shape, dtype=bool)
+        limit = np.iinfo(image.dtype).max
+        pixels = np.clip(np.rint(values), 0, limit).astype(image.dtype)
+        image[patch.window] = pixels.reshape(image[patch.window].shape)
+        mask[patch.window] = patch.inside
+        return Example(image, mask)
+
+    def blend(self, patch: Patch, background: Array) -> Array:
+        """Return the window's new values (h, w, C) float64: the donor's in its mask."""
+        ground = in_values_of(background[patch.window], background)
+        return np.where(patch.inside[..., None], patch.values, ground)
+
+
+class CropPasteMatched(CropPaste):
+    """Brightness scaled until the rings around source and target agree, and a feather of 2 px."""
+
+    def blend(self, patch: Patch, background: Array) -> Array:
+        """Return the window's new values (h, w, C) float64, per channel:
+
+        ground + w * (gain * donor - ground), with w the feathered mask and gain the smooth
+        brightness of the background's ring over that of the donor's, within [0.5, 2].
+        """
+        ground = in_values_of(background[patch.window], background)
+        around = ring(patch.inside) & patch.known
+        values = patch.values
+        if around.any():
+            values = values * _gain(values, ground, around, patch.inside, full_scale(background))
+        weight = np.where(patch.known | patch.inside, feather(patch.inside, COLLAR), 0.0)
+        return np.asarray(ground + weight[..., None] * (values - ground))
+
+
+def _gain(donor: Array, ground: Array, around: Array, inside: Array, white: float) -> Array:
+    """Return (h, w, C), the background's brightness over the donor's, from the ring inwards."""
+    weight = around.astype(np.float64)
+    sigma = max(SMOOTH, 2 + float(ndimage.distance_transform_edt(inside).max()))
+    there, here = (smooth_fill(values, weight, sigma) for values in (ground, donor))
+    least = _DARKEST * white
+    return np.asarray(np.clip(np.maximum(there, least) / np.maximum(here, least), *GAIN))

@@ -1,0 +1,124 @@
+"""CutPaste (Li et al., CVPR 2021): a patch or a scar of a normal image, pasted elsewhere on it.
+
+As in the paper's 3-way task both kinds take turns: a patch of 2 to 15 % of the image with an
+aspect ratio up to 3.3, and a scar of 2-16 x 10-25 px (on 256 px), turned by up to 45 degrees;
+colours are jittered by 0.1. It knows no defect types, so it is for localization only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.base import normal_ids
+from defectsynth_pipeline.arms.drawing import pick, rng_of
+from defectsynth_pipeline.corpora.reading import full_scale
+
+AREA = (0.02, 0.15)
+ASPECT = 3.3
+SCAR_WIDTH, SCAR_LENGTH, SCAR_SIDE = (2, 16), (10, 25), 256
+JITTER = 0.1
+ANOMALY = "anomaly"
+_TRIES = 10
+
+
+class CutPaste(Arm):
+    """Normals with a piece of themselves in the wrong place."""
+
+    tasks = ("localization",)
+
+    def plan(
+        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
+    ) -> list[dict[str, Any]]:
+        """As `Arm.plan`; types are not used."""
+        rows = bank.normals(category).set_index("sample_id")
+        normals, recipes = normal_ids(bank, category), []
+        for number in range(count):
+            normal = pick(normals, number, seed, "cutpaste")
+            shape = int(rows.loc[normal, "height"]), int(rows.loc[normal, "width"])
+            rng = rng_of(seed, "cutpaste", number)
+            recipe = {"defect_type": ANOMALY, "source": normal, "sources": [normal]}
+            recipes.append(recipe | _cut(rng, shape, scar=number % 2 == 1))
+        return recipes
+
+    def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
+        """As `Arm.make`; the mask is what was pasted."""
+        normal = bank.example(recipe["source"])
+        height, width = recipe["size"]
+        (y, x), image = recipe["from"], normal.image.astype(np.float64)
+        image = image[..., None] if image.ndim == 2 else image
+        piece = _jittered(image[y : y + height, x : x + width], recipe["gain"], recipe["contrast"])
+        piece, cover = _turned(piece, recipe["angle"])
+        middle = [
+            start + size / 2 for start, size in zip(recipe["to"], (height, width), strict=True)
+        ]
+        return _paste(normal.image, image, piece, cover, middle)
+
+
+def _cut(rng: np.random.Generator, shape: tuple[int, int], *, scar: bool) -> dict[str, Any]:
+    """Draw size, origin, goal, turn and jitter of a piece; the goal is not where it came from."""
+    if scar:
+        unit = min(shape) / SCAR_SIDE
+        size = [rng.uniform(*SCAR_LENGTH) * unit, rng.uniform(*SCAR_WIDTH) * unit]
+    else:
+        ratio = ASPECT ** rng.uniform(-1, 1)
+        area = rng.uniform(*AREA) * shape[0] * shape[1]
+        size = [np.sqrt(area * ratio), np.sqrt(area / ratio)]
+    height, width = (int(np.clip(round(s), 1, n)) for s, n in zip(size, shape, strict=True))
+    room = np.array([shape[0] - height, shape[1] - width])
+    start = goal = rng.integers(0, room + 1)
+    for _ in range(_TRIES):
+        goal = rng.integers(0, room + 1)
+        if (np.abs(goal - start) * 2 >= (height, width)).any():
+            break
+    return {
+        "size": [height, width],
+        "from": [int(v) for v in start],
+        "to": [int(v) for v in goal],
+        "angle": float(rng.uniform(-45, 45)) if scar else 0.0,
+        "gain": [float(rng.uniform(1 - JITTER, 1 + JITTER)) for _ in range(3)],
+        "contrast": float(rng.uniform(1 - JITTER, 1 + JITTER)),
+    }
+
+
+def _jittered(piece: np.ndarray, gain: Sequence[float], contrast: float) -> np.ndarray:
+    """Return a piece (h, w, C) with its colour gains and contrast changed."""
+    mean = piece.mean((0, 1))
+    return np.asarray(((piece - mean) * contrast + mean) * np.array(gain[: piece.shape[2]]))
+
+
+def _turned(piece: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a piece (h, w, C) turned by degrees, and (h, w) bool, where it is."""
+    cover = np.ones(piece.shape[:2])
+    if angle == 0:
+        return piece, cover > 0
+    turned = ndimage.rotate(np.pad(piece, [(1, 1), (1, 1), (0, 0)], "edge"), angle, order=1)
+    cover = ndimage.rotate(np.pad(cover, 1), angle, order=1)
+    solid = cover >= 0.5
+    return turned, solid if solid.any() else cover > 0
+
+
+def _paste(
+    like: np.ndarray,
+    image: np.ndarray,
+    piece: np.ndarray,
+    cover: np.ndarray,
+    middle: Sequence[float],
+) -> Example:
+    """Put a piece (h, w, C) with its middle at (y, x); what leaves the image is cut off."""
+    shape, size = image.shape[:2], cover.shape
+    starts = [round(m - s / 2) for m, s in zip(middle, size, strict=True)]
+    starts = [min(max(0, b), max(0, n - s)) for b, n, s in zip(starts, shape, size, strict=True)]
+    window = tuple(slice(b, min(b + s, n)) for b, s, n in zip(starts, size, shape, strict=True))
+    height, width = (part.stop - part.start for part in window)
+    mask = np.zeros(shape, dtype=bool)
+    mask[window] = cover[:height, :width]
+    result = image.copy()
+    result[mask] = piece[:height, :width][cover[:height, :width]]
+    pixels = np.rint(np.clip(result, 0, full_scale(like))).astype(like.dtype)
+    return Example(pixels.reshape(like.shape), mask)

@@ -1,0 +1,197 @@
+"""Image-mask pairs made by other systems, checked before anything is trained on them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.arms.bank import Example
+from defectsynth_pipeline.arms.external_layouts import (
+    LAYOUTS,
+    Kind,
+    find_pairs,
+    sheet_windows,
+)
+from defectsynth_pipeline.corpora.columns import GOOD
+from defectsynth_pipeline.corpora.files import read_bytes
+from defectsynth_pipeline.corpora.thumbnails import thumbnail
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.codec import decode_image, decode_levels
+from defectsynth_pipeline.options import ExternalOptions
+
+_log = logging.getLogger(__name__)
+COLUMNS = ["image_id", "category", "defect_type", "image", "mask", "x", "y", "width", "height"]
+_INDEX_LEVELS = 16  # masks of class numbers, or of few colours, have no more levels
+_NEAR = 32
+_MAX_GREY_SHARE = 0.25
+_MAX_COVER = 0.95
+
+
+@dataclass(frozen=True)
+class ExternalSet:
+    """The pairs of another system that fit the samples.
+
+    Attributes:
+        name: Its name in `arms.external`.
+        root: Folder of its output.
+        pairs: image_id, category, defect_type, image and mask (paths below the root), and the
+            window x, y, width, height where one file is a sheet of several images.
+        thumbnails: Of the images, by image_id; made when asked for where they are missing.
+    """
+
+    name: str
+    root: Path
+    pairs: pd.DataFrame
+    thumbnails: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    def example(self, image_id: str) -> Example:
+        """Read one pair.
+
+        Raises:
+            InputError: It is not in the set, or its files were changed since.
+        """
+        rows = self.pairs[self.pairs["image_id"] == image_id]
+        if rows.empty:
+            raise InputError(
+                f"the external set {self.name} has no such image",
+                file=self.root,
+                value=image_id,
+                remedy="take image_id from its pairs",
+            )
+        row = rows.iloc[0]
+        image, mask = _read(self.root, self.root / row["image"], self.root / row["mask"])
+        window = _window(row, image)
+        return Example(image[window].copy(), mask[window].copy())
+
+    def thumbnail(self, image_id: str) -> np.ndarray:
+        """Thumbnail of one image, see `corpora.thumbnails`."""
+        if image_id in self.thumbnails:
+            return self.thumbnails[image_id]
+        return thumbnail(self.example(image_id).image)
+
+
+def read_external(name: str, options: ExternalOptions, samples: pd.DataFrame) -> ExternalSet:
+    """Find and check the pairs of another system for every defect type of the base samples.
+
+    Every file is decoded once. Pairs with an empty mask, or one that covers the image, are left
+    out with a warning: several systems write some, and they label nothing.
+
+    Args:
+        name: Name of the set, for messages.
+        options: Folder and layout.
+        samples: The table `samples`; categories and types it does not have are not read.
+
+    Returns:
+        The set, pairs in natural order within category and type.
+
+    Raises:
+        InputError: No such folder, an unmatched, differently sized or unreadable file, a mask
+            that is a photograph, or no usable pair of a type.
+    """
+    root = Path(options.path).expanduser()
+    if not root.is_dir():
+        raise InputError(
+            f"external set {name}: the folder does not exist",
+            file=root,
+            value=f"arms.external.{name}.path",
+            remedy="name the folder that holds its images and masks",
+        )
+    base = samples[(samples["split"] == "base") & (samples["defect_type"] != GOOD)]
+    kinds = sorted(set(zip(base["category"], base["defect_type"], strict=True)))
+    rows: list[dict[str, Any]] = []
+    thumbnails: dict[str, np.ndarray] = {}
+    for kind in kinds:
+        found = find_pairs(root, kind, kinds, options.layout)
+        rows += _usable(name, root, kind, found, thumbnails, options.layout)
+    return ExternalSet(name, root, pd.DataFrame(rows, columns=COLUMNS), thumbnails)
+
+
+def _usable(
+    name: str,
+    root: Path,
+    kind: Kind,
+    found: list[tuple[Path, Path]],
+    thumbnails: dict[str, np.ndarray],
+    layout: str,
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    useless: list[Path] = []
+    for image_file, mask_file in found:
+        image, mask = _read(root, image_file, mask_file)
+        windows = sheet_windows(image, mask)
+        for number, (x, y, width, height) in enumerate(windows):
+            part = np.s_[y : y + height, x : x + width]
+            if not 0 < mask[part].mean() <= _MAX_COVER:
+                useless.append(mask_file)
+                continue
+            stem = image_file.stem + (f"#{number}" if len(windows) > 1 else "")
+            row = dict(zip(COLUMNS[:3], ("/".join((*kind, stem)), *kind), strict=True))
+            row |= {"image": _below(root, image_file), "mask": _below(root, mask_file)}
+            rows.append(row | {"x": x, "y": y, "width": width, "height": height})
+            thumbnails[row["image_id"]] = thumbnail(image[part])
+    if useless:
+        _log.warning(
+            "external set %s, %s: %d masks are empty or cover the image and are left out, first %s",
+            name,
+            "/".join(kind),
+            len(useless),
+            useless[0],
+        )
+    if not rows:
+        raise InputError(
+            f"external set {name} has no {'usable ' if useless else ''}pairs of {'/'.join(kind)}",
+            file=useless[0] if useless else root,
+            value=f"layout {layout}, {len(useless)} masks empty or covering the image",
+            remedy=f"lay the files out as {LAYOUTS}; or leave the type out of ingest.defect_types",
+        )
+    return rows
+
+
+def _read(root: Path, image_file: Path, mask_file: Path) -> tuple[np.ndarray, np.ndarray]:
+    image = decode_image(read_bytes(root, image_file), image_file)
+    mask = _decode_mask(read_bytes(root, mask_file), mask_file)
+    if image.shape[:2] != mask.shape:
+        sizes = [f"{array.shape[1]}x{array.shape[0]}" for array in (mask, image)]
+        raise InputError(
+            "the mask has another size than its image",
+            file=f"{mask_file} and {image_file}",
+            value="mask {}, image {}".format(*sizes),
+            remedy="export both at one size",
+        )
+    return image, mask
+
+
+def _decode_mask(data: bytes, file: Path) -> np.ndarray:
+    """The defect of a mask of 0 and 1, 0 and 255, class numbers, colours, or a soft one at half.
+
+    Softer than `codec.decode_mask`, as these masks come from networks and may be empty.
+    """
+    levels = decode_levels(data, file)
+    present = np.unique(levels)
+    if present[-1] <= _INDEX_LEVELS or (len(present) == 2 and present[0] == 0):
+        return np.asarray(levels > 0)
+    grey = float(((levels > _NEAR) & (levels < 255 - _NEAR)).mean())
+    if len(present) > _INDEX_LEVELS and grey > _MAX_GREY_SHARE:
+        raise InputError(
+            "the mask is neither binary nor near-binary",
+            file=file,
+            value=f"{len(present)} grey levels, {grey:.1%} of the pixels in between",
+            remedy="threshold it, or name the folder of the masks mask",
+        )
+    return np.asarray(levels > 127)
+
+
+def _window(row: pd.Series, image: np.ndarray) -> tuple[slice, slice]:
+    x, y = int(row.get("x", 0)), int(row.get("y", 0))
+    width, height = int(row.get("width", image.shape[1])), int(row.get("height", image.shape[0]))
+    return slice(y, y + height), slice(x, x + width)
+
+
+def _below(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()

@@ -1,0 +1,91 @@
+"""What every training loop here shares: the network's pass, what it is to predict, the loss."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def build_controlnet(unet: UNet2DConditionModel, latent_factor: int = 4) -> ControlNetModel:
+    """Return a ControlNet whose encoder is the UNet's and whose output starts at zero.
+
+    Args:
+        unet: The denoiser to be guided.
+        latent_factor: Pixels per latent cell, a power of two; the mask is brought down by it.
+    """
+    widths = (16, 32, 96, 256) if latent_factor == 8 else (16, 32, 64, 128)
+    halvings = latent_factor.bit_length()
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=widths[:halvings])
+
+
+def denoise(
+    unet: UNet2DConditionModel,
+    controlnet: ControlNetModel,
+    noisy: Tensor,
+    timesteps: Tensor,
+    text: Tensor,
+    control: Tensor,
+) -> Tensor:
+    """Return the prediction (B, C, h, w) of the UNet guided by the ControlNet."""
+    down, middle = controlnet(
+        noisy, timesteps, encoder_hidden_states=text, controlnet_cond=control, return_dict=False
+    )
+    prediction: Tensor = unet(
+        noisy,
+        timesteps,
+        encoder_hidden_states=text,
+        down_block_additional_residuals=down,
+        mid_block_additional_residual=middle,
+        return_dict=False,
+    )[0]
+    return prediction
+
+
+def diffusion_target(
+    scheduler: DDIMScheduler, latents: Tensor, noise: Tensor, timesteps: Tensor
+) -> Tensor:
+    """Return what the model is to predict, noise or velocity, as its scheduler is configured."""
+    if scheduler.config.prediction_type == "v_prediction":
+        velocity: Tensor = scheduler.get_velocity(latents, noise, timesteps)
+        return velocity
+    return noise
+
+
+def masked_mse(prediction: Tensor, target: Tensor, masks: Tensor, weight: float) -> Tensor:
+    """Return the denoising loss (Eq. 3) with cells under the mask counting `weight` times.
+
+    Args:
+        prediction: (B, C, h, w).
+        target: (B, C, h, w).
+        masks: (B, 1, H, W) in [0, 1]; a cell counts as masked if a pixel of it is covered by
+            more than a tenth.
+        weight: 1 gives the plain mean squared error.
+    """
+    cells = (F.adaptive_max_pool2d(masks.float(), prediction.shape[-2:]) > 0.1).float()
+    weights = 1 + (weight - 1) * cells
+    errors = (prediction.float() - target.float()).square().mean(1, keepdim=True)
+    return (errors * weights).sum() / weights.sum()
+
+
+class Ema:
+    """Exponential moving average of a module's parameters, warmed up from the first step."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay, self.steps = decay, 0
+        self.shadow = {name: p.detach().clone() for name, p in module.named_parameters()}
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Move the average towards the module's present parameters."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        for name, parameter in module.named_parameters():
+            self.shadow[name].lerp_(parameter, 1 - decay)
+
+    @torch.no_grad()
+    def copy_to(self, module: nn.Module) -> None:
+        """Overwrite the module's parameters with the average."""
+        for name, parameter in module.named_parameters():
+            parameter.copy_(self.shadow[name])

@@ -1,0 +1,16 @@
+"""Pictures of what detectors did: confusion, curves, overlays, the verdict, the ratio curve."""
+
+from defectsynth_pipeline.figures.confusion import draw_confusion
+from defectsynth_pipeline.figures.curves import draw_curves
+from defectsynth_pipeline.figures.forest import draw_verdict
+from defectsynth_pipeline.figures.lines import draw_ratio, draw_training
+from defectsynth_pipeline.figures.overlays import draw_overlays
+
+__all__ = [
+    "draw_confusion",
+    "draw_curves",
+    "draw_overlays",
+    "draw_ratio",
+    "draw_training",
+    "draw_verdict",
+]

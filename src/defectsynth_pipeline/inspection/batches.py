@@ -1,0 +1,146 @@
+"""Training images at the network's scale, and the batches made of them.
+
+A batch depends on (seed, step) alone: two arms see the same rows in the same order through the
+same draws, and a resumed training sees what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from defectsynth_pipeline.arms.bank import Example
+from defectsynth_pipeline.corpora.reading import to_float
+
+STRIDE = 32  # of a ResNet encoder
+DEFECT_SHARE = 0.5  # of the windows, if their image has a defect
+_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)  # of ImageNet, as torchvision has it
+_STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+
+
+@dataclass(frozen=True)
+class View:
+    """One image at the network's scale.
+
+    Attributes:
+        image: uint8 (h, w, 3).
+        cover: uint8 (h, w): share of the pixel covered by a defect, 255 for all of it. A thin
+            crack neither widens nor breaks when its image is reduced.
+    """
+
+    image: np.ndarray
+    cover: np.ndarray
+
+
+def make_view(example: Example, side: int, *, square: bool) -> View:
+    """Bring an image to the network's scale.
+
+    Args:
+        example: Image and mask at native size.
+        side: px; longer side, to which larger images are reduced, or both sides if `square`.
+        square: Resize to `side` x `side` whatever the shape and size.
+    """
+    image = np.rint(to_float(example.image) * 255).astype(np.uint8)
+    cover = example.mask.astype(np.uint8) * 255
+    size = (side, side) if square else reduced_size(image.shape[:2], side)
+    if size == image.shape[:2]:
+        return View(image, cover)
+    width_height = (size[1], size[0])
+    # Pillow's bilinear filter averages over what it reduces, so nothing thin is skipped.
+    return View(
+        np.asarray(Image.fromarray(image).resize(width_height, Image.Resampling.BILINEAR)),
+        np.asarray(Image.fromarray(cover).resize(width_height, Image.Resampling.BOX)),
+    )
+
+
+def reduced_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
+    """Return (h, w) with the longer one at most `side` and the aspect kept."""
+    scale = min(1.0, side / max(shape[:2]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def normalised(images: np.ndarray) -> Tensor:
+    """Return uint8 (B, h, w, 3) as a network input, float32 (B, 3, h, w), channels last."""
+    tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    return (tensor.float() / 255 - _MEAN) / _STD
+
+
+def padded(array: np.ndarray, multiple: int) -> np.ndarray:
+    """Return (h, w, ...) reflected at its lower right until both sides divide by `multiple`."""
+    height, width = (-(-length // multiple) * multiple for length in array.shape[:2])
+    return cut(array, 0, 0, height, width)
+
+
+def cut(array: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """Return a window of (h, w, ...), reflected where it leaves the array."""
+    rows = _reflected(top + np.arange(height), array.shape[0])
+    columns = _reflected(left + np.arange(width), array.shape[1])
+    return array[rows[:, None], columns]
+
+
+def draw_window(
+    view: View, height: int, width: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a window: half the time near a random pixel of the defect, else anywhere.
+
+    It stays inside an image that is large enough; a smaller image is reflected.
+
+    Returns:
+        uint8 (height, width, 3) and its cover, uint8 (height, width).
+    """
+    near, jitter, place = rng.random() < DEFECT_SHARE, rng.uniform(-0.25, 0.25, 2), rng.random(3)
+    spare = np.array(view.cover.shape) - (height, width)
+    corner = np.floor(place[:2] * (np.abs(spare) + 1)).astype(int) * np.sign(spare)
+    defect = np.flatnonzero(view.cover > 127) if near else np.empty(0, int)
+    if len(defect):
+        pixel = defect[int(place[2] * len(defect))]
+        centre = np.array(divmod(int(pixel), view.cover.shape[1]))
+        wanted = np.rint(centre - (0.5 + jitter) * (height, width)).astype(int)
+        corner = np.clip(wanted, np.minimum(spare, 0), np.maximum(spare, 0))
+    top, left = int(corner[0]), int(corner[1])
+    window = (top, left, height, width)
+    return cut(view.image, *window), cut(view.cover, *window)
+
+
+def batch_rows(n_rows: int, batch_size: int, seed: int, step: int) -> np.ndarray:
+    """Return the rows of a step: every row once per epoch, in a new order each time."""
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    orders = {
+        epoch: np.random.default_rng([seed, 1, epoch]).permutation(n_rows)
+        for epoch in np.unique(positions // n_rows).tolist()
+    }
+    return np.array([orders[p // n_rows][p % n_rows] for p in positions.tolist()])
+
+
+def classification_batch(
+    views: Sequence[View], labels: np.ndarray, batch_size: int, seed: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return images (B, 3, side, side) and their type numbers (B,)."""
+    rows = batch_rows(len(views), batch_size, seed, step)
+    images = np.stack([views[row].image for row in rows])
+    return normalised(images), torch.from_numpy(labels[rows].astype(np.int64))
+
+
+def localization_batch(
+    views: Sequence[View], patch: tuple[int, int], batch_size: int, seed: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return windows (B, 3, h, w) and how far their pixels are covered, (B, 1, h, w) in [0, 1]."""
+    rows = batch_rows(len(views), batch_size, seed, step)
+    windows = [
+        draw_window(views[row], *patch, np.random.default_rng([seed, 2, step, slot]))
+        for slot, row in enumerate(rows)
+    ]
+    cover = torch.from_numpy(np.stack([cover for _, cover in windows]))
+    return normalised(np.stack([image for image, _ in windows])), cover[:, None].float() / 255
+
+
+def _reflected(index: np.ndarray, length: int) -> np.ndarray:
+    """Indices outside [0, length) folded back in; the border itself is not repeated."""
+    period = max(2 * (length - 1), 1)
+    folded = np.abs(index) % period
+    return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(index)

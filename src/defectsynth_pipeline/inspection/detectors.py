@@ -1,0 +1,107 @@
+"""The trained detectors of an experiment, the first seed's of every arm, ready for use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.inspection.classifier import build_classifier
+from defectsynth_pipeline.inspection.localizer import build_localizer
+
+WEIGHTS, META = "model.safetensors", "meta.json"
+Where: TypeAlias = tuple[str, str, str]  # corpus, category, arm
+
+
+@dataclass(frozen=True)
+class DetectorSet:
+    """Detectors as folders with weights and a description; networks are built when asked for.
+
+    Attributes:
+        folders: By (corpus, category, arm), each with model.safetensors (half precision) and
+            meta.json: task, corpus, category, arm, seed, types, network, side, weights, steps.
+    """
+
+    folders: Mapping[Where, Path]
+
+    def meta(self, category: str, arm: str) -> dict[str, Any]:
+        """Return the description of a detector.
+
+        Raises:
+            InputError: There is none of this category and arm.
+        """
+        meta: dict[str, Any] = json.loads((self._folder(category, arm) / META).read_text("utf-8"))
+        return meta
+
+    def model(self, category: str, arm: str) -> nn.Module:
+        """Return a detector in float32, on the CPU, in evaluation mode.
+
+        Use it with `classifier.classify` on square images or `localizer.score_map`, both at the
+        scale of `meta(...)["side"]`, made by `views.make_view`.
+
+        Raises:
+            InputError: There is none of this category and arm.
+        """
+        meta = self.meta(category, arm)
+        if meta["task"] == "classification":
+            network, _ = build_classifier(len(meta["types"]), "none")
+        else:
+            network, _ = build_localizer(meta["network"], "none")
+        state = load_file(self._folder(category, arm) / WEIGHTS)
+        # Copying into a float32 network widens every value.
+        network.load_state_dict(state)
+        return network.eval().requires_grad_(False)
+
+    def save(self, folder: Path) -> None:
+        """Copy everything into numbered folders."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, source in enumerate(self.folders.values()):
+            target = folder / f"{number:03d}"
+            target.mkdir()
+            for name in (WEIGHTS, META):
+                shutil.copyfile(source / name, target / name)
+
+    @classmethod
+    def load(cls, folder: Path) -> DetectorSet:
+        """Open what `save` wrote."""
+        folders: dict[Where, Path] = {}
+        for file in sorted(folder.glob(f"*/{META}")):
+            meta = json.loads(file.read_text(encoding="utf-8"))
+            folders[meta["corpus"], meta["category"], meta["arm"]] = file.parent
+        return cls(folders)
+
+    def _folder(self, category: str, arm: str) -> Path:
+        for (_, of_category, of_arm), folder in self.folders.items():
+            if (of_category, of_arm) == (category, arm):
+                return folder
+        raise InputError(
+            "there is no detector of this category and arm",
+            value=f"{category}, {arm}",
+            remedy="choose among " + ", ".join(f"{c}/{a}" for _, c, a in self.folders),
+        )
+
+
+def write_detector(state: Mapping[str, Tensor], meta: Mapping[str, Any], folder: Path) -> None:
+    """Write a detector's weights, in half precision, and its description.
+
+    Batch statistics keep float32: a variance may leave the range of half precision.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    half = {
+        name: (value if _is_statistic(name) else value.to(torch.float16)).contiguous()
+        for name, value in state.items()
+    }
+    save_file(half, folder / WEIGHTS)
+    (folder / META).write_text(json.dumps(dict(meta), indent=2) + "\n", encoding="utf-8")
+
+
+def _is_statistic(name: str) -> bool:
+    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))

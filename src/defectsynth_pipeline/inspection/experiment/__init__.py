@@ -1,1 +1,0 @@
-"""Training and testing every arm alike."""

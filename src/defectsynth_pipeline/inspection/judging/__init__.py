@@ -1,1 +1,0 @@
-"""What the results say: reports with intervals, verdicts, the ratio curve."""

@@ -1,1 +1,0 @@
-"""The two detectors: networks, what they are fed, and how they are kept."""

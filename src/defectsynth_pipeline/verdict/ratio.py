@@ -1,0 +1,66 @@
+"""How many synthetic images are worth making."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from defectsynth_pipeline.inspection.results import LEGACY
+from defectsynth_pipeline.verdict.comparison import primary_metric
+
+COLUMNS = (
+    "task",
+    "corpus",
+    "category",
+    "defect_type",
+    "metric",
+    "arm",
+    "n",
+    "value",
+    "low",
+    "high",
+    "seeds",
+    "worth_making",
+)
+_CURVE = ["task", "corpus", "category", "defect_type", "metric", "arm"]
+
+
+def ratio_curve(report: pd.DataFrame) -> pd.DataFrame:
+    """The primary metric over the number n of distinct images in the arms `a@n`.
+
+    `worth_making` is the smallest n of a curve whose value is at least the highest value of the
+    curve less half the width of that highest point's interval. More images than that gain less
+    than the test set can tell. It is 0 where no image at all does as well. It is the same in all
+    rows of a curve, and -1 where the metric is not defined. Set sizes and steps are equal along
+    the curve: fewer images are repeated more often.
+
+    Args:
+        report: From `reports.classification_report` or `reports.localization_report`.
+
+    Returns:
+        `COLUMNS`, a row per point, n ascending; empty without arms `a@n`.
+    """
+    own = report[(report["against"] == "") & (report["selected"] != LEGACY)]
+    primary = [
+        metric == primary_metric(task, kind)
+        for task, kind, metric in zip(own["task"], own["defect_type"], own["metric"], strict=True)
+    ]
+    parts = own["arm"].str.extract(r"^(?P<name>[^+]+)@(?P<n>\d+)$")
+    chosen = own.assign(arm=parts["name"], n=parts["n"])[primary].dropna(subset=["n"])
+    chosen = chosen.assign(n=chosen["n"].astype(int)).sort_values([*_CURVE, "n"])
+    # The table is in the order of its groups.
+    worth = [
+        number
+        for _, points in chosen.groupby(_CURVE, sort=True)
+        for number in [_worth_making(points)] * len(points)
+    ]
+    return chosen.assign(worth_making=worth)[list(COLUMNS)].reset_index(drop=True)
+
+
+def _worth_making(points: pd.DataFrame) -> int:
+    """The n of `ratio_curve` for one curve, n ascending."""
+    defined = points.dropna(subset=["value"])
+    if defined.empty:
+        return -1
+    best = defined.loc[defined["value"].idxmax()]
+    enough = defined["value"] >= best["value"] - (best["high"] - best["low"]) / 2
+    return int(defined.loc[enough, "n"].iloc[0])

@@ -1,0 +1,185 @@
+"""Does the data pay? One verdict per defect type, arm and control, by a rule fixed beforehand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.inspection.results import LEGACY
+from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.verdict.comparison import (
+    ALL,
+    CONTROLS,
+    HARMS,
+    METRIC_NAMES,
+    NO_EVIDENCE,
+    PAYS,
+    fewest_groups,
+    primary_metric,
+)
+from defectsynth_pipeline.verdict.page import verdict_markdown
+
+__all__ = ["COLUMNS", "make_verdict", "verdict_markdown"]
+
+COLUMNS = (
+    "task",
+    "corpus",
+    "category",
+    "defect_type",
+    "arm",
+    "against",
+    "metric",
+    "verdict",
+    "difference",
+    "low",
+    "high",
+    "value",
+    "against_value",
+    "n_synthetic",
+    "set_size",
+    "seeds",
+    "n_test",
+    "n_good",
+    "sentence",
+)
+
+
+def make_verdict(
+    classification_report: pd.DataFrame | None,
+    localization_report: pd.DataFrame | None,
+    protocol: ProtocolOptions,
+) -> pd.DataFrame:
+    """Judge every arm that is not a control against every control.
+
+    An arm pays if the interval of the paired difference of the primary metric
+    (`comparison.primary_metric`) lies above 0, and harms if it lies below. Anything else is no
+    evidence, and so are a difference below `protocol.smallest_difference`, a metric that is not
+    defined, and a test set with fewer independent images of the type than `fewest_groups`. Types
+    of a category come first, then all of them together. Results chosen on the test set (`legacy`)
+    are never judged.
+
+    Args:
+        classification_report: From `reports.classification_report`, or None.
+        localization_report: From `reports.localization_report`, or None.
+        protocol: Confidence and ceiling.
+
+    Returns:
+        `COLUMNS`; low and high are those of the difference.
+    """
+    reports = [r for r in (classification_report, localization_report) if r is not None]
+    rows = [
+        _judge(row, lookup, protocol)
+        for report in reports
+        for lookup in (_values(report),)
+        for row in _candidates(report).to_dict("records")
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _candidates(report: pd.DataFrame) -> pd.DataFrame:
+    """The rows a verdict is given on, types before "all", "all" only where there are several."""
+    primary = [
+        metric == primary_metric(task, kind)
+        for task, kind, metric in zip(
+            report["task"], report["defect_type"], report["metric"], strict=True
+        )
+    ]
+    chosen = report[
+        np.array(primary, dtype=bool)
+        & (report["against"] != "")
+        & ~report["arm"].isin(CONTROLS)
+        & (report["selected"] != LEGACY)
+    ]
+    keys = ["task", "corpus", "category"]
+    several = report.groupby(keys)["defect_type"].transform("nunique") > 2
+    chosen = chosen[(chosen["defect_type"] != ALL) | several.loc[chosen.index]]
+    return chosen.assign(_all=chosen["defect_type"] == ALL).sort_values(
+        [*keys, "_all", "defect_type"], kind="stable"
+    )
+
+
+def _values(report: pd.DataFrame) -> dict[tuple[Any, ...], float]:
+    """Mean of every metric by where it was measured."""
+    own = report[(report["against"] == "") & (report["selected"] != LEGACY)]
+    return {_key(row, row["arm"]): float(row["value"]) for row in own.to_dict("records")}
+
+
+def _key(row: dict[Any, Any], arm: str) -> tuple[Any, ...]:
+    place = ("task", "corpus", "category", "defect_type", "metric")
+    return (*(row[name] for name in place), arm)
+
+
+def _judge(
+    row: dict[Any, Any], values: dict[tuple[Any, ...], float], protocol: ProtocolOptions
+) -> dict[str, Any]:
+    low, high = row["difference_low"], row["difference_high"]
+    verdict, doubt = _rule(row, protocol)
+    result = {
+        **{name: row[name] for name in COLUMNS if name in row},
+        "verdict": verdict,
+        "low": low,
+        "high": high,
+        "against_value": values.get(_key(row, row["against"]), math.nan),
+    }
+    result["sentence"] = _sentence(result, doubt, row["note"], protocol)
+    return result
+
+
+def _rule(row: dict[str, Any], protocol: ProtocolOptions) -> tuple[str, str]:
+    """The verdict, and why none can be given."""
+    low, high, groups = row["difference_low"], row["difference_high"], row["n_groups"]
+    if math.isnan(low) or math.isnan(high):
+        return NO_EVIDENCE, "the metric is not defined on this test set"
+    if groups < fewest_groups(protocol.confidence):
+        return NO_EVIDENCE, f"{_number(groups, 'independent test image')} cannot show anything"
+    if low <= 0 <= high:
+        return NO_EVIDENCE, ""
+    if abs(row["difference"]) < protocol.smallest_difference:
+        limit = f"{protocol.smallest_difference:g}"
+        return NO_EVIDENCE, f"the interval leaves out 0, but less than {limit} does not matter"
+    return (PAYS, "") if low > 0 else (HARMS, "")
+
+
+def _sentence(row: dict[str, Any], doubt: str, note: str, protocol: ProtocolOptions) -> str:
+    kind = "all defect types" if row["defect_type"] == ALL else row["defect_type"]
+    opening = {
+        PAYS: f"{row['arm']} pays against {row['against']}",
+        HARMS: f"{row['arm']} harms compared with {row['against']}",
+        NO_EVIDENCE: f"no evidence that {row['arm']} differs from {row['against']}",
+    }[row["verdict"]]
+    parts = [f"{row['category']} / {kind}, {row['task']}: {opening}"]
+    if not math.isnan(row["difference"]):
+        parts.append(_finding(row, protocol.confidence))
+    parts.append(_evidence(row))
+    parts.extend(text for text in (doubt, note) if text)
+    if row["seeds"] == 1:
+        parts.append("with one seed the interval leaves out the spread between trainings")
+    return "; ".join(parts) + "."
+
+
+def _finding(row: dict[str, Any], confidence: float) -> str:
+    """Both values, and their difference with its interval."""
+    gap = f"{row['difference']:+.3f}"
+    return (
+        f"{METRIC_NAMES[row['metric']]} {row['value']:.3f} instead of {row['against_value']:.3f}, "
+        f"{gap} ({100 * confidence:g} % interval {row['low']:+.3f} to {row['high']:+.3f})"
+    )
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    """What the finding rests on."""
+    made = _number(row["n_synthetic"], "different synthetic image")
+    made = f"{made} in a training set of {row['set_size']}"
+    tested = _number(row["n_test"], "test image")
+    if row["task"] == "localization":
+        tested += f" with the defect and {row['n_good']} without"
+    elif row["defect_type"] != ALL:
+        tested += " of this type"
+    return f"{made}, {_number(row['seeds'], 'seed')}, {tested}"
+
+
+def _number(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -1,0 +1,206 @@
+"""A small bank: two textures with two types each, a part with one, and a synthetic set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.corpora.samples import make_samples
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.options import ArmOptions, IngestOptions
+
+SHAPE = (64, 80)
+SIDE = 128  # of the part's images
+SPOT = (28.0, 4.0)  # of the part's defect, (y, x) from the part's origin
+DARKENING = 3  # what a defect divides its surface by
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = array.astype(np.uint8) * 255 if array.dtype == bool else array
+    Image.fromarray(pixels).save(path)
+
+
+def texture(seed: int, *, grey16: bool = False) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    level = rng.integers(80, 200)
+    if grey16:
+        return rng.integers(200 * level, 220 * level, SHAPE, dtype=np.uint16)
+    return rng.integers(level - 10, level + 10, (*SHAPE, 3), dtype=np.uint8)
+
+
+def dent(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(SHAPE)
+    row, column = rng.integers(16, SHAPE[0] - 16), rng.integers(16, SHAPE[1] - 16)
+    return np.hypot((y - row) / 1.3, x - column) < rng.integers(4, 8)
+
+
+def scratch(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(SHAPE, dtype=bool)
+    row, column = rng.integers(12, SHAPE[0] - 12), rng.integers(10, SHAPE[1] - 40)
+    for step in range(28):
+        mask[row + step // 6 : row + step // 6 + 2, column + step] = True
+    return mask
+
+
+DRAW: dict[str, Callable[[int], np.ndarray]] = {"dent": dent, "scratch": scratch}
+
+
+def turned(angle: float) -> np.ndarray:
+    """What turns (y, x) by degrees, clockwise as seen on screen."""
+    radians = np.deg2rad(angle)
+    cos, sin = np.cos(radians), np.sin(radians)
+    return np.array([[cos, sin], [-sin, cos]])
+
+
+def pose(seed: int) -> tuple[float, np.ndarray]:
+    """How the part lies in image `seed`: degrees, and the (y, x) of its origin."""
+    rng = np.random.default_rng(seed)
+    return float(rng.uniform(0, 360)), np.array([SIDE / 2, SIDE / 2]) + rng.uniform(-6, 6, 2)
+
+
+def part(seed: int) -> np.ndarray:
+    """A bright L on dark ground."""
+    angle, centre = pose(seed)
+    rows, columns = np.indices((SIDE, SIDE), dtype=float)
+    points = np.stack([rows - centre[0], columns - centre[1]], -1) @ turned(angle)
+    y, x = points[..., 0], points[..., 1]
+    image = np.full((SIDE, SIDE, 3), 25.0)
+    image[((np.abs(y) < 38) & (np.abs(x) < 9)) | ((y > 20) & (y < 38) & (x > 0) & (x < 32))] = 200
+    image += np.random.default_rng(seed).normal(0, 3, image.shape)
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def spot_centre(seed: int) -> np.ndarray:
+    """Where the spot of the part lies in image `seed`, (y, x)."""
+    angle, centre = pose(seed)
+    return turned(angle) @ np.array(SPOT) + centre
+
+
+def spot(seed: int) -> np.ndarray:
+    y, x = spot_centre(seed)
+    rows, columns = np.indices((SIDE, SIDE))
+    return np.hypot(rows - y, columns - x) <= 4.5
+
+
+def write_textures(root: Path, category: str, *, grey16: bool = False, first: int = 0) -> None:
+    """An MVTec category: 5 good, types dent and scratch with 6 images each."""
+    folder = root / category
+    for index in range(5):
+        image = texture(first + index, grey16=grey16)
+        save(folder / "train" / "good" / f"{index:03d}.png", image)
+    for number, (name, draw) in enumerate(DRAW.items()):
+        for index in range(6):
+            seed = first + 100 * (number + 1) + index
+            image, mask = texture(seed, grey16=grey16), draw(seed)
+            image[mask] = image[mask] // DARKENING
+            save(folder / "test" / name / f"{index:03d}.png", image)
+            save(folder / "ground_truth" / name / f"{index:03d}_mask.png", mask)
+
+
+def write_parts(root: Path) -> None:
+    """An MVTec category `bracket` of one type: a dark spot, always at one place of the part."""
+    folder = root / "bracket"
+    for index in range(4):
+        save(folder / "train" / "good" / f"{index:03d}.png", part(index))
+    for index in range(6):
+        image, mask = part(100 + index), spot(100 + index)
+        image[mask] = image[mask] // DARKENING
+        save(folder / "test" / "spot" / f"{index:03d}.png", image)
+        save(folder / "ground_truth" / "spot" / f"{index:03d}_mask.png", mask)
+
+
+def make_bank(folder: Path, **options: Any) -> Bank:
+    """The categories `plate` (RGB), `x ray` (16-bit grey) and `bracket`, and synthetic images."""
+    raw = folder / "raw"
+    write_textures(raw, "plate")
+    write_textures(raw, "x ray", grey16=True, first=1000)
+    write_parts(raw)
+    samples = make_samples(raw, IngestOptions(base_share=0.5))
+    masks = _masks(folder / "masks", samples)
+    synthetic = _synthetic(folder / "synthetic", samples, masks)
+    return Bank(samples, synthetic, masks, options=ArmOptions(**options))
+
+
+def _masks(folder: Path, samples: pd.DataFrame) -> ImageSet:
+    rows, arrays = [], {}
+    base = samples[(samples["split"] == "base") & (samples["category"] != "bracket")]
+    for (category, defect_type), parents in base.groupby(["category", "defect_type"]):
+        for number in range(4):
+            image_id = f"m{len(rows):03d}"
+            arrays[image_id] = DRAW[defect_type](500 + number)
+            named = "|".join(parents["sample_id"].iloc[:2])
+            row = {"image_id": image_id, "category": category, "defect_type": defect_type}
+            rows.append(row | {"parents": named, "alpha": 0.5})
+    return _publish(folder, pd.DataFrame(rows), lambda row: {"mask": arrays[row.image_id]})
+
+
+def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet:
+    """An image per mask; the last of a type is faint."""
+    rows = []
+    for number, mask in enumerate(masks.manifest.itertuples()):
+        mine = samples[samples["category"] == mask.category]
+        real = mine[(mine["split"] == "base") & (mine["defect_type"] == mask.defect_type)]
+        rows.append(
+            {
+                "image_id": f"s{number:03d}",
+                "category": mask.category,
+                "defect_type": mask.defect_type,
+                "mask": mask.image_id,
+                "background": mine[mine["split"] == "normal"]["sample_id"].iloc[number % 4],
+                "reference": real["sample_id"].iloc[-1],
+                "verdict": "faint" if number % 4 == 3 else "visible",
+                "frame_x": 4,
+                "frame_y": 0,
+                "frame_width": 64,
+                "frame_height": 64,
+            }
+        )
+
+    def render(row: Any) -> dict[str, np.ndarray]:
+        grey16 = row.category == "x ray"
+        image, mask = texture(700, grey16=grey16), masks.array(row.mask, "mask")
+        image[mask] //= 4
+        return {"image": image, "mask": mask}
+
+    return _publish(folder, pd.DataFrame(rows), render)
+
+
+def _publish(
+    folder: Path, plan: pd.DataFrame, render: Callable[[Any], dict[str, np.ndarray]]
+) -> ImageSet:
+    job = ImageSetJob(
+        "f00d",
+        plan,
+        lambda missing: (Rendered(r.image_id, render(r)) for r in missing.itertuples()),
+    )
+    return publish(job, folder, version="v1", name=folder.name)
+
+
+def external_set(
+    root: Path,
+    category: str = "plate",
+    per_type: int = 3,
+    types: tuple[str, ...] = ("dent", "scratch"),
+) -> Any:
+    """Pairs of another system in memory, with what an arm reads of an `ExternalSet`."""
+    pairs = [
+        {"image_id": f"{name}/{index}", "category": category, "defect_type": name}
+        for name in types
+        for index in range(per_type)
+    ]
+
+    def example(image_id: str) -> Example:
+        name, index = image_id.split("/")
+        return Example(texture(int(index)), DRAW[name](int(index)))
+
+    return SimpleNamespace(name="other", root=root, pairs=pd.DataFrame(pairs), example=example)

@@ -1,0 +1,99 @@
+"""The arms that take their rows from the augment run."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.registry import ARMS
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import ArmOptions, FramingOptions
+
+TYPES = ["dent", "scratch"]
+
+
+def with_manifest(bank: Bank, **columns: object) -> Bank:
+    manifest = bank.synthetic.manifest.assign(**columns)
+    return replace(bank, synthetic=ImageSet(bank.synthetic.root, manifest))
+
+
+def test_only_visible_images_are_taken(bank: Bank) -> None:
+    recipes = ARMS["defectsynth"].plan(bank, "plate", TYPES, 6, 0)
+    assert {recipe["verdict"] for recipe in recipes} == {"visible"}
+    assert len({recipe["source"] for recipe in recipes}) == 6
+    every = replace(bank, options=ArmOptions(visible_only=False))
+    recipes = ARMS["defectsynth"].plan(every, "plate", TYPES, 8, 0)
+    assert sorted(recipe["verdict"] for recipe in recipes) == ["faint"] * 2 + ["visible"] * 6
+
+
+def test_sources_are_background_reference_and_parents(bank: Bank) -> None:
+    table = bank.synthetic.manifest.set_index("image_id")
+    for recipe in ARMS["defectsynth"].plan(bank, "plate", TYPES, 6, 0):
+        row = table.loc[recipe["source"]]
+        masks = bank.masks.manifest.set_index("image_id")
+        parents = masks.loc[row["mask"], "parents"].split("|")
+        assert set(recipe["sources"]) == {row["background"], row["reference"], *parents}
+
+
+def test_images_are_the_sets_own(bank: Bank) -> None:
+    recipe = ARMS["defectsynth"].plan(bank, "plate", TYPES, 1, 0)[0]
+    made = ARMS["defectsynth"].make(bank, recipe)
+    assert (made.image == bank.synthetic.array(recipe["source"], "image")).all()
+    assert (made.mask == bank.synthetic.array(recipe["source"], "mask")).all()
+
+
+def test_too_few_images_are_repeated_with_a_warning(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        recipes = ARMS["defectsynth"].plan(bank, "plate", TYPES, 14, 0)
+    assert len(recipes) == 14
+    assert "6 synthetic images stand in for 14 rows" in caplog.text
+
+
+def test_faint_images_where_none_is_visible(bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
+    faint = with_manifest(bank, verdict="faint")
+    with caplog.at_level(logging.WARNING):
+        recipes = ARMS["defectsynth"].plan(faint, "plate", TYPES, 4, 0)
+    assert {recipe["verdict"] for recipe in recipes} == {"faint"}
+    assert "plate/dent: no synthetic defect is visible" in caplog.text
+
+
+def test_a_type_without_images_gives_up_its_turn(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        recipes = ARMS["defectsynth"].plan(bank, "plate", [*TYPES, "hole"], 4, 0)
+    assert [recipe["defect_type"] for recipe in recipes] == ["dent", "scratch"] * 2
+    assert "plate: no synthetic images of hole" in caplog.text
+
+
+def test_a_category_without_images(bank: Bank) -> None:
+    with pytest.raises(InputError, match="no synthetic images of this category"):
+        ARMS["defectsynth"].plan(bank, "bracket", ["spot"], 2, 0)
+
+
+def test_exemplar_and_defectsynth_share_their_rows(bank: Bank) -> None:
+    made, moved = (ARMS[n].plan(bank, "plate", TYPES, 6, 2) for n in ("defectsynth", "exemplar"))
+    assert [recipe["source"] for recipe in made] == [recipe["source"] for recipe in moved]
+
+
+@pytest.mark.parametrize("mode", ["roi", "full"])
+@pytest.mark.parametrize("category", ["plate", "x ray"])
+def test_an_exemplar_carries_the_real_defect_to_the_new_mask(
+    bank: Bank, category: str, mode: str
+) -> None:
+    arm, given = ARMS["exemplar"], replace(bank, framing=FramingOptions(mode=mode))
+    for recipe in arm.plan(given, category, TYPES, 4, 0):
+        frame = [0, 0, 80, 64] if mode == "full" else recipe["frame"]
+        made = arm.make(given, recipe | {"frame": frame})
+        normal = bank.example(recipe["background"]).image.astype(float)
+        darker = made.image[made.mask].mean() / normal[made.mask].mean()
+        assert darker < 0.75  # the real ones are a third as bright; thin strokes are diluted
+        assert (made.image != normal).reshape(*made.mask.shape, -1).any(-1).mean() < 0.25
+        assert np.median(made.image) == pytest.approx(np.median(normal), rel=0.05)

@@ -1,0 +1,162 @@
+"""Figures show what they are given."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from defectsynth_pipeline import figures
+from defectsynth_pipeline.figures import overlays, style
+from defectsynth_pipeline.figures.lines import _plain
+from defectsynth_pipeline.inspection.results import LocalizationResults
+from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.verdict.ratio import ratio_curve
+from defectsynth_pipeline.verdict.verdict import make_verdict
+from verdict.measured import (
+    classification_results,
+    localization_results,
+    report_row,
+)
+
+
+def words(figure):
+    """Every text that is drawn."""
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
+
+
+def judged(*gaps):
+    rows = []
+    for kind, (low, high) in gaps:
+        found = {"difference": (low + high) / 2, "difference_low": low, "difference_high": high}
+        rows.append(report_row(defect_type=kind, against="base", **found))
+    return make_verdict(None, pd.DataFrame(rows), ProtocolOptions())
+
+
+def test_verdict_marks_differ_in_colour_and_shape():
+    table = judged(("bent", (0.1, 0.2)), ("crack", (-0.1, 0.1)), ("scratch", (-0.3, -0.2)))
+    (ax,) = figures.draw_verdict(table).axes
+    marks = [
+        (line.get_color(), line.get_marker()) for line in ax.lines if len(line.get_xdata()) == 1
+    ]
+    assert marks == [style.VERDICTS[name] for name in ("pays", "no evidence", "harms")]
+    heights = [line.get_ydata()[0] for line in ax.lines if len(line.get_xdata()) == 1]
+    assert heights == sorted(heights)
+    assert ax.yaxis_inverted()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["screw, localization", "bent", "crack", "scratch"]
+
+
+def test_verdict_without_numbers_says_so():
+    undefined = figures.draw_verdict(judged(("crack", (np.nan, np.nan))))
+    assert " not defined" in words(undefined)
+    empty = figures.draw_verdict(make_verdict(None, None, ProtocolOptions()))
+    assert any("No verdict" in word for word in words(empty))
+
+
+def test_confusion_counts_are_summed_over_seeds():
+    results = classification_results(
+        {"base": 0.6, "defectsynth": 1.0}, per_type=10, seeds=[0, 1, 2]
+    )
+    figure = figures.draw_confusion(results)
+    perfect = figure.axes[1]
+    assert [text.get_text() for text in perfect.texts] == ["30", "30"]
+    assert perfect.get_title() == "defectsynth\n100% right"
+    base = sum(int(text.get_text()) for text in figure.axes[0].texts)
+    assert base == 60
+
+
+def test_curves_have_a_line_per_whole_arm():
+    figure = figures.draw_curves(
+        localization_results({"base": 2.0, "defectsynth": 5.0, "defectsynth@5": 3.0})
+    )
+    assert [len(ax.lines) for ax in figure.axes] == [2, 2, 2, 2]
+    worse, better = (line.get_ydata().mean() for line in figure.axes[3].lines)
+    assert better > worse
+
+
+def test_curves_without_good_images():
+    figure = figures.draw_curves(localization_results({"base": 3.0}, seeds=[0], good=0))
+    assert [len(ax.lines) for ax in figure.axes] == [0, 0, 1, 1]
+    assert "not defined:\nno good test images" in words(figure)
+
+
+def test_ratio_rings_the_number_worth_making():
+    report = pd.DataFrame(
+        [
+            report_row(arm=f"defectsynth@{n}", value=v)
+            for n, v in {0: 0.2, 50: 0.6, 100: 0.6}.items()
+        ]
+    )
+    figure = figures.draw_ratio(ratio_curve(report))
+    assert "worth making: 50" in words(figure)
+    ring = figure.axes[0].lines[-1]
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (1, 0.6)
+
+
+def test_training_has_a_line_per_seed():
+    history = pd.DataFrame(
+        {"task": "localization", "corpus": "m", "category": "screw", "arm": arm, "seed": seed}
+        | {"step": step, "loss": 1 / step}
+        for arm in ("base", "defectsynth")
+        for seed in (0, 1)
+        for step in (1, 50, 100)
+    )
+    assert len(figures.draw_training(history).axes[0].lines) == 4
+    held = history.assign(validation_loss=np.where(history["step"] == 50, 0.3, np.nan))
+    figure = figures.draw_training(held)
+    assert len(figure.axes[0].lines) == 8
+    assert "held-out" in words(figure)
+
+
+def test_overlays_enlarge_small_defects(tmp_path):
+    rng = np.random.default_rng(0)
+    rows, maps = [], {}
+    for name, size in (("small", 6), ("large", 60), ("good", 0)):
+        mask = np.zeros((96, 120), np.uint8)
+        mask[20 : 20 + size, 30 : 30 + size] = 255
+        Image.fromarray(rng.integers(90, 160, (96, 120), dtype=np.uint8)).save(
+            tmp_path / f"{name}.png"
+        )
+        Image.fromarray(mask).save(tmp_path / f"{name}_mask.png")
+        rows.append(
+            {"sample_id": name, "root": str(tmp_path), "image": f"{name}.png", "derivation": ""}
+            | {
+                "mask": f"{name}_mask.png" if size else "",
+                "defect_type": "crack" if size else "good",
+            }
+            | {"x": 0, "y": 0, "width": 120, "height": 96}
+        )
+        maps[name] = mask
+    results = LocalizationResults(pd.DataFrame(), {}, {}, {("mvtec", "screw", "base"): maps})
+    figure = figures.draw_overlays(results, pd.DataFrame(rows))
+    panels = [ax for ax in figure.axes if ax.images]
+    assert len(panels) == (2 + 1 + 1) * 3
+    whole, enlarged = (ax.images[0].get_array().shape[:2] for ax in (panels[0], panels[3]))
+    assert whole == (96, 120)
+    assert enlarged == (32, 32)
+
+
+def test_probability_shows_as_colour_on_grey():
+    image = np.full((4, 4, 3), 100, np.uint8)
+    heat = np.zeros((4, 4), np.uint8)
+    heat[1, 1] = 255
+    shown = overlays._heated(image, heat)
+    assert np.ptp(shown[0, 0]) == 0
+    assert np.ptp(shown[1, 1].astype(int)) > 100
+
+
+def test_arms_keep_their_colours_apart():
+    names = ["base", "crop_paste", "defectsynth", *(f"external:{i}" for i in range(8))]
+    found = style.strokes(names)
+    assert found["base"] == style.strokes(["exemplar", "base"])["base"]
+    assert len(set(found.values())) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("value", "label"), [(1, "1"), (0.2, "0.2"), (0.05, "0.05"), (0.3, ""), (50, "50")]
+)
+def test_loss_labels(value, label):
+    assert _plain(value) == label

@@ -1,0 +1,71 @@
+"""The terminal: an input error speaks for itself, anything else keeps its traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.console import find_input_error
+
+PROGRAM = """
+import logging
+from defectsynth_pipeline.hooks.console import show_input_errors
+from defectsynth_pipeline.errors import InputError
+logging.basicConfig(format="%(levelname)s %(message)s")
+show_input_errors()
+try:
+    {raised}
+except Exception as error:
+    raise RuntimeError("wrapped by the framework") from error
+"""
+BAD_MASK = "raise InputError('the mask is empty', file='a.png', value=0, remedy='draw it')"
+
+
+def ended(raised: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    source = Path(__file__).parents[2] / "src"
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(raised=raised)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(source), **variables},
+    )
+
+
+def test_an_input_error_is_shown_alone_and_the_run_fails():
+    done = ended(BAD_MASK)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "ERROR the mask is empty",
+        "  file: a.png",
+        "  value: 0",
+        "  remedy: draw it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raised", "variables"), [(BAD_MASK, {"DEFECTSYNTH_TRACEBACK": "1"}), ("1 / 0", {})]
+)
+def test_the_traceback_is_there_when_asked_for_and_for_other_errors(raised, variables):
+    done = ended(raised, **variables)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "wrapped by the framework" in done.stderr
+
+
+def fail_while_handling() -> None:
+    try:
+        raise InputError("the mask is empty", remedy="draw it")
+    except InputError:
+        {}["a bug"]
+
+
+def test_an_error_met_while_handling_another_is_not_hidden():
+    with pytest.raises(KeyError) as caught:
+        fail_while_handling()
+    assert find_input_error(caught.value) is None

@@ -1,0 +1,325 @@
+"""The MLflow hook in real sessions of a small project in a temporary folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from kedro.framework.hooks import _create_hook_manager
+from kedro.framework.hooks.manager import _register_hooks
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
+from mlflow import MlflowClient
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.tracking import (
+    MlflowTracking,
+    flatten,
+    live_metrics,
+    nested_run,
+    tracking_uri,
+)
+from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
+from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
+
+CONFIG = {
+    "enabled": True,
+    "tracking_uri": "sqlite:///mlruns/mlflow.db",
+    "experiment": "tests",
+}
+
+
+class Context:
+    """What the hook reads of a Kedro context."""
+
+    def __init__(self, project: Path, config=None):
+        self.project_path, self.config_loader = project, {"mlflow": config or CONFIG}
+
+
+def train(options: SynthesisOptions, number: int) -> dict:
+    for step in (1, 2, 3):
+        live_metrics(step, {"train/loss": 1 / step})
+    if number < 0:
+        raise ValueError("a negative number")
+    return {"area": {"hole": number / 10}, "note": "text"}
+
+
+def tabulate(number: int) -> pd.DataFrame:
+    return pd.DataFrame({"category": ["tile"], "defect_type": ["crack"], "masks": [number]})
+
+
+def curve(number: int) -> pd.DataFrame:
+    return pd.DataFrame({"step": [10, 20], "loss": [0.5, 0.25]})
+
+
+def render(number: int) -> ImageSetJob:
+    plan = pd.DataFrame({"image_id": ["a", "b"]})
+    mask = tabulate(1).isna().to_numpy()
+    return ImageSetJob(
+        "f00d", plan, lambda rows: (Rendered(i, {"mask": ~mask}) for i in rows["image_id"])
+    )
+
+
+PIPELINE = Pipeline(
+    [
+        Node(train, ["params:synthesis", "number"], "report", name="train"),
+        Node(tabulate, "number", "ratios", name="tabulate"),
+        Node(curve, "number", "history", name="curve"),
+        Node(render, "number", "pictures", name="render"),
+    ]
+)
+
+
+def make_catalog(project: Path, version: str, number: int) -> DataCatalog:
+    def entry(kind, name, mlflow):
+        return {
+            "type": kind,
+            "filepath": (project / "data" / name).as_posix(),
+            "versioned": True,
+            "metadata": {"mlflow": mlflow},
+        }
+
+    catalog = DataCatalog.from_config(
+        {
+            "report": entry("json.JSONDataset", "report.json", "metrics"),
+            "ratios": entry("pandas.CSVDataset", "ratios.csv", "metrics"),
+            "history": entry("pandas.CSVDataset", "history.csv", "metrics"),
+            "pictures": entry(
+                "defectsynth_pipeline.datasets.ImageSetDataset", "pictures", "artifact"
+            ),
+        },
+        save_version=version,
+    )
+    catalog["number"] = MemoryDataset(number)
+    catalog["params:synthesis"] = MemoryDataset(SynthesisOptions(sae=SaeOptions(angles=9)))
+    return catalog
+
+
+def run(hook: MlflowTracking, project: Path, *, version="v1", number=4, config=None):
+    """One run as `KedroSession.run` makes it, with hooks on and errors passed on."""
+    manager = _create_hook_manager()
+    _register_hooks(manager, (hook,))
+    hooks = manager.hook
+    hooks.after_context_created(context=Context(project, config))
+    catalog = make_catalog(project, version, number)
+    call = {
+        "run_params": {
+            "run_id": version,
+            "pipeline_names": ["augment"],
+            "env": None,
+            "kedro_version": "1",
+            "runtime_params": {"root": "/parts"},
+        },
+        "pipeline": PIPELINE,
+        "catalog": catalog,
+    }
+    hooks.before_pipeline_run(**call)
+    try:
+        result = SequentialRunner().run(PIPELINE, catalog, hook_manager=manager)
+    except Exception as error:
+        hooks.on_pipeline_error(error=error, **call)
+        raise
+    hooks.after_pipeline_run(run_result=result, **call)
+
+
+@pytest.fixture
+def client(project) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{project}/mlruns/mlflow.db")
+
+
+def runs_of(client: MlflowClient) -> list:
+    experiment = client.get_experiment_by_name("tests")
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
+
+
+def artifact(run, path: str) -> Path:
+    return Path(run.info.artifact_uri.removeprefix("file://")) / path
+
+
+class TestRun:
+    @pytest.fixture
+    def finished(self, project, client):
+        run(MlflowTracking(), project)
+        return runs_of(client)[0]
+
+    def test_status_and_tags(self, finished):
+        assert finished.info.status == "FINISHED"
+        assert finished.info.run_name == "v1"
+        assert finished.data.tags["pipeline"] == "augment"
+        assert finished.data.tags["save_version"] == "v1"
+        assert finished.data.tags["git.commit"] == "unknown"
+
+    def test_typed_parameters_are_flattened(self, finished):
+        params = finished.data.params
+        assert params["synthesis.sae.angles"] == "9"
+        assert params["synthesis.compose.mode"] == ComposeOptions().mode
+        assert params["root"] == "/parts"
+        assert len(params) == len(flatten(SynthesisOptions().model_dump())) + 1
+
+    def test_metrics_of_mappings_and_tables(self, finished):
+        assert finished.data.metrics["report.area.hole"] == 0.4
+        assert finished.data.metrics["ratios.tile.crack.masks"] == 4
+        assert "report.note" not in finished.data.metrics
+
+    def test_curves(self, finished, client):
+        def points(key):
+            found = client.get_metric_history(finished.info.run_id, key)
+            return [(point.step, point.value) for point in found]
+
+        assert points("train/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+        assert points("history.loss") == [(10, 0.5), (20, 0.25)]
+
+    def test_artifacts_lie_in_the_project(self, finished, project):
+        manifest = artifact(finished, "pictures/manifest.csv")
+        assert manifest.is_relative_to(project / "mlruns" / "artifacts")
+        assert manifest.read_text().split() == ["image_id", "a", "b"]
+        assert [path.name for path in manifest.parent.iterdir()] == ["manifest.csv"]
+
+    def test_dataset_versions(self, finished):
+        versions = json.loads(artifact(finished, "dataset_versions.json").read_text())
+        names = {"report", "ratios", "history", "pictures"}
+        assert versions["save"] == dict.fromkeys(names, "v1")
+
+
+class TestSessions:
+    def test_three_runs_with_one_hook_do_not_mix(self, project, client):
+        hook = MlflowTracking()
+        for number in (1, 2, 3):
+            run(hook, project, version=f"v{number}", number=number)
+        found = [
+            (r.info.run_name, r.data.metrics["ratios.tile.crack.masks"]) for r in runs_of(client)
+        ]
+        assert sorted(found) == [("v1", 1), ("v2", 2), ("v3", 3)]
+        live_metrics(9, {"stray": 1.0})
+        assert all("stray" not in r.data.metrics for r in runs_of(client))
+
+    def test_an_error_ends_the_run_as_failed_and_the_next_is_its_own(self, project, client):
+        hook = MlflowTracking()
+        with pytest.raises(ValueError, match="a negative number"):
+            run(hook, project, number=-1)
+        run(hook, project, version="v2")
+        failed, finished = sorted(runs_of(client), key=lambda r: r.info.run_name)
+        assert failed.info.status == "FAILED"
+        assert failed.data.tags["error"] == "ValueError: a negative number"
+        assert failed.data.metrics["train/loss"] == 1 / 3
+        assert finished.info.status == "FINISHED"
+        assert "error" not in finished.data.tags
+
+    def test_an_interrupted_run_is_killed_when_the_next_begins(self, project, client):
+        hook = MlflowTracking()
+        hook.after_context_created(Context(project))
+        call = {"run_id": "v0", "kedro_version": "1"}
+        hook.before_pipeline_run(call, Pipeline([]), DataCatalog())
+        run(hook, project)
+        assert [r.info.status for r in runs_of(client)] == ["KILLED", "FINISHED"]
+
+    def test_loaded_versions(self, project, client):
+        hook = MlflowTracking()
+        run(hook, project)
+        hook.before_pipeline_run(
+            {"run_id": "v2", "kedro_version": "1"},
+            Pipeline([]),
+            make_catalog(project, "v2", 1),
+        )
+        hook.after_dataset_loaded("ratios")
+        hook.after_pipeline_run()
+        last = max(runs_of(client), key=lambda r: r.info.run_name)
+        versions = json.loads(artifact(last, "dataset_versions.json").read_text())
+        assert versions == {"load": {"ratios": "v1"}, "save": {}}
+
+    def test_switched_off(self, project, client):
+        run(MlflowTracking(), project, config={**CONFIG, "enabled": False})
+        assert client.get_experiment_by_name("tests") is None
+
+
+class TestStore:
+    def test_a_relative_path_is_the_projects_wherever_one_stands(
+        self, project, client, tmp_path, monkeypatch
+    ):
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        run(MlflowTracking(), project)
+        assert len(runs_of(client)) == 1
+        assert list(elsewhere.iterdir()) == []
+
+    def test_the_environment_wins(self, project, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
+        assert tracking_uri(CONFIG, project) == "http://localhost:5000"
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        assert tracking_uri(CONFIG, project) == f"sqlite:///{project}/mlruns/mlflow.db"
+
+    def test_an_unusable_store_is_named(self, project, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", "gopher://nowhere")
+        with pytest.raises(InputError) as caught:
+            run(MlflowTracking(), project)
+        assert "gopher://nowhere" in str(caught.value)
+        assert "enabled: false" in str(caught.value)
+
+    def test_unknown_mark_in_the_catalog(self, project):
+        hook = MlflowTracking()
+        hook.after_context_created(Context(project))
+        catalog = DataCatalog({"x": MemoryDataset(1, metadata={"mlflow": "metric"})})
+        hook.before_pipeline_run({"run_id": "v", "kedro_version": "1"}, Pipeline([]), catalog)
+        with pytest.raises(InputError, match="catalog entry x"):
+            hook.after_dataset_saved("x", 1)
+        hook.on_pipeline_error(ValueError())
+
+
+def test_commit_and_dirty_flag(project, client):
+    def git(*arguments):
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        subprocess.run(["git", "-C", project, *identity, *arguments], check=True)
+
+    git("init", "-q")
+    (project / "tracked").write_text("1")
+    git("add", "tracked")
+    git("commit", "-qm", "x")
+    run(MlflowTracking(), project)
+    (project / "tracked").write_text("2")
+    run(MlflowTracking(), project, version="v2")
+    clean, dirty = sorted(runs_of(client), key=lambda r: r.info.run_name)
+    assert len(clean.data.tags["git.commit"]) == 40
+    assert clean.data.tags["git.dirty"] == "false"
+    assert dirty.data.tags["git.dirty"] == "true"
+
+
+def test_importing_the_hook_does_not_import_mlflow(repository):
+    script = "import sys, defectsynth_pipeline.settings; print('mlflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=repository / "src",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"
+
+
+class TestNestedRuns:
+    def test_a_training_has_a_run_below_the_sessions(self, project, client):
+        hook = MlflowTracking()
+        hook.after_context_created(Context(project))
+        call = {"run_id": "v1", "kedro_version": "1"}
+        hook.before_pipeline_run(call, Pipeline([]), DataCatalog())
+        with nested_run("flange, base, seed 0", {"arm": "base"}) as on_metrics:
+            on_metrics(1, {"loss": 0.5})
+            on_metrics(2, {"loss": 0.25})
+        with pytest.raises(ValueError, match="stopped"), nested_run("flange, b", {}):
+            raise ValueError("stopped")
+        hook.after_pipeline_run()
+        parent, good, bad = sorted(runs_of(client), key=lambda r: r.info.start_time)
+        assert good.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert good.data.params == {"arm": "base"}
+        assert good.data.metrics == {"loss": 0.25}
+        assert [r.info.status for r in (parent, good, bad)] == ["FINISHED", "FINISHED", "FAILED"]
+
+    def test_outside_a_session_nothing_is_logged(self, project, client):
+        with nested_run("alone", {}) as on_metrics:
+            on_metrics(1, {"loss": 0.5})
+        assert client.get_experiment_by_name("tests") is None

@@ -1,0 +1,219 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.plan import plan_training
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.inspection.detectors import DetectorSet
+from defectsynth_pipeline.inspection.experiment import run_classification, run_localization
+from defectsynth_pipeline.inspection.localizer import score_map
+from defectsynth_pipeline.inspection.results import (
+    META_COLUMNS,
+    ClassificationResults,
+    LocalizationResults,
+)
+from defectsynth_pipeline.verdict.comparison import COLUMNS
+from defectsynth_pipeline.verdict.report import classification_report
+
+from .parts import CLASSIFICATION, LOCALIZATION, PROTOCOL, Tracked, changed, make_bank
+
+ARMS = ["base", "crop_paste", "defectsynth"]
+ONE_SEED = changed(PROTOCOL, seeds=[0])
+KEY = ("mvtec", "plate", "crop_paste", 0)
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    return make_bank(tmp_path_factory.mktemp("bank"))
+
+
+@pytest.fixture(scope="module")
+def plan(bank: Bank) -> pd.DataFrame:
+    return plan_training(bank, ARMS, "localization", LOCALIZATION.training_set)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def localized(
+    plan: pd.DataFrame, bank: Bank, work: Path
+) -> tuple[DetectorSet, LocalizationResults, pd.DataFrame, Tracked]:
+    track = Tracked()
+    return *run_localization(plan, bank, LOCALIZATION, PROTOCOL, work, track), track
+
+
+def test_every_arm_and_seed_is_tested_on_all_test_images(localized, bank: Bank) -> None:
+    _, results, history, _ = localized
+    assert list(results.meta.columns) == list(META_COLUMNS)
+    assert len(results.stats) == len(results.meta) == 6
+    test = bank.samples[bank.samples["split"] == "test"]
+    for stats in results.stats.values():
+        assert set(stats.images["sample_id"]) == set(test["sample_id"])
+    assert set(results.meta["set_size"]) == {10}
+    assert set(results.meta["selected"]) == {"last"}
+    assert history.groupby(["arm", "seed"])["step"].max().eq(3).all()
+
+
+def test_what_is_synthetic_is_counted(localized) -> None:
+    counts = localized[1].meta.groupby("arm")["n_synthetic"].first()
+    assert counts["base"] == 0
+    assert counts["crop_paste"] == counts["defectsynth"] == 4
+
+
+def test_the_final_metrics_are_tracked_per_arm_and_seed(localized) -> None:
+    track = localized[3]
+    assert "localization / plate / defectsynth / seed 1" in track.runs
+    for points in track.runs.values():
+        step, values = points[-1]
+        assert step == 3
+        assert 0 <= values["test.pixel_ap"] <= 1
+
+
+def test_overlays_are_of_the_same_images_in_all_arms(localized, bank: Bank) -> None:
+    shown = [set(maps) for maps in localized[1].overlays.values()]
+    assert len(shown) == 3
+    assert shown[0] == shown[1] == shown[2]
+    rows = bank.samples.set_index("sample_id").loc[sorted(shown[0])]
+    assert set(rows["defect_type"]) == {"dent", "scratch", "good"}
+    maps = next(iter(localized[1].overlays.values()))
+    assert {(m.shape, m.dtype.name) for m in maps.values()} == {((48, 64), "uint8")}
+
+
+def test_results_survive_the_disk(localized, tmp_path: Path) -> None:
+    results = localized[1]
+    results.save(tmp_path)
+    loaded = LocalizationResults.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.meta, results.meta)
+    assert loaded.stats[KEY].metrics() == pytest.approx(results.stats[KEY].metrics(), nan_ok=True)
+    first, again = (r.overlays["mvtec", "plate", "base"] for r in (results, loaded))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+
+
+def test_a_saved_detector_works_again(localized, tmp_path: Path) -> None:
+    detectors = localized[0]
+    detectors.save(tmp_path)
+    loaded = DetectorSet.load(tmp_path)
+    assert set(loaded.folders) == {("mvtec", "plate", arm) for arm in ARMS}
+    assert loaded.meta("plate", "crop_paste")["side"] == 48
+    model = loaded.model("plate", "crop_paste")
+    assert next(model.parameters()).dtype == torch.float32
+    assert score_map(model, np.zeros((36, 48, 3), np.uint8), (48, 64)).shape == (48, 64)
+    with pytest.raises(InputError, match="plate, draem"):
+        loaded.model("plate", "draem")
+
+
+def test_finished_trainings_are_not_repeated(localized, plan, bank, work: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("entry.json")}
+    assert len(before) == 6
+    lost = sorted(before)[0].parent
+    shutil.rmtree(lost)
+    track = Tracked()
+    _, results, history = run_localization(plan, bank, LOCALIZATION, PROTOCOL, work, track)
+    after = {path: path.stat().st_mtime_ns for path in work.rglob("entry.json")}
+    assert set(after) == set(before)
+    assert {p for p in after if after[p] != before[p]} == {lost / "entry.json"}
+    # The lost one was trained anew and came out the same; the others are tracked again too.
+    for key, stats in localized[1].stats.items():
+        assert results.stats[key].metrics() == stats.metrics() or np.isnan(stats.metrics()["pro"])
+    pd.testing.assert_frame_equal(history, localized[2])
+    assert track.runs == localized[3].runs
+
+
+def test_validation_and_legacy_in_a_used_work_folder(plan, bank, tmp_path: Path) -> None:
+    protocol = changed(ONE_SEED, select="validation", legacy=True)
+    short = plan[plan["arm"] == "crop_paste"]
+    stale = tmp_path / "0123456789abcdef"
+    stale.mkdir()
+    (tmp_path / "0123456789abcdef.pt").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("not ours")
+    _, results, history = run_localization(short, bank, LOCALIZATION, protocol, tmp_path, Tracked())
+    meta = results.meta.set_index("selected")
+    assert list(meta.index) == ["validation", "legacy_best_test"]
+    assert meta["n_base"].iloc[0] == 4  # of six, one per type is held out
+    judged = history.dropna(subset=["validation_loss"])
+    assert list(judged["step"]) == [2, 3]
+    best = judged.loc[judged["validation_loss"].idxmin(), "step"]
+    assert meta.loc["validation", "checkpoint_step"] == best
+    highest = 1 - judged["legacy_best_test"].min()
+    assert results.legacy[KEY].metrics()["pixel_ap"] == pytest.approx(highest)
+    # What other experiments left is gone, what is not ours is not.
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".txt"]
+    assert not stale.exists()
+
+
+@pytest.fixture(scope="module")
+def classified(
+    bank: Bank, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[DetectorSet, ClassificationResults, pd.DataFrame]:
+    """Two arms of equal rows, so that only their names differ."""
+    names = ["base", "base_normals"]
+    plan = plan_training(bank, names, "classification", CLASSIFICATION.training_set)
+    work = tmp_path_factory.mktemp("types")
+    return run_classification(plan, bank, CLASSIFICATION, PROTOCOL, work, Tracked())
+
+
+def test_every_test_image_of_a_type_is_classified(classified, bank: Bank) -> None:
+    detectors, results, history = classified
+    said = results.predictions
+    test = bank.samples.query("split == 'test' and defect_type != 'good'")
+    for _, run in said.groupby(["arm", "seed"]):
+        assert sorted(run["sample_id"]) == sorted(test["sample_id"])
+    assert set(said["defect_type"]) == {"dent", "scratch"} >= set(said["predicted"])
+    assert set(history["task"]) == {"classification"}
+    assert detectors.model("plate", "base").fc.out_features == 2
+
+
+def test_predictions_survive_the_disk(classified, tmp_path: Path) -> None:
+    results = classified[1]
+    results.save(tmp_path)
+    loaded = ClassificationResults.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.predictions, results.predictions)
+    pd.testing.assert_frame_equal(loaded.meta, results.meta)
+
+
+def test_start_and_order_are_the_same_in_every_arm(classified) -> None:
+    said = classified[1].predictions.pivot_table(
+        index="sample_id", columns=["arm", "seed"], values="probabilities", aggfunc="first"
+    )
+    assert (said["base"] == said["base_normals"]).to_numpy().all()
+    assert (said["base", 0] != said["base", 1]).any()
+
+
+def test_classification_without_a_category_of_two_types_is_empty(
+    plan, bank, tmp_path: Path
+) -> None:
+    tracked = Tracked()
+    detectors, results, history = run_classification(
+        plan, bank, CLASSIFICATION, PROTOCOL, tmp_path / "work", tracked
+    )
+    results.save(tmp_path / "results")
+    loaded = ClassificationResults.load(tmp_path / "results")
+    detectors.save(tmp_path / "detectors")
+    assert loaded.predictions.empty
+    assert loaded.meta.empty
+    assert history.empty
+    report = classification_report(loaded, PROTOCOL)
+    assert report.empty
+    assert list(report.columns) == list(COLUMNS)
+
+
+def test_localization_without_a_category_is_refused(plan, bank, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to train"):
+        run_localization(plan.iloc[:0], bank, LOCALIZATION, PROTOCOL, tmp_path, Tracked())
+
+
+def test_no_test_images_is_an_error(plan, bank: Bank, tmp_path: Path) -> None:
+    without = bank.samples[bank.samples["split"] != "test"]
+    blind = Bank(without, bank.synthetic, bank.masks)
+    with pytest.raises(InputError, match="mvtec/plate"):
+        run_localization(plan, blind, LOCALIZATION, ONE_SEED, tmp_path, Tracked())

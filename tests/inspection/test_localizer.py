@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from defectsynth_pipeline.inspection.arithmetic import fast_arithmetic
+from defectsynth_pipeline.inspection.batches import normalised
+from defectsynth_pipeline.inspection.localizer import (
+    build_localizer,
+    score_map,
+    segmentation_loss,
+)
+
+
+@pytest.fixture(scope="module")
+def localizer() -> nn.Module:
+    torch.manual_seed(0)
+    return build_localizer("resnet18", "none")[0]
+
+
+def image(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_map_has_the_native_size_and_is_finite(localizer: nn.Module) -> None:
+    scores = score_map(localizer, image(40, 50), (80, 101))
+    assert scores.shape == (80, 101)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+
+
+def test_a_map_at_the_networks_size_is_the_networks_own(localizer: nn.Module) -> None:
+    picture = image(64, 32)
+    with torch.no_grad(), fast_arithmetic(torch.device("cpu")):
+        expected = localizer.eval()(normalised(picture[None]))[0, 0]
+    assert np.array_equal(score_map(localizer, picture, (64, 32)), expected.numpy())
+
+
+def test_logits_are_not_rounded_to_bfloat16(localizer: nn.Module) -> None:
+    scores = torch.from_numpy(score_map(localizer, image(64, 64), (64, 64)))
+    assert not torch.equal(scores, scores.bfloat16().float())
+
+
+def test_the_loss_is_small_only_where_the_defect_is_found() -> None:
+    target = torch.zeros((2, 1, 16, 16))
+    target[0, 0, 4:8, 4:8] = 1
+    right = segmentation_loss((target * 2 - 1) * 12, target)
+    blank = segmentation_loss(torch.full_like(target, -12), target)
+    empty = segmentation_loss(torch.full_like(target, -12), torch.zeros_like(target))
+    assert right < 0.01
+    assert empty < 0.01
+    assert blank > 0.9

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.inspection.history import History, count_steps
+from defectsynth_pipeline.inspection.training import train
+from defectsynth_pipeline.options import TrainingOptions
+
+OPTIONS = TrainingOptions(steps=12, learning_rate=0.05, checkpoint_every=5, validate_every=4)
+
+
+def small_model() -> nn.Module:
+    torch.manual_seed(3)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)
+    )
+
+
+def batch(step: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    labels = torch.randint(0, 2, (8,), generator=generator)
+    inputs = torch.randn((8, 3, 8, 8), generator=generator)
+    inputs[:, 0] += 2.0 * labels[:, None, None]
+    return inputs, labels
+
+
+def run(
+    folder: Path,
+    model: nn.Module,
+    steps: int = 12,
+    options: TrainingOptions = OPTIONS,
+    **more: object,
+) -> History:
+    silent = more.pop("on_metrics", lambda step, values: None)
+    return train(model, batch, F.cross_entropy, options, steps, folder, "key", silent, **more)  # type: ignore[arg-type]
+
+
+def test_steps_or_epochs() -> None:
+    assert count_steps(OPTIONS, 100) == 12
+    epochs = TrainingOptions(steps=None, epochs=3, batch_size=8)
+    assert count_steps(epochs, 20) == 9
+
+
+def test_it_learns_and_reports(tmp_path: Path) -> None:
+    points: list[int] = []
+    history = run(tmp_path, small_model(), 60, on_metrics=lambda step, values: points.append(step))
+    losses = [row["loss"] for row in history.rows]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert points == [row["step"] for row in history.rows]
+    assert points[-1] == 60
+
+
+def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
+    models = [small_model(), small_model()]
+    for place, model in enumerate(models):
+        run(tmp_path / str(place), model)
+    first, second = (model.state_dict() for model in models)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    whole, killed, resumed = small_model(), small_model(), small_model()
+    expected = run(tmp_path / "whole", whole, validate=judge)
+
+    def dying(step: int) -> tuple[Tensor, Tensor]:
+        if step == 11:
+            raise KeyboardInterrupt
+        return batch(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            killed, dying, F.cross_entropy, OPTIONS, 12, tmp_path / "cut", "key",
+            lambda step, values: None, judge,
+        )  # fmt: skip
+    history = run(tmp_path / "cut", resumed, validate=judge)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+    assert history.rows == expected.rows
+    assert history.best["far"].step == expected.best["far"].step
+
+
+def judge(model: nn.Module) -> dict[str, float]:
+    """Likes weights far from zero."""
+    weight = next(model.parameters())
+    return {"far": -weight.abs().sum().item(), "near": weight.abs().sum().item()}
+
+
+def test_the_best_weights_are_kept_by_criterion(tmp_path: Path) -> None:
+    seen: dict[int, float] = {}
+
+    def note(step: int, values: dict[str, float]) -> None:
+        if "near" in values:
+            seen[step] = values["near"]
+
+    history = run(tmp_path, small_model(), validate=judge, on_metrics=note)
+    assert list(seen) == [4, 8, 12]
+    best = history.best["near"]
+    assert best.step == min(seen, key=lambda step: seen[step])
+    assert best.state["0.weight"].abs().sum().item() == pytest.approx(min(seen.values()))
+
+
+def test_a_loss_that_is_not_a_number_stops_and_keeps_a_checkpoint(tmp_path: Path) -> None:
+    def broken(step: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = batch(step)
+        return (inputs * float("nan") if step == 7 else inputs), targets
+
+    with pytest.raises(InputError, match=r"not a number \(plate, arm base, seed 1\)") as caught:
+        train(
+            small_model(), broken, F.cross_entropy, OPTIONS, 12, tmp_path, "key",
+            lambda step, values: None, None, "plate, arm base, seed 1",
+        )  # fmt: skip
+    assert "step 7" in str(caught.value)
+    assert "learning_rate" in caught.value.remedy
+    state = torch.load(tmp_path / "key.pt", weights_only=True)
+    assert state["step"] == 5
+    assert all(value.isfinite().all() for value in state["model"].values())

@@ -1,0 +1,142 @@
+"""Results of detectors that never were: known skill, real containers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from defectsynth_pipeline.inspection.results import (
+    LEGACY,
+    ClassificationResults,
+    LocalizationResults,
+)
+from defectsynth_pipeline.measures.detection import LocalizationStats
+
+SIDE = 32
+
+
+def meta_row(arm: str, seed: int, *, selected: str = "last", **changes: object) -> dict:
+    made = 0 if arm in ("base", "base_normals") else 200
+    row = {
+        "corpus": "mvtec",
+        "category": "screw",
+        "arm": arm,
+        "seed": seed,
+        "steps": 150,
+        "set_size": 300,
+        "n_synthetic": made,
+        "n_base": 12,
+        "n_types": 2,
+        "weights": "from scratch",
+        "seconds": 1.0,
+        "selected": selected,
+        "checkpoint_step": 150,
+    }
+    return row | changes
+
+
+def classification_results(
+    skills: Mapping[str, float],
+    *,
+    types: Sequence[str] = ("crack", "scratch"),
+    per_type: int = 20,
+    seeds: Sequence[int] = (0, 1),
+    selected: str = "last",
+    category: str = "screw",
+) -> ClassificationResults:
+    """Classifiers that are right with a probability of their own, images equally hard for all."""
+    true = [kind for kind in types for _ in range(per_type)]
+    said, meta = [], []
+    for seed in seeds:
+        luck = np.random.default_rng(seed).random(len(true))
+        for arm, skill in skills.items():
+            meta.append(meta_row(arm, seed, selected=selected, category=category))
+            for number, kind in enumerate(true):
+                other = types[
+                    (types.index(kind) + 1 + number % max(len(types) - 1, 1)) % len(types)
+                ]
+                called = kind if luck[number] < skill else other
+                said.append(
+                    {
+                        **{name: meta[-1][name] for name in ("corpus", "category", "arm", "seed")},
+                        "selected": selected,
+                        "sample_id": f"{category}/{number:03d}",
+                        "group": f"{category}/{number:03d}",
+                        "defect_type": kind,
+                        "predicted": called,
+                        "probabilities": json.dumps({name: 1 / len(types) for name in types}),
+                    }
+                )
+    return ClassificationResults(pd.DataFrame(meta), pd.DataFrame(said))
+
+
+def localization_stats(
+    skill: float, seed: int, *, per_type: int = 12, good: int = 12, side: int = SIDE
+) -> LocalizationStats:
+    """Score maps that stand out from noise by `skill` logits; noise depends on the seed alone."""
+    stats, rng = LocalizationStats(), np.random.default_rng(seed)
+    kinds = ["crack"] * per_type + ["scratch"] * per_type + ["good"] * good
+    for number, kind in enumerate(kinds):
+        mask = np.zeros((side, side), bool)
+        noise = rng.normal(-3, 1.5, (side, side)).astype(np.float32)
+        top, left = np.random.default_rng(1000 + number).integers(2, side - 10, 2)
+        if kind != "good":
+            mask[top : top + 5, left : left + 6] = True
+        ease = 0.6 + 0.4 * np.random.default_rng(number).random()
+        stats.update(f"{number:03d}", f"g{number}", kind, noise + skill * ease * mask, mask)
+    return stats
+
+
+def localization_results(
+    skills: Mapping[str, float],
+    *,
+    seeds: Sequence[int] = (0, 1),
+    good: int = 12,
+    legacy: Mapping[str, float] | None = None,
+) -> LocalizationResults:
+    """Localizers of known skill on one category."""
+    stats, inflated, meta = {}, {}, []
+    for arm, skill in skills.items():
+        for seed in seeds:
+            meta.append(meta_row(arm, seed))
+            one = localization_stats(skill, seed, good=good)
+            stats["mvtec", "screw", arm, seed] = one
+            if legacy:
+                meta.append(meta_row(arm, seed, selected=LEGACY))
+                better = localization_stats(legacy[arm], seed, good=good)
+                inflated["mvtec", "screw", arm, seed] = better
+    return LocalizationResults(pd.DataFrame(meta), stats, inflated)
+
+
+def report_row(**changes: object) -> dict:
+    """A row of a report as it would come out."""
+    row = {
+        "task": "localization",
+        "corpus": "mvtec",
+        "category": "screw",
+        "defect_type": "crack",
+        "arm": "defectsynth",
+        "metric": "pixel_ap",
+        "value": 0.6,
+        "low": 0.55,
+        "high": 0.65,
+        "seed_std": 0.01,
+        "against": "",
+        "difference": np.nan,
+        "difference_low": np.nan,
+        "difference_high": np.nan,
+        "n_test": 24,
+        "n_groups": 24,
+        "n_good": 30,
+        "seeds": 3,
+        "n_synthetic": 200,
+        "set_size": 400,
+        "steps": 150,
+        "weights": "from scratch",
+        "selected": "last",
+        "note": "",
+    }
+    return row | changes

@@ -1,0 +1,151 @@
+"""The verdict: its rule, its sentences and its page."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defectsynth_pipeline.inspection.results import LEGACY
+from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.verdict.comparison import COLUMNS as REPORT
+from defectsynth_pipeline.verdict.comparison import fewest_groups
+from defectsynth_pipeline.verdict.report import classification_report
+from defectsynth_pipeline.verdict.verdict import (
+    COLUMNS,
+    make_verdict,
+    verdict_markdown,
+)
+from verdict.measured import classification_results, report_row
+
+PROTOCOL = ProtocolOptions(seeds=[0, 1, 2])
+
+
+def compared(low, high, **changes):
+    """The rows of base and of an arm against it."""
+    gap = (low + high) / 2
+    found = {"difference": gap, "difference_low": low, "difference_high": high}
+    base = report_row(arm="base", value=0.6 - gap, n_synthetic=0)
+    return [base, report_row(), report_row(against="base", **(found | changes))]
+
+
+def verdict_of(rows):
+    return make_verdict(None, pd.DataFrame(rows), PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.04, 0.18, "pays"),
+        (-0.01, 0.18, "no evidence"),
+        (0.0, 0.1, "no evidence"),
+        (-0.2, -0.01, "harms"),
+        (np.nan, np.nan, "no evidence"),
+    ],
+)
+def test_the_interval_decides(low, high, verdict):
+    assert verdict_of(compared(low, high))["verdict"].tolist() == [verdict]
+
+
+def test_a_certain_difference_may_be_too_small_to_matter():
+    row = verdict_of(compared(-0.0008, -0.0002)).iloc[0]
+    assert row["verdict"] == "no evidence"
+    assert "less than 0.01 does not matter" in row["sentence"]
+    minded = PROTOCOL.model_copy(update={"smallest_difference": 0.0})
+    report = pd.DataFrame(compared(-0.0008, -0.0002))
+    assert make_verdict(None, report, minded)["verdict"].tolist() == ["harms"]
+
+
+def test_a_sentence_tells_all():
+    (sentence,) = verdict_of(compared(0.04, 0.18))["sentence"]
+    assert sentence == (
+        "screw / crack, localization: defectsynth pays against base; pixel AP 0.600 instead of "
+        "0.490, +0.110 (95 % interval +0.040 to +0.180); 200 different synthetic images in a "
+        "training set of 400, 3 seeds, 24 test images with the defect and 30 without."
+    )
+
+
+@pytest.mark.parametrize(("confidence", "fewest"), [(0.9, 5), (0.95, 6), (0.99, 8)])
+def test_fewest_groups_are_those_of_a_sign_test(confidence, fewest):
+    assert fewest_groups(confidence) == fewest
+    assert 2 * 0.5**fewest <= 1 - confidence < 2 * 0.5 ** (fewest - 1)
+
+
+@pytest.mark.parametrize(("groups", "verdict"), [(5, "no evidence"), (6, "pays")])
+def test_too_few_test_images_show_nothing(groups, verdict):
+    row = verdict_of(compared(0.1, 0.2, n_groups=groups)).iloc[0]
+    assert row["verdict"] == verdict
+    assert ("5 independent test images cannot show anything" in row["sentence"]) == (groups == 5)
+
+
+def test_doubts_are_said():
+    note = "base arm at 0.98: too near its ceiling to show anything"
+    (sentence,) = verdict_of(compared(-0.01, 0.01, note=note, seeds=1))["sentence"]
+    assert note in sentence
+    assert "1 seed, " in sentence
+    assert "leaves out the spread between trainings" in sentence
+
+
+def test_controls_other_metrics_and_legacy_are_not_judged():
+    rows = [
+        *compared(0.1, 0.2),
+        *compared(0.1, 0.2, arm="crop_paste"),
+        *compared(0.1, 0.2, metric="pixel_auroc"),
+        *compared(-0.2, -0.1, selected=LEGACY),
+    ]
+    table = verdict_of(rows)
+    assert table[["arm", "metric", "verdict"]].to_numpy().tolist() == [
+        ["defectsynth", "pixel_ap", "pays"]
+    ]
+
+
+def test_all_types_come_last_and_only_where_there_are_several():
+    together = compared(0.1, 0.2, defect_type="all")
+    one = verdict_of([*together, *compared(0.1, 0.2)])
+    assert one["defect_type"].tolist() == ["crack"]
+    two = verdict_of([*together, *compared(0, 1), *compared(0.1, 0.2, defect_type="scratch")])
+    assert two["defect_type"].tolist() == ["crack", "scratch", "all"]
+
+
+@pytest.mark.parametrize("report", [None, pd.DataFrame(columns=list(REPORT))])
+def test_nothing_reported_gives_an_empty_verdict(report):
+    verdict = make_verdict(report, report, PROTOCOL)
+    assert verdict.empty
+    assert list(verdict.columns) == list(COLUMNS)
+    assert "nothing to judge" in verdict_markdown(verdict, [report, report], PROTOCOL)
+
+
+def test_page_from_a_real_report():
+    skills = {"base": 0.5, "crop_paste": 0.6, "defectsynth": 0.95, "defectsynth@50": 0.8}
+    protocol = ProtocolOptions(bootstrap=200, seeds=[0, 1])
+    report = classification_report(classification_results(skills), protocol)
+    verdict = make_verdict(report, None, protocol)
+    assert len(verdict) == 12
+    page = verdict_markdown(verdict, [report, None], protocol)
+    assert "| classification | **defectsynth** | pays: 2 | pays: 2 |" in page
+    headlines, arms = page.split("## All arms")
+    assert "defectsynth@50" not in headlines
+    assert "| defectsynth@50 |" in arms
+    assert "not corrected for their number: about 0.6" in page
+    assert "initial weights: from scratch" in page
+    assert "2 seeds" in page
+    lines = [line for line in page.splitlines() if line.startswith("| screw | crack")]
+    assert len(lines) == 1
+    assert lines[0].count("**pays** +0.") == 2
+
+
+def test_page_notes_ceiling_undefined_metrics_and_inflation():
+    note = "base arm at 0.98: too near its ceiling to show anything"
+    missing = "not defined: no good images in the test set"
+    rows = [
+        *compared(-0.01, 0.01),
+        report_row(note=note),
+        report_row(defect_type="all", metric="image_auroc", value=np.nan, note=missing),
+        report_row(defect_type="all", selected=LEGACY),
+    ]
+    report = pd.DataFrame(rows)
+    page = verdict_markdown(verdict_of(rows), [report], ProtocolOptions(seeds=[0]))
+    assert f"screw / crack: {note}." in page
+    assert f"image AUROC: {missing}." in page
+    assert "defectsynth (inflated: best test checkpoint)" in page
+    assert "One seed: the intervals cover the choice of test images only." in page
