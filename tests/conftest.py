@@ -16,6 +16,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["KEDRO_LOGGING_CONFIG"] = str(Path(__file__).parent / "logging.yml")
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
+pytest_plugins = ["small_models"]
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -46,3 +47,11 @@ def project(tmp_path, mlflow_template) -> Path:
     (folder / "mlruns").mkdir(parents=True)
     shutil.copy(mlflow_template, folder / "mlruns" / "mlflow.db")
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Path:
+    """The demo corpora, written once."""
+    from defectsynth_pipeline.demo.writer import write_demo
+
+    return write_demo(tmp_path_factory.mktemp("raw") / "demo", seed=0)

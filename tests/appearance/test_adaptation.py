@@ -13,8 +13,7 @@ from defectsynth_pipeline.appearance.crops import Crops
 from defectsynth_pipeline.appearance.finetune import finetune
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
-
-from .builders import TRAINING, changed
+from small_models import TRAINING, changed
 
 
 @pytest.fixture(scope="module", params=["frozen", "joint", "lora"])

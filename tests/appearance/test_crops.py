@@ -18,8 +18,7 @@ from defectsynth_pipeline.appearance.crops import (
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FramingOptions, PromptOptions
-
-from .builders import FRAMING, TRAINING, changed
+from small_models import FRAMING, TRAINING, changed
 
 PROMPTS = PromptOptions()
 

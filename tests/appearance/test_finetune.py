@@ -20,8 +20,7 @@ from defectsynth_pipeline.compact import networks as compact
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FinetuneOptions
 from defectsynth_pipeline.resumable import load_checkpoint
-
-from .builders import TRAINING, changed
+from small_models import TRAINING, changed
 
 COLUMNS = ["step", "train_loss", "validation_loss", "learning_rate"]
 

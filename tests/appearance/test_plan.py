@@ -14,8 +14,8 @@ from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
+from small_models import SYNTHESIS, changed, make_masks, save
 
-from .builders import SYNTHESIS, changed, make_masks, save
 from .test_placement import draw_part, place_of, spot
 
 PROMPTS = PromptOptions()

@@ -12,8 +12,7 @@ from defectsynth_pipeline.appearance.regions import Region, like, region_maker
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions
-
-from .builders import SYNTHESIS, changed
+from small_models import SYNTHESIS, changed
 
 
 def make(

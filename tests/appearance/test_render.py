@@ -19,8 +19,7 @@ from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import load_image
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
-
-from .builders import FRAMING, SYNTHESIS, changed
+from small_models import FRAMING, SYNTHESIS, changed
 
 Render = Callable[..., dict[str, Rendered]]
 RECORD = {

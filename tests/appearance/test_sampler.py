@@ -16,8 +16,7 @@ from defectsynth_pipeline.appearance.sampler import (
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import SynthesisOptions
-
-from .builders import SYNTHESIS, changed, pictures
+from small_models import SYNTHESIS, changed, pictures
 
 PLAIN = changed(SYNTHESIS, steps=4, sae={"enabled": False})
 SAE = changed(SYNTHESIS, steps=4, sae={"enabled": True, "weights": "eq7"})

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.appearance.visibility import contrast, faintest_visible
-
-from .builders import blob
+from small_models import blob
 
 
 def scene(depth: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from appearance.builders import pictures
 from defectsynth_pipeline.base_model.loading import (
     COMPACT,
     BaseModel,
@@ -19,6 +18,7 @@ from defectsynth_pipeline.base_model.loading import (
     save_base_model,
 )
 from defectsynth_pipeline.errors import InputError
+from small_models import pictures
 
 
 @pytest.fixture

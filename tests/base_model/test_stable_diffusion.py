@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-from appearance.builders import SYNTHESIS, TRAINING, changed
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import make_crops
 from defectsynth_pipeline.appearance.finetune import finetune
@@ -19,6 +18,7 @@ from defectsynth_pipeline.appearance.visibility import faintest_visible
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
+from small_models import SYNTHESIS, TRAINING, changed
 
 PROMPTS = PromptOptions()
 GUIDED = changed(SYNTHESIS, count=2, guidance=5.0)

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.demo.writer import write_demo
-
 from .builders import blob, save, texture
 
 
@@ -58,8 +56,3 @@ def cracks(tmp_path: Path) -> Path:
         save(root / f"{half}_img" / f"{name}.jpg", image)
         save(root / f"{half}_lab" / f"{name}.png", mask)
     return root
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_demo(tmp_path_factory.mktemp("raw") / "demo", seed=0)

@@ -11,7 +11,7 @@ from defectsynth_pipeline.corpora.layout import find_corpora
 from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.demo import writer as demo_module
-from defectsynth_pipeline.demo.flange import draw_ring
+from defectsynth_pipeline.demo.flange import draw_flange
 from defectsynth_pipeline.demo.pavement import draw_pavement
 from defectsynth_pipeline.demo.writer import write_demo
 from defectsynth_pipeline.errors import InputError
@@ -67,12 +67,12 @@ def test_defects_are_visible_inside_their_masks(demo: Path) -> None:
 
 
 def test_only_a_defective_part_has_a_mask() -> None:
-    image, mask = draw_ring(np.random.default_rng(5), "scratch")
+    image, mask = draw_flange(np.random.default_rng(5), "scratch")
 
     assert image.shape == (256, 256, 3)
     assert image.dtype == np.uint8
     assert mask.any()
-    assert not draw_ring(np.random.default_rng(5))[1].any()
+    assert not draw_flange(np.random.default_rng(5))[1].any()
 
 
 def test_crack_masks_are_anti_aliased() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.corpora.reading import load_mask
-from defectsynth_pipeline.inspection.experiment import evaluation
+from defectsynth_pipeline.inspection import test_set
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
 
 from .parts import make_bank
@@ -33,7 +33,7 @@ def test_what_does_not_fit_in_memory_is_read_again(
 ) -> None:
     rows = real_test_rows(samples, "mvtec", "plate")
     kept = TestSet(rows, 48, square=False)
-    monkeypatch.setattr(evaluation, "KEPT_BYTES", 0)
+    monkeypatch.setattr(test_set, "KEPT_BYTES", 0)
     reread = TestSet(rows, 48, square=False)
     for _ in range(2):
         for first, second in zip(kept, reread, strict=True):
