@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.shape.capacity import distinct_frames
 from defectsynth_pipeline.shape.parents import Parents, base_types, mask_size
@@ -64,12 +65,6 @@ def plan_masks(samples: pd.DataFrame, table: pd.DataFrame, options: MaskOptions)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def row_seed(seed: int, image_id: str) -> int:
-    """A seed of its own for every row: the first 63 bits of a hash of run seed and id."""
-    digest = hashlib.sha256(f"{seed}/{image_id}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
-
-
 def file_safe(category: str, defect_type: str) -> str:
     """An ASCII name for a type, unlike any other type's, that can be part of a file name."""
     name = f"{category}-{defect_type}"
@@ -83,7 +78,7 @@ def _plan_type(
     name: Pair, group: pd.DataFrame, space: str, count: int, options: MaskOptions
 ) -> list[dict[str, object]]:
     height, width = mask_size(group, options.max_side)
-    rng = np.random.default_rng(row_seed(options.seed, "/".join(name)))
+    rng = np.random.default_rng(counter_seed(options.seed, "/".join(name)))
     if space in ("perlin", "geometric"):
         ids = group["sample_id"].astype(str).tolist()
         frames = [((sample, sample), 0.0, space) for sample in _cycle(ids, count, rng)]
@@ -101,7 +96,7 @@ def _plan_type(
             "alpha": alpha,
             "space": space,
             "way": way,
-            "seed": row_seed(options.seed, image_id),
+            "seed": counter_seed(options.seed, image_id),
             "width": width,
             "height": height,
         }
