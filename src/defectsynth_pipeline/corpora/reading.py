@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,73 @@ from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
 from defectsynth_pipeline.imaging.deep_colour import full_scale
 
 CRACK_REMOVED = "crack_removed"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the table `samples`, whose pixels are read when asked for.
+
+    It can be a key: two equal samples have equal pixels.
+
+    Attributes:
+        root: Folder of the corpus.
+        image_file: Image, relative to the root.
+        mask_file: Mask, relative to the root; "" for a defect-free sample.
+        x, y, width, height: Window of the file, pixels.
+        derivation: "" or "crack_removed".
+        mask_of: Mask file whose defect is removed.
+        group: Samples of one part share it.
+        split: "base", "test" or "normal".
+    """
+
+    sample_id: str
+    corpus: str
+    category: str
+    defect_type: str
+    root: str
+    image_file: str
+    mask_file: str
+    x: int
+    y: int
+    width: int
+    height: int
+    derivation: str
+    mask_of: str
+    group: str
+    sha256: str
+    split: str
+
+    @classmethod
+    def of(cls, row: Any) -> Sample:
+        """The sample of a row of `samples`: a Series, a mapping or a named tuple."""
+        values: dict[str, Any] = {n: kind(_field(row, c)) for n, c, kind in _COLUMNS}
+        return cls(**values)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.height, self.width
+
+    def image(self) -> np.ndarray:
+        """Its pixels, see `load_image`."""
+        return load_image(self._row())
+
+    def mask(self) -> np.ndarray:
+        """Its mask, see `load_mask`."""
+        return load_mask(self._row())
+
+    def _row(self) -> dict[str, Any]:
+        return {column: getattr(self, name) for name, column, _ in _COLUMNS}
+
+
+_COLUMNS = [
+    (f.name, f.name.removesuffix("_file"), int if f.type == "int" else str) for f in fields(Sample)
+]
+
+
+def each_sample(samples: pd.DataFrame) -> Iterator[Sample]:
+    """The rows of the table `samples`, typed, in order."""
+    return map(Sample.of, samples.to_dict("records"))
 
 
 def load_image(sample: Any) -> np.ndarray:
