@@ -100,7 +100,7 @@ def _report(
     rows: list[dict[str, Any]] = []
     for key, trainings in meta.groupby(_KEYS, sort=False):
         runs = {name[3:]: one for name, one in tested.items() if name[:3] == key}
-        images = _same_images({run: table for run, (table, _) in runs.items()}, trainings)
+        images = _shared_images({run: table for run, (table, _) in runs.items()}, trainings)
         groups, types = list(images["group"]), list(images["defect_type"])
         # The same resampled test sets for all arms and seeds.
         draws = image_weights(groups, types, protocol.bootstrap, BOOTSTRAP_SEED)
@@ -110,7 +110,7 @@ def _report(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _same_images(tables: Mapping[Run, pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFrame:
+def _shared_images(tables: Mapping[Run, pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFrame:
     """The test images sample_id, group and defect_type.
 
     Raises:
