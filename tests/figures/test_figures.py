@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from defectsynth_pipeline import figures
+from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.figures import overlays, style
 from defectsynth_pipeline.figures.lines import _plain
 from defectsynth_pipeline.inspection.results import LocalizationResults
@@ -122,11 +123,10 @@ def test_overlays_enlarge_small_defects(tmp_path):
         )
         Image.fromarray(mask).save(tmp_path / f"{name}_mask.png")
         rows.append(
-            {"sample_id": name, "root": str(tmp_path), "image": f"{name}.png", "derivation": ""}
-            | {
-                "mask": f"{name}_mask.png" if size else "",
-                "defect_type": "crack" if size else "good",
-            }
+            dict.fromkeys(COLUMNS, "")
+            | {"sample_id": name, "root": str(tmp_path), "image": f"{name}.png"}
+            | {"mask": f"{name}_mask.png" if size else ""}
+            | {"defect_type": "crack" if size else "good"}
             | {"x": 0, "y": 0, "width": 120, "height": 96}
         )
         maps[name] = mask

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.figures.previews import (
     contact_sheet,
@@ -72,14 +73,13 @@ def samples(tmp_path, rng) -> pd.DataFrame:
         for name, array in pictures.items():
             (tmp_path / f"{name}{number}.png").write_bytes(encode_png(array))
         rows.append(
-            {
+            dict.fromkeys(COLUMNS, "")
+            | {
                 "category": "tile",
                 "defect_type": defect_type,
                 "root": tmp_path.as_posix(),
                 "image": f"image{number}.png",
                 "mask": f"mask{number}.png",
-                "derivation": "",
-                "mask_of": "",
                 "split": "base",
             }
             | {"x": 0, "y": 0, "width": 200, "height": 80}

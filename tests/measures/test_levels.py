@@ -10,6 +10,7 @@ from defectsynth_pipeline.measures.levels import (
     image_score,
     pixel_histograms,
     quantise,
+    region_weights,
 )
 from measures.builders import shots
 
@@ -68,3 +69,14 @@ def test_histograms_hold_every_pixel_once_and_every_region_as_one() -> None:
     coarse = coarse_histograms(counts)
     assert coarse.sum(axis=1) == pytest.approx(counts.sum(axis=1), rel=1e-5)
     assert coarse[:2, 512:].sum() == (shot.logits >= 0).sum()
+
+
+def test_each_region_weighs_one_and_corners_connect() -> None:
+    mask = np.zeros((6, 6), dtype=bool)
+    mask[0, :4] = True
+    mask[4, 4] = mask[5, 5] = True
+    assert region_weights(mask).tolist() == [0.25] * 4 + [0.5] * 2
+
+
+def test_no_region_has_no_weights() -> None:
+    assert region_weights(np.zeros((3, 4), dtype=bool)).shape == (0,)

@@ -49,7 +49,7 @@ def classification_results(
 ) -> ClassificationResults:
     """Classifiers that are right with a probability of their own, images equally hard for all."""
     true = [kind for kind in types for _ in range(per_type)]
-    said, meta = [], []
+    predictions, meta = [], []
     for seed in seeds:
         luck = np.random.default_rng(seed).random(len(true))
         for arm, skill in skills.items():
@@ -58,19 +58,19 @@ def classification_results(
                 other = types[
                     (types.index(kind) + 1 + number % max(len(types) - 1, 1)) % len(types)
                 ]
-                called = kind if luck[number] < skill else other
-                said.append(
+                predicted = kind if luck[number] < skill else other
+                predictions.append(
                     {
                         **{name: meta[-1][name] for name in ("corpus", "category", "arm", "seed")},
                         "selected": selected,
                         "sample_id": f"{category}/{number:03d}",
                         "group": f"{category}/{number:03d}",
                         "defect_type": kind,
-                        "predicted": called,
+                        "predicted": predicted,
                         "probabilities": json.dumps({name: 1 / len(types) for name in types}),
                     }
                 )
-    return ClassificationResults(pd.DataFrame(meta), pd.DataFrame(said))
+    return ClassificationResults(pd.DataFrame(meta), pd.DataFrame(predictions))
 
 
 def localization_stats(

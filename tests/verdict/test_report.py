@@ -46,8 +46,8 @@ def only(report, **where):
 
 
 def test_classification_values_are_means_over_seeds(classified):
-    said = classification_results(SKILLS).predictions
-    of_arm = said[said["arm"] == "defectsynth"]
+    predictions = classification_results(SKILLS).predictions
+    of_arm = predictions[predictions["arm"] == "defectsynth"]
     accuracy = np.mean(
         [accuracy_score(s["defect_type"], s["predicted"]) for _, s in of_arm.groupby("seed")]
     )
@@ -111,8 +111,8 @@ def test_base_at_its_ceiling_is_noted():
 
 def test_shots_of_one_part_count_once():
     results = classification_results({"base": 0.7}, per_type=8)
-    said = results.predictions.assign(group=lambda t: t["sample_id"].str[:-1])
-    report = classification_report(dataclasses.replace(results, predictions=said), PROTOCOL)
+    predictions = results.predictions.assign(group=lambda t: t["sample_id"].str[:-1])
+    report = classification_report(dataclasses.replace(results, predictions=predictions), PROTOCOL)
     row = only(report, metric="f1", defect_type="crack")
     assert (row["n_test"], row["n_groups"]) == (8, 1)
 
@@ -140,6 +140,6 @@ def test_a_missing_seed_is_an_error():
 
 def test_other_test_images_are_an_error():
     results = classification_results({"base": 0.5, "exemplar": 0.6})
-    said = results.predictions.iloc[:-1]
+    predictions = results.predictions.iloc[:-1]
     with pytest.raises(InputError, match="not tested on the same images"):
-        classification_report(dataclasses.replace(results, predictions=said), PROTOCOL)
+        classification_report(dataclasses.replace(results, predictions=predictions), PROTOCOL)

@@ -10,12 +10,9 @@ from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS as REPORT
 from defectsynth_pipeline.verdict.comparison import fewest_groups
+from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.report import classification_report
-from defectsynth_pipeline.verdict.verdict import (
-    COLUMNS,
-    make_verdict,
-    verdict_markdown,
-)
+from defectsynth_pipeline.verdict.verdict import COLUMNS, make_verdict
 from verdict.measured import classification_results, report_row
 
 PROTOCOL = ProtocolOptions(seeds=[0, 1, 2])

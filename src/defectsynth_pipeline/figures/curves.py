@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.inspection.results import LEGACY, LocalizationResults
-from defectsynth_pipeline.measures.detection import LocalizationStats
 
 _PANELS = {
     "image_roc": ("Images: ROC", "false positive rate", "true positive rate"),
@@ -37,40 +35,30 @@ def draw_curves(results: LocalizationResults) -> Figure:
     figure = Figure(figsize=(13, 0.9 + 3.1 * len(categories)), layout="constrained")
     panels = figure.subplots(len(categories), len(_PANELS), squeeze=False)
     for row, ((corpus, category), runs) in enumerate(categories):
-        stats = {
-            arm: [results.stats[corpus, category, arm, seed] for seed in runs["seed"].unique()]
+        seeds = runs["seed"].unique()
+        curves = {
+            arm: [results.stats[corpus, category, arm, seed].curves() for seed in seeds]
             for arm in arms
             if (runs["arm"] == arm).any()
         }
-        _row(panels[row], stats)
+        _row(panels[row], curves)
         panels[row, 0].set_ylabel(f"{category}\n{_PANELS['image_roc'][2]}", fontsize=style.NORMAL)
     style.title(figure, "Defects found against false alarms; real test images, mean over seeds")
-    style.legend_below(
-        figure,
-        [
-            Line2D([], [], color=stroke.colour, linestyle=stroke.dash, label=arm)
-            for arm, stroke in style.strokes(arms).items()
-        ],
-    )
+    style.legend_below(figure, style.lines_of(arms))
     return figure
 
 
-def _row(panels: Sequence[Axes], stats: dict[str, list[LocalizationStats]]) -> None:
-    curves = {arm: [one.curves() for one in of_seeds] for arm, of_seeds in stats.items()}
+def _row(panels: Sequence[Axes], curves: dict[str, list[dict[str, np.ndarray]]]) -> None:
     for ax, (name, (title, x_label, y_label)) in zip(panels, _PANELS.items(), strict=True):
-        style.clean(ax)
-        ax.set_title(title, fontsize=style.NORMAL, loc="left")
-        ax.set_xlabel(x_label, fontsize=style.SMALL)
-        ax.set_ylabel(y_label, fontsize=style.SMALL)
+        style.clean(ax, title, x_label, y_label)
         grid = _LOG_GRID if name == "pixel_roc" else _GRID
         # Later lines are thinner, so that none hides one below it.
         widths = np.linspace(2.8, 1.3, len(curves))
         for width, (arm, stroke) in zip(widths, style.strokes(curves).items(), strict=True):
             of_seeds = [one[name] for one in curves[arm] if len(one[name])]
-            if not of_seeds:
-                continue
-            mean = np.mean([_at(curve, grid) for curve in of_seeds], axis=0)
-            ax.plot(grid, mean, color=stroke.colour, linestyle=stroke.dash, linewidth=width)
+            if of_seeds:
+                mean = np.mean([_at(curve, grid) for curve in of_seeds], axis=0)
+                ax.plot(grid, mean, color=stroke.colour, linestyle=stroke.dash, linewidth=width)
         if not ax.lines:
             ax.text(0.5, 0.5, "not defined:\nno good test images", ha="center", va="center")
         ax.set_ylim(-0.02, 1.02)

@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from defectsynth_pipeline.figures import style
-from defectsynth_pipeline.verdict.comparison import ALL, METRIC_NAMES
-
-_COLUMNS = 3
-_PLACE = ["task", "corpus", "category"]
+from defectsynth_pipeline.verdict.comparison import ALL, CATEGORY, METRIC_NAMES
 
 
 def draw_ratio(curve: pd.DataFrame) -> Figure:
@@ -25,14 +22,13 @@ def draw_ratio(curve: pd.DataFrame) -> Figure:
     """
     if curve.empty:
         return style.empty_figure("No ratio curve: set arms.ratio, for example [0, 25, 50, 100]")
-    groups = list(curve.groupby([*_PLACE, "defect_type", "metric"], sort=False))
+    groups = list(curve.groupby([*CATEGORY, "defect_type", "metric"], sort=False))
     figure, panels = _grid(len(groups), height=2.9)
     for ax, (key, rows) in zip(panels, groups, strict=False):
         task, _, category, kind, metric = key
+        title = f"{category} / {'all types' if kind == ALL else kind}, {task}"
+        style.clean(ax, title, "distinct synthetic images", METRIC_NAMES[str(metric)])
         _ratio_panel(ax, rows)
-        shown = "all types" if kind == ALL else kind
-        ax.set_title(f"{category} / {shown}, {task}", fontsize=style.NORMAL, loc="left")
-        ax.set_ylabel(METRIC_NAMES[str(metric)], fontsize=style.SMALL)
     style.title(
         figure, "How many synthetic images are worth making? Mean and interval, real test images"
     )
@@ -48,17 +44,16 @@ def draw_training(history: pd.DataFrame) -> Figure:
     """
     if history.empty:
         return style.empty_figure("No training history")
-    groups = list(history.groupby(_PLACE, sort=False))
+    if "validation_loss" not in history:
+        history = history.assign(validation_loss=np.nan)
+    groups = list(history.groupby(CATEGORY, sort=False))
     arms = style.whole_arms(history["arm"])
     figure, panels = _grid(len(groups), height=2.7)
     for ax, (key, rows) in zip(panels, groups, strict=False):
+        style.clean(ax, f"{key[2]}, {key[0]}", "optimizer step", "loss (log scale)")
         _loss_panel(ax, rows, arms)
-        ax.set_title(f"{key[2]}, {key[0]}", fontsize=style.NORMAL, loc="left")
-    legend = [
-        Line2D([], [], color=stroke.colour, linestyle=stroke.dash, label=name)
-        for name, stroke in style.strokes(arms).items()
-    ]
-    if _validated(history):
+    legend = style.lines_of(arms)
+    if history["validation_loss"].notna().any():
         legend.append(Line2D([], [], color="none", marker="o", mec=style.BLACK, label="held-out"))
     style.title(figure, "Training loss, one line per seed")
     style.legend_below(figure, legend)
@@ -66,69 +61,36 @@ def draw_training(history: pd.DataFrame) -> Figure:
 
 
 def _ratio_panel(ax: Axes, rows: pd.DataFrame) -> None:
-    """Curves at even steps, since numbers of images usually double."""
+    """Curves at even steps, since numbers of images usually double; a ring at `worth_making`."""
     numbers = sorted(rows["n"].unique())
-    places = {number: place for place, number in enumerate(numbers)}
-    style.clean(ax)
     for name, points in rows.groupby("arm", sort=False):
-        stroke = style.strokes([str(name)])[str(name)]
-        x = [places[n] for n in points["n"]]
-        ax.fill_between(x, points["low"], points["high"], color=stroke.colour, alpha=0.18, lw=0)
-        ax.plot(x, points["value"], color=stroke.colour, marker="o", markersize=4, label=name)
-        _mark_worth(ax, points, places)
+        colour = style.strokes([str(name)])[str(name)].colour
+        x = [numbers.index(n) for n in points["n"]]
+        ax.fill_between(x, points["low"], points["high"], color=colour, alpha=0.18, lw=0)
+        ax.plot(x, points["value"], color=colour, marker="o", markersize=4, label=name)
+        worth = int(points["worth_making"].iloc[0])
+        for value in points.loc[points["n"] == worth, "value"].iloc[:1]:
+            label = f"worth making: {worth or 'none'}"
+            (ring,) = ax.plot(numbers.index(worth), value, "o", markersize=12, label=label)
+            ring.set(markerfacecolor="none", markeredgecolor=style.VERMILLION, markeredgewidth=2)
     ax.set_xticks(range(len(numbers)), [str(number) for number in numbers])
-    ax.set_xlabel("distinct synthetic images", fontsize=style.SMALL)
     ax.legend(fontsize=style.SMALL, frameon=False, loc="best")
 
 
-def _mark_worth(ax: Axes, points: pd.DataFrame, places: dict[int, int]) -> None:
-    worth = int(points["worth_making"].iloc[0])
-    chosen = points[points["n"] == worth]
-    if chosen.empty:
-        return
-    label = f"worth making: {worth}" if worth else "worth making: none"
-    ax.plot(
-        places[worth],
-        chosen["value"].iloc[0],
-        linestyle="none",
-        marker="o",
-        markersize=12,
-        markerfacecolor="none",
-        markeredgecolor=style.VERMILLION,
-        markeredgewidth=2,
-        label=label,
-    )
-
-
 def _loss_panel(ax: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
-    style.clean(ax)
-    for name, stroke in style.strokes(arms).items():
+    """Losses as lines, those on a held-out part as circles."""
+    for name, (colour, dash) in style.strokes(arms).items():
         for _, run in rows[rows["arm"] == name].groupby("seed", sort=True):
             losses = run.dropna(subset=["loss"])
-            ax.plot(
-                losses["step"],
-                losses["loss"],
-                color=stroke.colour,
-                linestyle=stroke.dash,
-                linewidth=1.1,
-            )
-            if _validated(run):
-                held = run.dropna(subset=["validation_loss"])
-                ax.plot(
-                    held["step"],
-                    held["validation_loss"],
-                    linestyle="none",
-                    marker="o",
-                    markersize=4,
-                    markerfacecolor="none",
-                    color=stroke.colour,
-                )
+            ax.plot(losses["step"], losses["loss"], color=colour, linestyle=dash, linewidth=1.1)
+            held = run.dropna(subset=["validation_loss"])
+            if len(held):
+                (circles,) = ax.plot(held["step"], held["validation_loss"], "o", color=colour)
+                circles.set(markersize=4, markerfacecolor="none")
     ax.set_yscale("log")
     for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
         set_formatter(_plain)
     ax.tick_params(which="both", labelsize=style.SMALL)
-    ax.set_xlabel("optimizer step", fontsize=style.SMALL)
-    ax.set_ylabel("loss (log scale)", fontsize=style.SMALL)
 
 
 def _plain(value: float, place: float = 0) -> str:
@@ -137,13 +99,9 @@ def _plain(value: float, place: float = 0) -> str:
     return text if text.strip("0.") in ("1", "2", "5") else ""
 
 
-def _validated(history: pd.DataFrame) -> bool:
-    return "validation_loss" in history and bool(history["validation_loss"].notna().any())
-
-
 def _grid(count: int, *, height: float) -> tuple[Figure, np.ndarray]:
     """A figure of `count` panels in rows of three."""
-    columns = min(count, _COLUMNS)
+    columns = min(count, 3)
     rows = -(-count // columns)
     figure = Figure(figsize=(max(3.9 * columns, 6.5), height * rows + 0.8), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy import ndimage
 
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.figures import style
-from defectsynth_pipeline.figures.previews import to_display
+from defectsynth_pipeline.figures.previews import closeup, outlined, to_display
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.inspection.results import LocalizationResults
-
-Window: TypeAlias = tuple[slice, slice]
 
 _SIDE = 300  # px, longer side of a panel's picture
 _SMALL = 0.25  # of the image's longer side: smaller defects are shown enlarged as well
 _HEAT = colormaps["plasma"]
-_LINE = (0, 255, 255)  # far from every colour of the heat map, and from grey
 
 
 def draw_overlays(
@@ -40,75 +36,72 @@ def draw_overlays(
         per_category: Test images at most per category.
     """
     arms = style.whole_arms(arm for _, _, arm in results.overlays)
-    by_id = samples.set_index("sample_id", drop=False)
+    by_id = {sample.sample_id: sample for sample in each_sample(samples)}
     lines = [
-        (place, by_id.loc[name], window)
-        for place, name in _chosen(results, per_category)
-        for window in _windows(load_mask(by_id.loc[name]))
+        line
+        for (corpus, category), names in _chosen(results, per_category).items()
+        for name in names
+        for line in _lines(
+            category,
+            by_id[name],
+            [results.overlays.get((corpus, category, arm), {}).get(name) for arm in arms],
+        )
     ]
     if not lines:
         return style.empty_figure("No overlays")
     size = (max(6.5, 1.75 * (2 + len(arms))), 1.1 + 1.85 * len(lines))
     figure = Figure(figsize=size, dpi=130, layout="constrained")
     panels = figure.subplots(len(lines), 2 + len(arms), squeeze=False)
-    for line, ((corpus, category), row, window) in zip(panels, lines, strict=True):
-        maps = [results.overlays.get((corpus, category, arm), {}) for arm in arms]
-        pictures = _pictures(row, [of_arm.get(row["sample_id"]) for of_arm in maps])
+    for line, (label, pictures) in zip(panels, lines, strict=True):
         for ax, picture in zip(line, pictures, strict=True):
-            _show(ax, picture if window is None else picture[window])
-        line[0].set_ylabel(_label(category, row, window), fontsize=6)
+            shrink = min(1.0, _SIDE / max(picture.shape[:2]))
+            height, width = (max(1, round(side * shrink)) for side in picture.shape[:2])
+            ax.imshow(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.spines[:].set_visible(False)
+        line[0].set_ylabel(label, fontsize=6)
     for ax, title in zip(panels[0], ["image", "truth", *arms], strict=True):
         ax.set_title(title, fontsize=style.NORMAL)
     style.title(figure, "Defect probability on real test images, first seed; cyan line: truth")
-    _colour_bar(figure, panels)
+    bar = figure.colorbar(
+        ScalarMappable(cmap=_HEAT), ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.01
+    )
+    bar.set_label("probability of a defect", fontsize=style.SMALL)
+    bar.ax.tick_params(labelsize=style.SMALL)
     return figure
 
 
-def _chosen(results: LocalizationResults, count: int) -> list[tuple[tuple[str, str], str]]:
-    """(corpus, category) and sample_id of every test image, in stored order."""
-    found: dict[tuple[str, str], list[str]] = {}
+def _chosen(results: LocalizationResults, count: int) -> dict[tuple[str, str], list[str]]:
+    """The first few test images in stored order, by corpus and category."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
     for (corpus, category, _), maps in results.overlays.items():
-        names = found.setdefault((corpus, category), [])
-        names.extend(name for name in maps if name not in names)
-    return [(place, name) for place, names in found.items() for name in names[:count]]
+        found.setdefault((corpus, category), {}).update(dict.fromkeys(maps))
+    return {place: list(names)[:count] for place, names in found.items()}
 
 
-def _windows(mask: np.ndarray) -> list[Window | None]:
-    """The whole image (None), and a square window around the defect if that is small."""
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
-        return [None]
-    reach = int(max(np.ptp(rows), np.ptp(columns))) + 1
-    if reach >= _SMALL * max(mask.shape):
-        return [None]
-    side = min(max(2 * reach, 32), *mask.shape)
-    starts = [
-        int(np.clip((where.min() + where.max() - side) // 2, 0, size - side))
-        for where, size in zip((rows, columns), mask.shape, strict=True)
-    ]
-    return [None, (slice(starts[0], starts[0] + side), slice(starts[1], starts[1] + side))]
+def _lines(
+    category: str, sample: Sample, maps: list[np.ndarray | None]
+) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """Labels with image, truth and a picture per arm, whole and, where small, enlarged.
 
-
-def _label(category: str, row: Any, window: Window | None) -> str:
-    name = row["sample_id"] if len(row["sample_id"]) < 28 else f"…{row['sample_id'][-26:]}"
-    part = name if window is None else "enlarged"
-    return f"{category} / {row['defect_type']}\n{part}"
-
-
-def _pictures(row: Any, maps: list[np.ndarray | None]) -> list[np.ndarray]:
-    """Image, truth and one picture per arm, uint8 (H, W, 3); white where an arm has no map."""
-    image, mask = to_display(load_image(row)), load_mask(row)
+    The pictures are uint8 (H, W, 3), white where an arm has no map.
+    """
+    image, mask = to_display(sample.image()), sample.mask()
     blank = np.full_like(image, 255)
-    heated = [blank if heat is None else _outlined(_heated(image, heat), mask) for heat in maps]
-    return [image, _outlined(image, mask), *heated]
-
-
-def _outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The picture with a line just outside the mask, about as wide on every panel."""
-    shown = image.copy()
+    plain = [image, *(blank if heat is None else _heated(image, heat) for heat in maps)]
+    # As wide on every panel, however large the image.
     width = max(1, max(mask.shape) // 200)
-    shown[ndimage.binary_dilation(mask, iterations=width) & ~mask] = _LINE
-    return shown
+    marked = [
+        picture if picture is blank else outlined(picture, mask, colour=style.TRUTH, width=width)
+        for picture in plain
+    ]
+    pictures, name = [image, *marked], sample.sample_id
+    short = name if len(name) < 28 else f"…{name[-26:]}"
+    yield f"{category} / {sample.defect_type}\n{short}", pictures
+    if mask.any() and Rectangle.around(mask).extent < _SMALL * max(mask.shape):
+        part = closeup(mask, least=32).slices
+        yield f"{category} / {sample.defect_type}\nenlarged", [shown[part] for shown in pictures]
 
 
 def _heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
@@ -123,20 +116,3 @@ def _heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colour = _HEAT(heat)[..., :3] * 255
     cover = np.clip(1.4 * probability, 0, 0.85)
     return np.asarray(np.round(grey * (1 - cover) + colour * cover), dtype=np.uint8)
-
-
-def _show(ax: Axes, picture: np.ndarray) -> None:
-    shrink = min(1.0, _SIDE / max(picture.shape[:2]))
-    size = (max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink)))
-    ax.imshow(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)
-
-
-def _colour_bar(figure: Figure, panels: np.ndarray) -> None:
-    bar = figure.colorbar(
-        ScalarMappable(cmap=_HEAT), ax=panels, location="bottom", shrink=0.4, aspect=40, pad=0.01
-    )
-    bar.set_label("probability of a defect", fontsize=style.SMALL)
-    bar.ax.tick_params(labelsize=style.SMALL)

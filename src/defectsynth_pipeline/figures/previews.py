@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,11 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.imagesets import ImageSet
-
-Tile: TypeAlias = np.ndarray
-T = TypeVar("T")
-
-_OUTLINE = (255, 40, 40)
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 
 def to_display(array: np.ndarray) -> np.ndarray:
@@ -32,12 +29,27 @@ def to_display(array: np.ndarray) -> np.ndarray:
     return array if array.ndim == 3 else np.repeat(array[..., None], 3, axis=2)
 
 
-def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The picture for display with a line drawn just outside the mask, uint8 (H, W, 3)."""
+def outlined(
+    image: np.ndarray, mask: np.ndarray, colour: style.Colour = style.OUTLINE, width: int = 0
+) -> np.ndarray:
+    """The picture for display with a line drawn just outside the mask, uint8 (H, W, 3).
+
+    Args:
+        image: (H, W) or (H, W, 3), any of our pictures.
+        mask: (H, W) bool.
+        colour: Of the line.
+        width: Of the line in pixels; 1/128 of the short side if 0.
+    """
     shown = to_display(image).copy()
-    width = max(1, min(mask.shape) // 128)
-    shown[ndimage.binary_dilation(mask, iterations=width) & ~mask] = _OUTLINE
+    width = width or max(1, min(mask.shape) // 128)
+    shown[ndimage.binary_dilation(mask, iterations=width) & ~mask] = colour
     return shown
+
+
+def closeup(mask: np.ndarray, *, least: int) -> Rectangle:
+    """A square around a mask (H, W) that is not empty, twice its size and at least `least` px."""
+    box = Rectangle.around(mask)
+    return box.square(max(2 * box.extent, least), mask.shape)
 
 
 def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, side: int = 128) -> np.ndarray:
@@ -66,19 +78,14 @@ def draw_real_and_synthetic(
 
     Every crop is shown twice, as it is and below it with its mask outlined.
     """
-
-    def of_sample(row: Any) -> tuple[Tile, Tile]:
-        return _crops(load_image(row), load_mask(row))
-
-    def of_item(row: Any) -> tuple[Tile, Tile]:
-        image_id = row.image_id
-        return _crops(images.array(image_id, "image"), images.array(image_id, "mask"))
-
     sheets = []
     for label, originals, made in _types(samples, images.manifest, real, synthetic):
-        pairs = [*_each(originals, of_sample), *_each(made, of_item)]
-        plain, marked = zip(*pairs, strict=True)
-        sheet = contact_sheet([*plain, *marked], columns=len(pairs))
+        pairs = [(sample.image(), sample.mask()) for sample in originals]
+        pairs += [(images.array(name, "image"), images.array(name, "mask")) for name in made]
+        windows = [closeup(mask, least=64).slices for _, mask in pairs]
+        crops = [(i[part], m[part]) for (i, m), part in zip(pairs, windows, strict=True)]
+        tiles = [*(image for image, _ in crops), *(outlined(*crop) for crop in crops)]
+        sheet = contact_sheet(tiles, columns=len(pairs))
         sheets.append((f"{label}: {len(originals)} real, then synthetic", sheet))
     return _stacked(sheets)
 
@@ -89,10 +96,8 @@ def draw_real_and_generated_masks(
     """Whole masks, per type: real base masks, then generated ones."""
     sheets = []
     for label, originals, made in _types(samples, masks.manifest, real, generated):
-        tiles = [
-            *_each(originals, load_mask),
-            *_each(made, lambda row: masks.array(row.image_id, "mask")),
-        ]
+        tiles = [sample.mask() for sample in originals]
+        tiles += [masks.array(name, "mask") for name in made]
         title = f"{label}: {len(originals)} real, then generated"
         sheets.append((title, contact_sheet(tiles, columns=len(tiles), side=96)))
     return _stacked(sheets)
@@ -100,37 +105,18 @@ def draw_real_and_generated_masks(
 
 def _types(
     samples: pd.DataFrame, manifest: pd.DataFrame, real: int, made: int
-) -> Iterator[tuple[str, pd.DataFrame, pd.DataFrame]]:
-    """Label, a few base samples and a few items of every defect type in the manifest."""
+) -> Iterator[tuple[str, list[Sample], list[str]]]:
+    """Label, a few base samples and a few image_id of every defect type in the manifest."""
     base = samples[samples["split"] == "base"]
     for key, items in manifest.groupby(["category", "defect_type"], sort=True):
-        name = cast("tuple[str, str]", key)
-        originals = base[(base["category"] == name[0]) & (base["defect_type"] == name[1])]
-        yield f"{name[0]} / {name[1]}", _spread(originals, real), _spread(items, made)
+        category, kind = cast("tuple[str, str]", key)
+        originals = base[(base["category"] == category) & (base["defect_type"] == kind)]
+        names = list(_spread(items, made)["image_id"])
+        yield f"{category} / {kind}", list(each_sample(_spread(originals, real))), names
 
 
 def _spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     return rows.iloc[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
-
-
-def _each(rows: pd.DataFrame, function: Callable[[Any], T]) -> list[T]:
-    return [function(row) for row in rows.itertuples()]
-
-
-def _crops(image: np.ndarray, mask: np.ndarray) -> tuple[Tile, Tile]:
-    """A square around the mask, twice its size and at least 64 px, plain and outlined."""
-    rows, columns = np.nonzero(mask)
-    reach = max(np.ptp(rows), np.ptp(columns)) + 1
-    side = int(min(max(2 * reach, 64), *mask.shape))
-    window = tuple(
-        slice(start, start + side)
-        for start in (
-            int(np.clip((where.min() + where.max() - side) // 2, 0, size - side))
-            for where, size in zip((rows, columns), mask.shape, strict=True)
-        )
-    )
-    crop, part = image[window], mask[window]
-    return to_display(crop), outlined(crop, part)
 
 
 def _stacked(sheets: Sequence[tuple[str, np.ndarray]]) -> Figure:
@@ -141,6 +127,6 @@ def _stacked(sheets: Sequence[tuple[str, np.ndarray]]) -> Figure:
     axes = figure.subplots(len(sheets), squeeze=False, height_ratios=heights)[:, 0]
     for ax, (title, sheet) in zip(axes, sheets, strict=True):
         ax.imshow(sheet)
-        ax.set_title(title, fontsize=9, loc="left")
+        ax.set_title(title, fontsize=style.NORMAL, loc="left")
         ax.set_axis_off()
     return figure

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,11 +12,16 @@ from matplotlib.lines import Line2D
 from defectsynth_pipeline.verdict.comparison import HARMS, NO_EVIDENCE, PAYS
 
 Dash: TypeAlias = Literal["-", "--", ":", "-."]
+Colour: TypeAlias = tuple[int, int, int]  # of a pixel
 
 # Okabe and Ito, "Color Universal Design", 2008.
 BLACK, GREY = "#000000", "#8c8c8c"
 ORANGE, SKY, GREEN, BLUE = "#E69F00", "#56B4E9", "#009E73", "#0072B2"
 VERMILLION, PURPLE = "#D55E00", "#CC79A7"
+
+# Lines drawn into pictures; TRUTH is far from every colour of a heat map, and from grey.
+OUTLINE: Colour = (255, 40, 40)
+TRUTH: Colour = (0, 255, 255)
 
 VERDICTS = {PAYS: (BLUE, "^"), NO_EVIDENCE: (GREY, "o"), HARMS: (VERMILLION, "v")}
 _ARMS = {
@@ -35,8 +39,7 @@ _DASHES: tuple[Dash, ...] = ("--", ":", "-.")
 SMALL, NORMAL = 8, 9
 
 
-@dataclass(frozen=True)
-class Stroke:
+class Stroke(NamedTuple):
     """How an arm's line looks."""
 
     colour: str
@@ -59,12 +62,23 @@ def whole_arms(arms: Iterable[str]) -> list[str]:
     return [name for name in names if "@" not in name] or names
 
 
-def clean(ax: Axes) -> None:
-    """Take away the frame's upper and right side, and lay a faint grid below."""
+def lines_of(arms: Iterable[str]) -> list[Line2D]:
+    """Entries of a legend for the arms' strokes."""
+    return [
+        Line2D([], [], color=stroke.colour, linestyle=stroke.dash, label=arm)
+        for arm, stroke in strokes(arms).items()
+    ]
+
+
+def clean(ax: Axes, title: str, x: str, y: str = "") -> None:
+    """Name a panel and its axes, take away its upper and right side, lay a faint grid below."""
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color="#e6e6e6", linewidth=0.6)
     ax.set_axisbelow(True)
     ax.tick_params(labelsize=SMALL)
+    ax.set_title(title, fontsize=NORMAL, loc="left")
+    ax.set_xlabel(x, fontsize=SMALL)
+    ax.set_ylabel(y, fontsize=SMALL)
 
 
 def title(figure: Figure, text: str) -> None:

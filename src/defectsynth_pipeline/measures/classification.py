@@ -12,10 +12,7 @@ from defectsynth_pipeline.measures.sweeps import ratio
 
 
 def classification_metrics(
-    true: Sequence[str],
-    predicted: Sequence[str],
-    labels: Sequence[str],
-    weights: np.ndarray | None = None,
+    true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
 ) -> dict[str, float]:
     """Accuracy, macro F1 and the F1 of each type, by scikit-learn.
 
@@ -24,9 +21,8 @@ def classification_metrics(
 
     Args:
         true: (N,) types of the images.
-        predicted: (N,) types the detector says.
+        predicted: (N,) types that the detector predicts.
         labels: All types of the category.
-        weights: (N,) how often each image counts; None for once each.
 
     Returns:
         "accuracy", "macro_f1" and "f1.<type>" for each label, in [0, 1]; nan for a type without
@@ -35,24 +31,13 @@ def classification_metrics(
     Raises:
         InputError: Lengths differ, or a type is not among the labels.
     """
-    kind, said = _codes(true, labels), _codes(predicted, labels)
-    counts = np.ones(len(kind)) if weights is None else np.asarray(weights, dtype=float)
-    _check_lengths(len(kind), len(said), len(counts))
-    # Images of weight 0 would still make scikit-learn call their type present.
-    kind, said, counts = (part[counts > 0] for part in (kind, said, counts))
-    present = np.isin(np.arange(len(labels)), kind)
-    f1, accuracy = np.full(len(labels), np.nan), float("nan")
-    if len(kind):
-        accuracy = float(accuracy_score(kind, said, sample_weight=counts))
-        f1[present] = f1_score(
-            kind,
-            said,
-            labels=np.flatnonzero(present),
-            average=None,
-            sample_weight=counts,
-            zero_division=0,
-        )
-    macro = float(f1[present].mean()) if present.any() else float("nan")
+    truth, answer = _codes(labels, true, predicted)
+    present = np.unique(truth)
+    f1, accuracy, macro = np.full(len(labels), np.nan), float("nan"), float("nan")
+    if len(truth):
+        accuracy = float(accuracy_score(truth, answer))
+        f1[present] = f1_score(truth, answer, labels=present, average=None, zero_division=0)
+        macro = float(f1[present].mean())
     single = {f"f1.{name}": float(value) for name, value in zip(labels, f1, strict=True)}
     return {"accuracy": accuracy, "macro_f1": macro, **single}
 
@@ -60,7 +45,13 @@ def classification_metrics(
 def resampled(
     true: Sequence[str], predicted: Sequence[str], labels: Sequence[str], weights: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """`classification_metrics` for every row of weights (R, N), all at once.
+    """`classification_metrics` of resampled test sets, all at once.
+
+    Args:
+        true: (N,) types of the images.
+        predicted: (N,) types that the detector predicts.
+        labels: All types of the category.
+        weights: (R, N) how often each resample holds each image.
 
     Returns:
         The same names, each (R,); nan in resamples where one is not defined.
@@ -68,14 +59,12 @@ def resampled(
     Raises:
         InputError: Lengths differ, or a type is not among the labels.
     """
-    kind, said = _codes(true, labels), _codes(predicted, labels)
-    counts = np.asarray(weights, dtype=float)
-    _check_lengths(len(kind), len(said), counts.shape[-1])
-    types = np.arange(len(labels))
-    is_kind, is_said = kind[:, None] == types, said[:, None] == types
-    # (R, K): images found, images of the type, images called the type.
-    found, there, called = (counts @ part for part in (is_kind & is_said, is_kind, is_said))
-    f1 = np.where(there > 0, ratio(2 * found, there + called), np.nan)
+    truth, answer = _codes(labels, true, predicted, images=weights.shape[-1])
+    types, counts = np.arange(len(labels)), np.asarray(weights, dtype=float)
+    is_type, is_answer = truth[:, None] == types, answer[:, None] == types
+    # (R, K): images found, images of the type, images predicted as the type.
+    found, there, claimed = (counts @ part for part in (is_type & is_answer, is_type, is_answer))
+    f1 = np.where(there > 0, ratio(2 * found, there + claimed), np.nan)
     present = there > 0
     single = {f"f1.{name}": f1[:, place] for place, name in enumerate(labels)}
     return {
@@ -85,23 +74,23 @@ def resampled(
     }
 
 
-def _codes(names: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """Positions (N,) of names among the labels."""
+def _codes(
+    labels: Sequence[str], true: Sequence[str], predicted: Sequence[str], images: int | None = None
+) -> list[np.ndarray]:
+    """Positions (N,) among the labels of the true and of the predicted types."""
     places = {name: place for place, name in enumerate(labels)}
-    unknown = sorted({str(name) for name in names} - set(places))
+    unknown = sorted({str(name) for name in [*true, *predicted]} - set(places))
     if unknown:
         raise InputError(
             "a defect type is not among the types of its category",
             value=", ".join(unknown),
             remedy=f"use one of {', '.join(labels)}",
         )
-    return np.array([places[str(name)] for name in names], dtype=int)
-
-
-def _check_lengths(*lengths: int) -> None:
+    lengths = (len(true), len(predicted), len(true) if images is None else images)
     if len(set(lengths)) > 1:
         raise InputError(
             "true types, predicted types and weights differ in number",
             value=lengths,
             remedy="give one of each per test image",
         )
+    return [np.array([places[str(n)] for n in names], dtype=int) for names in (true, predicted)]

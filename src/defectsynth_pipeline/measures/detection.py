@@ -1,40 +1,46 @@
-"""Metrics of score maps against masks, streamed image by image."""
+"""Metrics of score maps against masks, streamed image by image; in memory and in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 
+from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.measures.levels import LEVELS, image_score, pixel_histograms, quantise
-from defectsynth_pipeline.measures.pooled import (
+from defectsynth_pipeline.measures.levels import (
+    COARSE,
+    LEVELS,
+    coarse_histograms,
+    image_score,
+    pixel_histograms,
+)
+from defectsynth_pipeline.measures.sweeps import (
     SWEEP_METRICS,
+    from_top,
     pooled_curves,
     pooled_metrics,
-    thinned,
-)
-from defectsynth_pipeline.measures.records import GOOD, Records
-from defectsynth_pipeline.measures.sweeps import (
-    from_top,
-    ratio,
     region_overlap,
-    resampled_images,
-    resampled_pixels,
+    sweep_metrics,
 )
 
-__all__ = ["METRICS", "LocalizationStats", "quantise"]
+T = TypeVar("T")
 
-POINTS = 200
 CHUNK = 250
 METRICS = (
     *(f"image_{name}" for name in SWEEP_METRICS),
     *(f"pixel_{name}" for name in SWEEP_METRICS),
     "pro",
 )
+_COLUMNS = {"sample_id": str, "group": str, "defect_type": str, "score": float}
+_UNREADABLE = (OSError, EOFError, LookupError, ValueError, AttributeError, TypeError, BadZipFile)
 
 
-class LocalizationStats(Records):
+class LocalizationStats:
     """All that is kept of score maps and masks: histograms, and one score per image.
 
     Pixels are pooled on the levels of `quantise`, on which every pixel metric is exact. Scores
@@ -43,6 +49,16 @@ class LocalizationStats(Records):
     histogram of 1024 levels (12 KB), so that a thousand images need about 12 MB, whatever their
     size, and each defect type 1.5 MB.
     """
+
+    def __init__(self) -> None:
+        """Start without images."""
+        self._rows: dict[str, tuple[str, str, float]] = {}  # group, defect_type, score by sample
+        self._fine: dict[str, np.ndarray] = {}  # (3, LEVELS) by defect type
+        self._coarse: list[np.ndarray] = []  # (3, COARSE) per image
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._rows)
 
     def update(
         self, sample_id: str, group: str, defect_type: str, logits: np.ndarray, mask: np.ndarray
@@ -61,15 +77,46 @@ class LocalizationStats(Records):
                 image has defect pixels.
         """
         mask = np.asarray(mask, dtype=bool)
-        _check(sample_id, defect_type, logits, mask)
-        row = (sample_id, group, defect_type, image_score(logits))
-        self.add(row, pixel_histograms(logits, mask))
+        if logits.ndim != 2 or logits.shape != mask.shape:
+            raise InputError(
+                f"score map of '{sample_id}' and its mask differ in shape",
+                value=f"{logits.shape} and {mask.shape}",
+                remedy="bring the score map to the native size of the image",
+            )
+        if not np.isfinite(logits).all():
+            raise InputError(
+                f"score map of '{sample_id}' holds values that are not finite",
+                remedy="lower the learning rate; the detector has diverged",
+            )
+        if defect_type == GOOD and mask.any():
+            raise InputError(
+                "a good image has defect pixels", value=sample_id, remedy="correct its type or mask"
+            )
+        if sample_id in self._rows:
+            raise InputError(
+                "a test image was evaluated twice", value=sample_id, remedy="pass each image once"
+            )
+        counts = pixel_histograms(logits, mask)
+        self._rows[sample_id] = (group, defect_type, image_score(logits))
+        self._fine[defect_type] = self._fine.get(defect_type, 0) + counts
+        self._coarse.append(coarse_histograms(counts))
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """sample_id, group, defect_type and score of each image, in the order they came."""
+        rows = [(sample_id, *row) for sample_id, row in self._rows.items()]
+        return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"score": float})
+
+    @property
+    def defect_types(self) -> list[str]:
+        """Defect types seen, sorted, without "good"."""
+        return sorted(set(self._fine) - {GOOD})
 
     def metrics(self, defect_type: str | None = None) -> dict[str, float]:
         """Exact `METRICS` over all images, or over one type's images and the good ones.
 
-        Image metrics rank images by `score`; `f1` calls positive what has logit >= 0; `pro` is
-        `sweeps.region_overlap`.
+        Image metrics rank images by `score`; `f1` predicts positive where the logit is >= 0; `pro`
+        is `sweeps.region_overlap`.
 
         Args:
             defect_type: A type seen before; None for all.
@@ -80,11 +127,27 @@ class LocalizationStats(Records):
         Raises:
             InputError: No image of the type was seen.
         """
-        image = pooled_metrics(*self._image_counts(defect_type), threshold=0.0)
-        defect, sound, regions = self._pixel_counts(defect_type)
-        pixel = pooled_metrics(defect, sound, np.arange(LEVELS), threshold=LEVELS / 2)
-        pro = region_overlap(from_top(regions)[None], from_top(sound)[None])
-        return _named(image, {**pixel, "pro": float(pro[0])})
+        chosen = self._chosen(defect_type)
+        bad, scores = _truth(chosen)
+        image = pooled_metrics(bad.astype(float), (~bad).astype(float), scores, threshold=0.0)
+        defect, negatives, regions = self._pooled(chosen)
+        pixel = pooled_metrics(defect, negatives, np.arange(LEVELS), threshold=LEVELS / 2)
+        pro = region_overlap(from_top(regions)[None], from_top(negatives)[None])
+        return {**_named("image", image), **_named("pixel", pixel), "pro": float(pro[0])}
+
+    def curves(self, defect_type: str | None = None) -> dict[str, np.ndarray]:
+        """Curves of at most 200 points (P, 2) for drawing; P is 0 where one is not defined.
+
+        Returns:
+            image_roc, pixel_roc: false and true positive rate; image_pr, pixel_pr: recall and
+            precision.
+        """
+        chosen = self._chosen(defect_type)
+        bad, scores = _truth(chosen)
+        image = pooled_curves(bad.astype(float), (~bad).astype(float), scores)
+        defect, negatives, _ = self._pooled(chosen)
+        pixel = pooled_curves(defect, negatives, np.arange(LEVELS))
+        return {**_named("image", image), **_named("pixel", pixel)}
 
     def resampled(
         self, weights: np.ndarray, defect_type: str | None = None
@@ -111,81 +174,103 @@ class LocalizationStats(Records):
                 value=f"{weights.shape}, {len(self)} images",
                 remedy="draw the weights for this table of images",
             )
-        rows = self.chosen(defect_type)
-        if not len(rows):
+        chosen = self._chosen(defect_type)
+        if chosen.empty:
             return {name: np.full(len(weights), np.nan) for name in METRICS}
-        images = self.images.iloc[rows]
-        bad, scores = (images["defect_type"] != GOOD).to_numpy(), images["score"].to_numpy()
-        coarse, shift = self.coarse(rows), self._shift(defect_type, rows)
+        truth, coarse = _truth(chosen), np.stack([self._coarse[row] for row in chosen.index])
+        exact = _resampled_pixels(np.ones((1, 1)), self._pooled(chosen)[None])
+        rough = _resampled_pixels(np.ones((1, len(coarse))), coarse)
         parts = []
         for start in range(0, len(weights), CHUNK):
-            counts = weights[start : start + CHUNK, rows].astype(float)
-            pixel = resampled_pixels(counts, coarse)
-            moved = {name: np.clip(pixel[name] + shift[name], 0, 1) for name in pixel}
-            parts.append(_named(resampled_images(counts, scores, bad), moved))
+            counts = weights[start : start + CHUNK, chosen.index].astype(float)
+            pixel = {
+                name: np.clip(values + (exact[name] - rough[name]), 0, 1)
+                for name, values in _resampled_pixels(counts, coarse).items()
+            }
+            parts.append({**_resampled_images(counts, *truth), **pixel})
         return {name: np.concatenate([part[name] for part in parts]) for name in METRICS}
 
-    def _shift(self, defect_type: str | None, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Exact minus coarse pixel metrics (1,) of the test set."""
-        exact = resampled_pixels(np.ones((1, 1)), self._pixel_counts(defect_type)[None])
-        coarse = resampled_pixels(np.ones((1, len(rows))), self.coarse(rows))
-        return {name: exact[name] - coarse[name] for name in exact}
+    def save(self, path: Path) -> None:
+        """Write everything to one .npz without pickle; folders are made."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images, types = self.images, sorted(self._fine)
+        arrays = {name: images[name].to_numpy(dtype=kind) for name, kind in _COLUMNS.items()}
+        arrays["types"] = np.array(types, dtype=str)
+        arrays["fine"] = np.array([self._fine[name] for name in types]).reshape(-1, 3, LEVELS)
+        arrays["coarse"] = np.array(self._coarse, dtype=np.float32).reshape(-1, 3, COARSE)
+        with path.open("wb") as file:
+            np.savez_compressed(file, **arrays)
 
-    def curves(self, defect_type: str | None = None) -> dict[str, np.ndarray]:
-        """Curves of at most 200 points (P, 2) for drawing; P is 0 where one is not defined.
+    @classmethod
+    def load(cls, path: Path) -> LocalizationStats:
+        """Read what `save` wrote.
 
-        Returns:
-            image_roc, pixel_roc: false and true positive rate; image_pr, pixel_pr: recall and
-            precision; pro: false positive rate and mean overlap with the regions, all of the curve.
+        Raises:
+            InputError: The file is missing or is no such archive.
         """
-        defect, sound, regions = self._pixel_counts(defect_type)
-        image = pooled_curves(*self._image_counts(defect_type), points=POINTS)
-        pixel = pooled_curves(defect, sound, np.arange(LEVELS), points=POINTS)
-        pro = np.column_stack([_rates(sound), _rates(regions)])
-        return {
-            **{f"image_{name}": curve for name, curve in image.items()},
-            **{f"pixel_{name}": curve for name, curve in pixel.items()},
-            "pro": np.empty((0, 2)) if np.isnan(pro).any() else thinned(pro, POINTS),
-        }
+        loaded = cls()
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                names, *columns = (archive[name].tolist() for name in _COLUMNS)
+                rows = zip(*columns, strict=True)
+                loaded._rows = dict(zip(names, rows, strict=True))
+                types = archive["types"].tolist()
+                loaded._fine = dict(zip(types, archive["fine"], strict=True))
+                loaded._coarse = list(archive["coarse"])
+        except _UNREADABLE as error:
+            raise InputError(
+                "results of a detector cannot be read",
+                file=path,
+                remedy="run the downstream pipeline again",
+            ) from error
+        return loaded
 
-    def _image_counts(self, defect_type: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        images = self.images.iloc[self.chosen(defect_type)]
-        bad = (images["defect_type"] != GOOD).to_numpy()
-        return bad.astype(float), (~bad).astype(float), images["score"].to_numpy()
+    def _chosen(self, defect_type: str | None) -> pd.DataFrame:
+        """A type's images and the good ones, or all if it is None; the index is their position."""
+        images = self.images
+        if defect_type is None:
+            return images
+        if defect_type not in self.defect_types:
+            raise InputError(
+                "no test image of this defect type",
+                value=defect_type,
+                remedy=f"choose one of {', '.join(self.defect_types) or '(none)'}",
+            )
+        return images[images["defect_type"].isin([defect_type, GOOD])]
 
-    def _pixel_counts(self, defect_type: str | None) -> np.ndarray:
-        return self.fine(set(self.images["defect_type"].iloc[self.chosen(defect_type)]))
-
-
-def _check(sample_id: str, defect_type: str, logits: np.ndarray, mask: np.ndarray) -> None:
-    if logits.ndim != 2 or logits.shape != mask.shape:
-        raise InputError(
-            f"score map of '{sample_id}' and its mask differ in shape",
-            value=f"{logits.shape} and {mask.shape}",
-            remedy="bring the score map to the native size of the image",
-        )
-    if not np.isfinite(logits).all():
-        raise InputError(
-            f"score map of '{sample_id}' holds values that are not finite",
-            remedy="lower the learning rate; the detector has diverged",
-        )
-    if defect_type == GOOD and mask.any():
-        raise InputError(
-            "a good image has defect pixels", value=sample_id, remedy="correct its type or mask"
-        )
-
-
-def _rates(counts: np.ndarray) -> np.ndarray:
-    """Share of the total at each threshold (L + 1,), from 0 up; nan without any."""
-    sums = from_top(counts)
-    return ratio(np.concatenate([[0.0], sums]), sums[-1:])
+    def _pooled(self, images: pd.DataFrame) -> np.ndarray:
+        """Fine histogram float64 (3, LEVELS) of all images of these types together."""
+        types = sorted(images["defect_type"].unique())
+        return sum((self._fine[name] for name in types), start=np.zeros((3, LEVELS)))
 
 
-def _named(image: Mapping, pixel: Mapping) -> dict:
-    """Put the parts together under the names of `METRICS`."""
-    named = {
-        **{f"image_{k}": v for k, v in image.items()},
-        **{f"pixel_{k}": v for k, v in pixel.items()},
-    }
-    named["pro"] = named.pop("pixel_pro")
-    return named
+def _truth(images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Which images are defective, bool (N,), and their scores (N,)."""
+    return (images["defect_type"] != GOOD).to_numpy(), images["score"].to_numpy()
+
+
+def _resampled_images(
+    weights: np.ndarray, bad: np.ndarray, scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Exact image metrics of weights (R, N) on one score per image."""
+    levels, places = np.unique(scores, return_inverse=True)
+    # (2, N, L): which image is a positive, or a negative, of which level.
+    cells = np.zeros((2, len(scores), len(levels)))
+    cells[np.where(bad, 0, 1), np.arange(len(scores)), places] = 1
+    hits, alarms = (from_top(weights @ cell) for cell in cells)
+    return _named("image", sweep_metrics(hits, alarms, int((levels >= 0).sum())))
+
+
+def _resampled_pixels(weights: np.ndarray, histograms: np.ndarray) -> dict[str, np.ndarray]:
+    """Pixel metrics of weights (R, N) on one histogram (3, L) per image, of any fineness."""
+    used = np.flatnonzero(histograms.any(axis=(0, 1)))
+    defect, negatives, regions = (
+        from_top(weights @ histograms[:, row][:, used].astype(float)) for row in range(3)
+    )
+    above = int((used >= histograms.shape[-1] // 2).sum())
+    pixel = sweep_metrics(defect, negatives, above)
+    return {**_named("pixel", pixel), "pro": region_overlap(regions, negatives)}
+
+
+def _named(level: str, values: Mapping[str, T]) -> dict[str, T]:
+    return {f"{level}_{name}": value for name, value in values.items()}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from defectsynth_pipeline.measures.regions import region_weights
+from scipy import ndimage
 
 LEVELS = 65536
 COARSE = 1024
@@ -15,7 +14,7 @@ def quantise(logits: np.ndarray) -> np.ndarray:
     """Bring logits of any shape to 65536 even levels over [-16, 16], clipped, as uint16.
 
     A level is 1/2048 wide, and logit 0 (probability 0.5) is the lower edge of level 32768, so
-    `level >= 32768` and `logit >= 0` say the same of every value.
+    `level >= 32768` and `logit >= 0` hold for the same values.
     """
     wide = np.asarray(logits, dtype=np.result_type(logits, np.float32))
     half = LEVELS // 2
@@ -32,6 +31,22 @@ def image_score(logits: np.ndarray) -> float:
     return float((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]).max() / 9)
 
 
+def region_weights(mask: np.ndarray) -> np.ndarray:
+    """Weigh the defect pixels so that every region counts as one, whatever its size.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        float64 (n,), one weight per defect pixel in raster order: 1 / area of its 8-connected
+        region. The weights sum to the number of regions.
+    """
+    regions, _ = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
+    owners = regions[mask]
+    areas = np.bincount(owners, minlength=1)
+    return np.asarray(1.0 / areas[owners], dtype=float)
+
+
 def pixel_histograms(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Count the pixels of one image on the levels of `quantise`.
 
@@ -40,7 +55,7 @@ def pixel_histograms(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
         mask: (H, W) bool.
 
     Returns:
-        float64 (3, LEVELS): defect pixels, sound pixels, and defect pixels weighed by
+        float64 (3, LEVELS): defect pixels, negatives, and defect pixels weighed by
         `region_weights`.
     """
     levels = quantise(logits)

@@ -95,24 +95,6 @@ def seed_mean(values: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     return np.asarray(total / weights.sum(axis=1))
 
 
-def paired_difference(
-    first: Sequence[np.ndarray], second: Sequence[np.ndarray], weights: np.ndarray
-) -> np.ndarray:
-    """Mean over seeds of first minus second, in every resample.
-
-    Both arms share seeds and resamples, so what makes a test set easy or a start lucky cancels.
-
-    Args:
-        first: Per seed (R,) of one arm.
-        second: Per seed (R,) of the arm compared with, same seeds in the same order.
-        weights: (R, S) from `seed_weights`.
-
-    Returns:
-        (R,) differences; nan where a seed that the resample holds has nan.
-    """
-    return seed_mean([a - b for a, b in zip(first, second, strict=True)], weights)
-
-
 def _draws(count: int, resamples: int, seed: int) -> np.ndarray:
     """Counts float32 (R, count) of `count` draws with replacement."""
     generator = np.random.default_rng(seed)

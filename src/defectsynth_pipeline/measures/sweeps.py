@@ -1,14 +1,93 @@
-"""Threshold sweeps over counts per score level, many resamples at once, in arrays.
+"""Threshold sweeps over counted scores: metrics and curves, once and for many resamples.
 
-Running sums from the highest level down stand for thresholds: column k holds what is called
-positive with the threshold at the k-th highest level. The last column holds the totals.
+Counts per score instead of single pixels: a thousand images cost no more than one. One test set
+goes through scikit-learn with the counts as weights; many resamples go through arrays at once.
+There running sums from the highest level down stand for thresholds: column k holds what is
+predicted positive with the threshold at the k-th highest level, the last column the totals. All
+values are nan where a class is missing, never a number that only looks like one.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics import (
+    average_precision_score,
+    f1_score,
+    precision_recall_curve,
+    roc_auc_score,
+    roc_curve,
+)
 
+SWEEP_METRICS = ("auroc", "ap", "f1", "f1_max")
+POINTS = 200
 FPR_LIMIT = 0.3
+
+
+def pooled_metrics(
+    positives: np.ndarray, negatives: np.ndarray, scores: np.ndarray, threshold: float
+) -> dict[str, float]:
+    """Exact metrics of counted scores.
+
+    Args:
+        positives: (L,) how many positives have each score, at least 0.
+        negatives: (L,) likewise for the negatives.
+        scores: (L,) the scores, in any order.
+        threshold: Scores at or above it are predicted positive for `f1`.
+
+    Returns:
+        The values of `SWEEP_METRICS`, in [0, 1]; all nan without positives or without negatives.
+    """
+    if not (positives.sum() and negatives.sum()):
+        return dict.fromkeys(SWEEP_METRICS, float("nan"))
+    labels, values, counts = _weighted(positives, negatives, scores)
+    precision, recall, _ = precision_recall_curve(labels, values, sample_weight=counts)
+    best = 2 * precision * recall / np.maximum(precision + recall, np.finfo(float).tiny)
+    predicted = values >= threshold
+    return {
+        "auroc": float(roc_auc_score(labels, values, sample_weight=counts)),
+        "ap": float(average_precision_score(labels, values, sample_weight=counts)),
+        "f1": float(f1_score(labels, predicted, sample_weight=counts, zero_division=0)),
+        "f1_max": float(best.max()),
+    }
+
+
+def pooled_curves(
+    positives: np.ndarray, negatives: np.ndarray, scores: np.ndarray
+) -> dict[str, np.ndarray]:
+    """ROC and precision-recall curves of counted scores; arguments as in `pooled_metrics`.
+
+    Returns:
+        "roc": (P, 2) of false and true positive rate; "pr": (P, 2) of recall and precision, from
+        recall 0 up; P <= 200, and 0 where the curve is not defined.
+    """
+    if not (positives.sum() and negatives.sum()):
+        return {"roc": np.empty((0, 2)), "pr": np.empty((0, 2))}
+    labels, values, counts = _weighted(positives, negatives, scores)
+    fpr, tpr, _ = roc_curve(labels, values, sample_weight=counts)
+    precision, recall, _ = precision_recall_curve(labels, values, sample_weight=counts)
+    pr = np.column_stack([recall, precision])[::-1]
+    return {"roc": _thinned(np.column_stack([fpr, tpr])), "pr": _thinned(pr)}
+
+
+def _weighted(
+    positives: np.ndarray, negatives: np.ndarray, scores: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, scores and counts of the scores that occur, as scikit-learn takes them."""
+    hit, miss = positives > 0, negatives > 0
+    labels = np.repeat([1, 0], [hit.sum(), miss.sum()])
+    counts = np.concatenate([positives[hit], negatives[miss]]).astype(float)
+    return labels, np.concatenate([scores[hit], scores[miss]]), counts
+
+
+def _thinned(curve: np.ndarray) -> np.ndarray:
+    """Keep at most `POINTS` rows of a curve (P, 2), even along it, both ends included."""
+    if len(curve) <= POINTS:
+        return curve
+    travelled = np.concatenate([[0.0], np.abs(np.diff(curve, axis=0)).sum(axis=1).cumsum()])
+    wanted = np.linspace(0, travelled[-1], POINTS)
+    rows = np.searchsorted(travelled, wanted).clip(max=len(curve) - 1)
+    rows[-1] = len(curve) - 1
+    return np.asarray(curve[np.unique(rows)])
 
 
 def from_top(counts: np.ndarray) -> np.ndarray:
@@ -17,22 +96,22 @@ def from_top(counts: np.ndarray) -> np.ndarray:
 
 
 def sweep_metrics(hits: np.ndarray, alarms: np.ndarray, above: int) -> dict[str, np.ndarray]:
-    """`pooled.pooled_metrics` for many resamples at once.
+    """`pooled_metrics` for many resamples at once.
 
     Args:
         hits: (R, L) true positives with the threshold at each level, from the highest level down,
             as `from_top` gives them; the last column holds all positives.
         alarms: (R, L) false positives likewise.
-        above: How many of the levels, from the highest down, are called positive for `f1`.
+        above: How many of the levels, from the highest down, are predicted positive for `f1`.
 
     Returns:
-        The `pooled.SWEEP_METRICS`, each (R,); nan in resamples without positives or negatives.
+        The `SWEEP_METRICS`, each (R,); nan in resamples without positives or negatives.
     """
     positives, negatives = hits[:, -1], alarms[:, -1]
     found = np.diff(hits, axis=1, prepend=0)
-    called = hits + alarms
-    precision = np.divide(hits, called, out=np.zeros_like(called), where=called > 0)
-    f1 = 2 * hits / np.maximum(positives[:, None] + called, 1e-12)
+    predicted = hits + alarms
+    precision = np.divide(hits, predicted, out=np.zeros_like(predicted), where=predicted > 0)
+    f1 = 2 * hits / np.maximum(positives[:, None] + predicted, 1e-12)
     steps = np.diff(alarms, axis=1, prepend=0)
     values = {
         "auroc": ratio((steps * (hits - found / 2)).sum(axis=1), positives * negatives),
@@ -44,8 +123,8 @@ def sweep_metrics(hits: np.ndarray, alarms: np.ndarray, above: int) -> dict[str,
     return {name: np.where(undefined, np.nan, value) for name, value in values.items()}
 
 
-def region_overlap(overlap: np.ndarray, alarms: np.ndarray, limit: float = FPR_LIMIT) -> np.ndarray:
-    """PRO: area under the per-region-overlap curve up to a false positive rate, normalised.
+def region_overlap(overlap: np.ndarray, alarms: np.ndarray) -> np.ndarray:
+    """PRO: area under the per-region-overlap curve up to a false positive rate of 0.3, normalised.
 
     Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021: the overlap at a threshold
     is the mean over regions of the part that is found. Between two thresholds the curve is
@@ -54,7 +133,6 @@ def region_overlap(overlap: np.ndarray, alarms: np.ndarray, limit: float = FPR_L
     Args:
         overlap: (R, L) sum over regions of the found part, from the highest level down.
         alarms: (R, L) false positives likewise.
-        limit: Highest false positive rate, in (0, 1].
 
     Returns:
         (R,) in [0, 1]; nan without regions or without negatives.
@@ -62,47 +140,12 @@ def region_overlap(overlap: np.ndarray, alarms: np.ndarray, limit: float = FPR_L
     x = ratio(alarms, alarms[:, -1:])
     y = ratio(overlap, overlap[:, -1:])
     width, rise = np.diff(x, axis=1, prepend=0), np.diff(y, axis=1, prepend=0)
-    inside = np.clip(limit - (x - width), 0, width)
+    inside = np.clip(FPR_LIMIT - (x - width), 0, width)
     share = np.divide(inside, width, out=np.zeros_like(width), where=width > 0)
-    area = (inside * (y - rise + rise * share / 2)).sum(axis=1) / limit
-    return np.asarray(area)
+    return np.asarray((inside * (y - rise + rise * share / 2)).sum(axis=1) / FPR_LIMIT)
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Divide, nan where the denominator is 0."""
     shape = np.broadcast_shapes(above.shape, below.shape)
     return np.divide(above, below, out=np.full(shape, np.nan), where=below > 0)
-
-
-def resampled_images(
-    weights: np.ndarray, scores: np.ndarray, positive: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Exact `sweep_metrics` of one score per image.
-
-    Args:
-        weights: (R, N) how often each resample holds each image.
-        scores: (N,) logits; 0 and above is called positive for `f1`.
-        positive: (N,) bool.
-    """
-    levels, places = np.unique(scores, return_inverse=True)
-    # (2, N, L): which image is a positive, or a negative, of which level.
-    cells = np.zeros((2, len(scores), len(levels)))
-    cells[np.where(positive, 0, 1), np.arange(len(scores)), places] = 1
-    hits, alarms = (from_top(weights @ cell) for cell in cells)
-    return sweep_metrics(hits, alarms, int((levels >= 0).sum()))
-
-
-def resampled_pixels(weights: np.ndarray, histograms: np.ndarray) -> dict[str, np.ndarray]:
-    """`sweep_metrics` and "pro" of one histogram per image.
-
-    Args:
-        weights: (R, N) how often each resample holds each image.
-        histograms: (N, 3, L) over levels of which the upper half is called positive for `f1`; rows
-            as in `levels.pixel_histograms`.
-    """
-    used = np.flatnonzero(histograms.any(axis=(0, 1)))
-    defect, sound, regions = (
-        from_top(weights @ histograms[:, row][:, used].astype(float)) for row in range(3)
-    )
-    above = int((used >= histograms.shape[-1] // 2).sum())
-    return {**sweep_metrics(defect, sound, above), "pro": region_overlap(regions, sound)}

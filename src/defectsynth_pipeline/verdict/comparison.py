@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from defectsynth_pipeline.measures.resampling import interval, paired_difference, seed_mean
+from defectsynth_pipeline.measures.resampling import interval, seed_mean
 
 CONTROLS = ("base", "base_normals", "crop_paste", "crop_paste_matched")
 ALL = "all"
 PAYS, NO_EVIDENCE, HARMS = "pays", "no evidence", "harms"
-COLUMNS = (
-    "task",
-    "corpus",
-    "category",
-    "defect_type",
-    "arm",
-    "metric",
-    "value",
-    "low",
-    "high",
-    "seed_std",
-    "against",
-    "difference",
-    "difference_low",
-    "difference_high",
-    "n_test",
-    "n_groups",
-    "n_good",
-    "seeds",
-    "n_synthetic",
-    "set_size",
-    "steps",
-    "weights",
-    "selected",
-    "note",
-)
+CATEGORY = ["task", "corpus", "category"]
+_VALUE = ("value", "low", "high", "seed_std")
+_GAP = ("difference", "difference_low", "difference_high")
+_NUMBERS = ("n_test", "n_groups", "n_good", "seeds")
+SETTINGS = ("n_synthetic", "set_size", "steps", "weights")
+_ROW = ("defect_type", "arm", "metric", *_VALUE, "against", *_GAP, *_NUMBERS, *SETTINGS)
+COLUMNS = (*CATEGORY, *_ROW, "selected", "note")
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -67,6 +49,17 @@ def primary_metric(task: str, defect_type: str) -> str:
     if task == "localization":
         return "pixel_ap"
     return "macro_f1" if defect_type == ALL else "f1"
+
+
+def is_primary(report: pd.DataFrame) -> np.ndarray:
+    """Which rows of a report (N,) hold the metric that a verdict rests on."""
+    places = zip(report["task"], report["defect_type"], report["metric"], strict=True)
+    return np.array([m == primary_metric(task, kind) for task, kind, m in places], dtype=bool)
+
+
+def controls_in(verdict: pd.DataFrame) -> list[str]:
+    """The controls that some row is compared with, in their fixed order."""
+    return [name for name in CONTROLS if (verdict["against"] == name).any()]
 
 
 def fewest_groups(confidence: float) -> int:
@@ -107,37 +100,25 @@ def compare(
         difference_low, difference_high.
     """
     for arm, mine in scores.items():
-        level = {"arm": arm, **_level(mine, weights, confidence)}
-        yield {**level, "against": "", **_no_difference()}
+        # Widening may leave the range of a metric, which is [0, 1] for all of ours.
+        draws = np.clip(_widened(mine.resampled, weights), 0, 1)
+        low, high = interval(draws, confidence)
+        spread = float(np.std(mine.exact, ddof=1)) if len(mine.exact) > 1 else np.nan
+        value = float(np.mean(mine.exact))
+        level = {"arm": arm, "value": value, "low": low, "high": high, "seed_std": spread}
+        yield {**level, "against": "", **dict.fromkeys(_GAP, np.nan)}
         for control in CONTROLS:
-            if control in scores and control != arm:
-                gap = _difference(mine, scores[control], weights, confidence)
-                yield {**level, "against": control, **gap}
+            if control not in scores or control == arm:
+                continue
+            other = scores[control]
+            # Both share seeds and resamples: what makes a test set easy or a start lucky cancels.
+            pairs = zip(mine.resampled, other.resampled, strict=True)
+            ends = interval(_widened([a - b for a, b in pairs], weights), confidence)
+            gap = (float(np.mean(mine.exact) - np.mean(other.exact)), *ends)
+            yield {**level, "against": control, **dict(zip(_GAP, gap, strict=True))}
 
 
-def _level(mine: Scores, weights: np.ndarray, confidence: float) -> dict[str, float]:
-    spread = np.std(mine.exact, ddof=1) if len(mine.exact) > 1 else np.nan
-    draws = _widened(lambda w: seed_mean(mine.resampled, w), weights)
-    # Widening may leave the range of a metric, which is [0, 1] for all of ours.
-    low, high = interval(np.clip(draws, 0, 1), confidence)
-    value = float(np.mean(mine.exact))
-    return {"value": value, "low": low, "high": high, "seed_std": float(spread)}
-
-
-def _difference(
-    mine: Scores, other: Scores, weights: np.ndarray, confidence: float
-) -> dict[str, float]:
-    draws = _widened(lambda w: paired_difference(mine.resampled, other.resampled, w), weights)
-    low, high = interval(draws, confidence)
-    gap = float(np.mean(mine.exact) - np.mean(other.exact))
-    return {"difference": gap, "difference_low": low, "difference_high": high}
-
-
-def _no_difference() -> dict[str, float]:
-    return dict.fromkeys(("difference", "difference_low", "difference_high"), np.nan)
-
-
-def _widened(mean: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
+def _widened(values: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Resampled means over seeds (R,), the seeds' share of the spread without its bias.
 
     A bootstrap of S values understates the variance of their mean by the factor (S - 1) / S, a
@@ -145,11 +126,11 @@ def _widened(mean: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> n
     from the mean over all seeds is multiplied by sqrt(S / (S - 1)). With one seed there is none.
 
     Args:
-        mean: From weights of the seeds (R, S) to a mean per resample (R,).
+        values: Per seed (R,).
         weights: Of the seeds, (R, S).
     """
     seeds = weights.shape[1]
-    centre = mean(np.ones_like(weights))
+    centre = seed_mean(values, np.ones_like(weights))
     if seeds == 1:
         return centre
-    return centre + math.sqrt(seeds / (seeds - 1)) * (mean(weights) - centre)
+    return centre + math.sqrt(seeds / (seeds - 1)) * (seed_mean(values, weights) - centre)

@@ -5,23 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from defectsynth_pipeline.inspection.results import LEGACY
-from defectsynth_pipeline.verdict.comparison import primary_metric
+from defectsynth_pipeline.verdict.comparison import CATEGORY, is_primary
 
-COLUMNS = (
-    "task",
-    "corpus",
-    "category",
-    "defect_type",
-    "metric",
-    "arm",
-    "n",
-    "value",
-    "low",
-    "high",
-    "seeds",
-    "worth_making",
-)
-_CURVE = ["task", "corpus", "category", "defect_type", "metric", "arm"]
+_CURVE = [*CATEGORY, "defect_type", "metric", "arm"]
+COLUMNS = (*_CURVE, "n", "value", "low", "high", "seeds", "worth_making")
 
 
 def ratio_curve(report: pd.DataFrame) -> pd.DataFrame:
@@ -34,18 +21,14 @@ def ratio_curve(report: pd.DataFrame) -> pd.DataFrame:
     the curve: fewer images are repeated more often.
 
     Args:
-        report: From `reports.classification_report` or `reports.localization_report`.
+        report: From `report.classification_report` or `report.localization_report`.
 
     Returns:
         `COLUMNS`, a row per point, n ascending; empty without arms `a@n`.
     """
-    own = report[(report["against"] == "") & (report["selected"] != LEGACY)]
-    primary = [
-        metric == primary_metric(task, kind)
-        for task, kind, metric in zip(own["task"], own["defect_type"], own["metric"], strict=True)
-    ]
+    own = report[is_primary(report) & (report["against"] == "") & (report["selected"] != LEGACY)]
     parts = own["arm"].str.extract(r"^(?P<name>[^+]+)@(?P<n>\d+)$")
-    chosen = own.assign(arm=parts["name"], n=parts["n"])[primary].dropna(subset=["n"])
+    chosen = own.assign(arm=parts["name"], n=parts["n"]).dropna(subset=["n"])
     chosen = chosen.assign(n=chosen["n"].astype(int)).sort_values([*_CURVE, "n"])
     # The table is in the order of its groups.
     worth = [

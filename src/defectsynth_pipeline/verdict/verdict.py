@@ -5,46 +5,25 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.comparison import (
     ALL,
+    CATEGORY,
     CONTROLS,
     HARMS,
     METRIC_NAMES,
     NO_EVIDENCE,
     PAYS,
     fewest_groups,
-    primary_metric,
+    is_primary,
 )
-from defectsynth_pipeline.verdict.page import verdict_markdown
 
-__all__ = ["COLUMNS", "make_verdict", "verdict_markdown"]
-
-COLUMNS = (
-    "task",
-    "corpus",
-    "category",
-    "defect_type",
-    "arm",
-    "against",
-    "metric",
-    "verdict",
-    "difference",
-    "low",
-    "high",
-    "value",
-    "against_value",
-    "n_synthetic",
-    "set_size",
-    "seeds",
-    "n_test",
-    "n_good",
-    "sentence",
-)
+_JUDGED = ("defect_type", "arm", "against", "metric", "verdict", "difference", "low", "high")
+_GROUNDS = ("value", "against_value", "n_synthetic", "set_size", "seeds", "n_test", "n_good")
+COLUMNS = (*CATEGORY, *_JUDGED, *_GROUNDS, "sentence")
 
 
 def make_verdict(
@@ -62,8 +41,8 @@ def make_verdict(
     are never judged.
 
     Args:
-        classification_report: From `reports.classification_report`, or None.
-        localization_report: From `reports.localization_report`, or None.
+        classification_report: From `report.classification_report`, or None.
+        localization_report: From `report.localization_report`, or None.
         protocol: Confidence and ceiling.
 
     Returns:
@@ -81,23 +60,16 @@ def make_verdict(
 
 def _candidates(report: pd.DataFrame) -> pd.DataFrame:
     """The rows a verdict is given on, types before "all", "all" only where there are several."""
-    primary = [
-        metric == primary_metric(task, kind)
-        for task, kind, metric in zip(
-            report["task"], report["defect_type"], report["metric"], strict=True
-        )
-    ]
     chosen = report[
-        np.array(primary, dtype=bool)
+        is_primary(report)
         & (report["against"] != "")
         & ~report["arm"].isin(CONTROLS)
         & (report["selected"] != LEGACY)
     ]
-    keys = ["task", "corpus", "category"]
-    several = report.groupby(keys)["defect_type"].transform("nunique") > 2
+    several = report.groupby(CATEGORY)["defect_type"].transform("nunique") > 2
     chosen = chosen[(chosen["defect_type"] != ALL) | several.loc[chosen.index]]
     return chosen.assign(_all=chosen["defect_type"] == ALL).sort_values(
-        [*keys, "_all", "defect_type"], kind="stable"
+        [*CATEGORY, "_all", "defect_type"], kind="stable"
     )
 
 
