@@ -1,15 +1,16 @@
-"""The area rule of Sec. III-C: large defects are interpolated in latent space, small in image."""
+"""What the base masks measure: where to interpolate (Sec. III-C), how many masks they give."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.shape.branching import SLENDER
-from defectsynth_pipeline.shape.capacity import mask_capacity
-from defectsynth_pipeline.shape.geometry import measure
-from defectsynth_pipeline.shape.parents import base_types, load_checked
+from defectsynth_pipeline.shape.branching import is_branching
+from defectsynth_pipeline.shape.geometry import Measures, measure
+from defectsynth_pipeline.shape.parents import base_types, load_masks
 
 COLUMNS = [
     "category",
@@ -43,7 +44,7 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
     """
     rows = []
     for (category, defect_type), group in base_types(samples):
-        masks = [load_checked(row) for row in group.itertuples(index=False)]
+        masks = list(load_masks(group).values())
         measures = [measure(mask) for mask in masks]
         ratios = [float(mask.mean()) for mask in masks]
         rows.append(
@@ -58,9 +59,7 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
                 "tau": options.tau,
                 "space": interpolation_space(float(np.mean(ratios)), options),
                 "mask_capacity": mask_capacity(len(masks), options.frames_per_pair),
-                "branching": bool(
-                    np.median([measured.slenderness for measured in measures]) >= SLENDER
-                ),
+                "branching": is_branching(measures),
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -71,3 +70,24 @@ def interpolation_space(mean_area_ratio: float, options: MaskOptions) -> str:
     if options.method != "hybrid":
         return options.method
     return "latent" if mean_area_ratio >= options.tau else "image"
+
+
+def mask_capacity(masks: int, frames: int) -> int:
+    """Most masks that interpolation can give: every pair of base masks, `frames` each."""
+    return masks * (masks - 1) // 2 * frames
+
+
+def distinct_frames(first: Measures, second: Measures, frames: int) -> int:
+    """How many frames between two masks are sure to differ on the pixel grid, at least 1.
+
+    Two frames differ when position or area moves by a pixel between them; for specks at one place
+    ten frames would be ten times the same mask.
+    """
+    moved = max(abs(a - b) for a, b in zip(first.centroid, second.centroid, strict=True))
+    steps = max(moved, abs(first.area - second.area))
+    return int(np.clip(int(steps), 1, frames))
+
+
+def count_distinct(masks: Iterable[np.ndarray]) -> int:
+    """Number of pairwise different masks (H, W) of bool."""
+    return len({(mask.shape, np.packbits(mask).tobytes()) for mask in masks})
