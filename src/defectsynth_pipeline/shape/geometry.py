@@ -119,6 +119,15 @@ def top_pixels(field: np.ndarray, count: int) -> np.ndarray:
     return mask
 
 
+def without_specks(mask: np.ndarray, parts: int) -> np.ndarray:
+    """Keep the `parts` largest parts of a mask (H, W)."""
+    labels, count = ndimage.label(mask, EIGHT)
+    if count <= parts:
+        return mask
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.asarray(np.isin(labels, 1 + np.argsort(-sizes, kind="stable")[:parts]))
+
+
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:
     """Resize a mask so that its area ratio stays the same to a pixel.
 

@@ -213,15 +213,6 @@ def _one_part(field: np.ndarray, area: int) -> np.ndarray:
     return chosen
 
 
-def without_specks(mask: np.ndarray, parts: int) -> np.ndarray:
-    """Keep the `parts` largest parts of a mask (H, W)."""
-    labels, count = ndimage.label(mask, EIGHT)
-    if count <= parts:
-        return mask
-    sizes = np.bincount(labels.ravel())[1:]
-    return np.asarray(np.isin(labels, 1 + np.argsort(-sizes, kind="stable")[:parts]))
-
-
 def interpolate_coordinates(
     first: np.ndarray, second: np.ndarray, alpha: float, size: tuple[int, int]
 ) -> np.ndarray:
@@ -267,14 +258,9 @@ def ordered_coordinates(mask: np.ndarray, path: np.ndarray) -> np.ndarray:
     across = max(len(group) for group in groups)
     rows = []
     for group in groups:
-        sorted_group = group[np.argsort(side[group], kind="stable")]
-        at = np.linspace(0, len(group) - 1, across)
-        rows.append(
-            np.stack(
-                [np.interp(at, np.arange(len(group)), column) for column in pixels[sorted_group].T],
-                axis=1,
-            )
-        )
+        columns = pixels[group[np.argsort(side[group], kind="stable")]].T
+        own, at = np.arange(len(group)), np.linspace(0, len(group) - 1, across)
+        rows.append(np.stack([np.interp(at, own, column) for column in columns], axis=1))
     return np.stack(rows)
 
 

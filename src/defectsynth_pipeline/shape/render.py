@@ -16,12 +16,8 @@ from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.shape.alternatives import geometric_mask, perlin_mask
 from defectsynth_pipeline.shape.branching import interpolate_cracks, warped_crack
-from defectsynth_pipeline.shape.geometry import measure
-from defectsynth_pipeline.shape.image_space import (
-    interpolate_coordinates,
-    interpolate_distance,
-    without_specks,
-)
+from defectsynth_pipeline.shape.geometry import measure, without_specks
+from defectsynth_pipeline.shape.image_space import interpolate_coordinates, interpolate_distance
 from defectsynth_pipeline.shape.latent_space import interpolate_latents
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, why_implausible
 from defectsynth_pipeline.shape.variation import IDENTITY, Warp, draw_warp
