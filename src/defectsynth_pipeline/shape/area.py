@@ -36,8 +36,8 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
 
     Returns:
         A row per (category, defect_type): n_masks, mean/min/max_area_ratio (share of the image),
-        stroke_width (median, native pixels), tau, space ("image", "latent", "perlin",
-        "geometric"), mask_capacity (n(n-1)/2 x frames), branching.
+        stroke_width (median, native pixels), tau, space ("latent" from a mean ratio
+        of tau on, else "image"; or the method, if it is no hybrid), mask_capacity (n(n-1)/2 x frames), branching.
 
     Raises:
         InputError: A mask is empty or cannot be read.
@@ -47,6 +47,7 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
         masks = list(load_masks(group).values())
         measures = [measure(mask) for mask in masks]
         ratios = [float(mask.mean()) for mask in masks]
+        hybrid = "latent" if np.mean(ratios) >= options.tau else "image"
         rows.append(
             {
                 "category": category,
@@ -57,19 +58,12 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
                 "max_area_ratio": max(ratios),
                 "stroke_width": float(np.median([measured.width for measured in measures])),
                 "tau": options.tau,
-                "space": interpolation_space(float(np.mean(ratios)), options),
+                "space": hybrid if options.method == "hybrid" else options.method,
                 "mask_capacity": mask_capacity(len(masks), options.frames_per_pair),
                 "branching": is_branching(measures),
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def interpolation_space(mean_area_ratio: float, options: MaskOptions) -> str:
-    """ "latent" if the mean area ratio is at least tau, else "image"; other methods name it."""
-    if options.method != "hybrid":
-        return options.method
-    return "latent" if mean_area_ratio >= options.tau else "image"
 
 
 def mask_capacity(masks: int, frames: int) -> int:

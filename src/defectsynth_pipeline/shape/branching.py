@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -76,7 +76,7 @@ def interpolate_cracks(
     for branch, origin in _chosen(near, far, share, fill - main.area, rng):
         factor = ratio ** (share if origin is near else share - 1)
         strokes += [
-            stroke.scaled_width(factor).no_wider(float(main.radii.max()))
+            replace(stroke, radii=np.minimum(stroke.radii * factor, main.radii.max()))
             for stroke in _attached(branch, origin.tree.main, inside)
         ]
     centre, width = main.points.mean(axis=0), near.measures.width * ratio**share
@@ -104,7 +104,7 @@ def _drawn(
 
     The median width of a stroke of two or three pixels jumps by 40 % with its place on the grid.
     """
-    moved = [stroke.moved(warp.forward(stroke.points, centre)) for stroke in strokes]
+    moved = [replace(stroke, points=warp.forward(stroke.points, centre)) for stroke in strokes]
     best, least, factors = np.zeros(size, dtype=bool), np.inf, [1.0]
     while factors and least > _CLOSE:
         factor = factors.pop(0)
@@ -154,7 +154,7 @@ def _attached(branch: Branch, parent: Stroke, main: Stroke) -> list[Stroke]:
     new, new_direction = _frame_at(main.points, branch.at)
     turn = np.angle(old_direction / new_direction) if old_direction and new_direction else 0.0
     return [
-        stroke.moved(rotate(stroke.points - old, half_turn(turn)) + new)
+        replace(stroke, points=rotate(stroke.points - old, half_turn(turn)) + new)
         for stroke in branch.strokes
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,9 @@ from diffusers import DDIMInverseScheduler, DDIMScheduler
 from PIL import Image
 from torch import Tensor
 
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import LatentMaskOptions
 from defectsynth_pipeline.shape.geometry import resize_mask
-
-if TYPE_CHECKING:
-    from defectsynth_pipeline.base_model.loading import BaseModel
 
 _LEAST_CONTRAST = 0.2
 Denoiser = Callable[[Tensor, int], Tensor]
@@ -61,7 +59,8 @@ def interpolate_latents(
         latents = sample(mixed, denoiser(model, options), model.scheduler, options.steps)
         levels = (model.decode(latents).float().mean(dim=1) / 2 + 0.5).cpu().numpy()
         for image_id, level in zip(batch["image_id"].astype(str), levels, strict=False):
-            found[image_id] = cut(_resized(level, size), options.threshold)
+            resized = Image.fromarray(level).resize(size[::-1], Image.Resampling.BICUBIC)
+            found[image_id] = cut(np.asarray(resized), options.threshold)
     return found
 
 
@@ -170,8 +169,3 @@ def _picture(mask: np.ndarray, side: int) -> Tensor:
     """A mask as an image (3, side, side) in [-1, 1]."""
     square = torch.from_numpy(resize_mask(mask, side, side).astype(np.float32))
     return (square * 2 - 1).expand(3, -1, -1)
-
-
-def _resized(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    picture = Image.fromarray(levels).resize(size[::-1], Image.Resampling.BICUBIC)
-    return np.asarray(picture)

@@ -89,7 +89,9 @@ def _plan_type(
     rng = np.random.default_rng(counter_seed(options.seed, "/".join(name)))
     if space in ("perlin", "geometric"):
         ids = group["sample_id"].astype(str).tolist()
-        frames = [((sample, sample), 0.0, space) for sample in _cycle(ids, count, rng)]
+        order = rng.permutation(len(ids))
+        turns = [ids[order[index % len(ids)]] for index in range(count)]
+        frames = [((sample, sample), 0.0, space) for sample in turns]
     else:
         parents = Parents(group, (height, width), options.tolerance)
         frames = _frames(_pairs(name, group, options), parents, count, options, rng)
@@ -182,8 +184,3 @@ def _check_pair_types(options: MaskOptions, types: list[Pair]) -> None:
                 value=key,
                 remedy="write category/defect_type, one of: " + ", ".join(known),
             )
-
-
-def _cycle(ids: list[str], count: int, rng: np.random.Generator) -> list[str]:
-    order = rng.permutation(len(ids))
-    return [ids[order[index % len(ids)]] for index in range(count)]

@@ -6,11 +6,11 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import MaskOptions
@@ -21,9 +21,6 @@ from defectsynth_pipeline.shape.image_space import interpolate_coordinates, inte
 from defectsynth_pipeline.shape.latent_space import interpolate_latents
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, why_implausible
 from defectsynth_pipeline.shape.variation import IDENTITY, Warp, draw_warp
-
-if TYPE_CHECKING:
-    from defectsynth_pipeline.base_model.loading import BaseModel
 
 _TRIES = 4
 _KEPT = 0.9

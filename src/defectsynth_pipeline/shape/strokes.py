@@ -36,17 +36,9 @@ class Stroke:
         steps = np.hypot(*np.diff(self.points, axis=0).T) if len(self.points) > 1 else np.ones(1)
         return float(2 * (self.radii[: len(steps)] * steps).sum())
 
-    def moved(self, points: np.ndarray) -> Stroke:
-        """The same stroke along other points."""
-        return replace(self, points=points)
-
     def scaled_width(self, factor: float) -> Stroke:
         """The same path with all radii multiplied; what was drawn stays drawn."""
         return replace(self, radii=self.radii * factor)
-
-    def no_wider(self, radius: float) -> Stroke:
-        """The same path with no radius above `radius`."""
-        return replace(self, radii=np.minimum(self.radii, radius))
 
 
 @dataclass(frozen=True)
