@@ -36,8 +36,9 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
 
     Returns:
         A row per (category, defect_type): n_masks, mean/min/max_area_ratio (share of the image),
-        stroke_width (median, native pixels), tau, space ("latent" from a mean ratio
-        of tau on, else "image"; or the method, if it is no hybrid), mask_capacity (n(n-1)/2 x frames), branching.
+        stroke_width (median, native pixels), tau, space ("latent" from a mean ratio of tau on,
+        else "image"; or the method, if it is no hybrid), mask_capacity (n(n-1)/2 x frames),
+        branching.
 
     Raises:
         InputError: A mask is empty or cannot be read.
