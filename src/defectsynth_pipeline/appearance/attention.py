@@ -130,8 +130,8 @@ def _layer_size(latent: torch.Size, tokens: int) -> tuple[int, int]:
 def install_sae(model: nn.Module, state: SaeState) -> Iterator[SaeState]:
     """Give a model's cross-attention layers (attn2) SAE for the length of a `with` block.
 
-    Hooks on the output projections multiply the rows of its input by the state's weights;
-    self-attention is left alone. They go again at the end, also after an error. Nest the call to
+    Hooks on the output projections multiply the rows of their input by the state's weights;
+    self-attention is left alone. The hooks go at the end, also after an error. Nest the call to
     cover a UNet and its ControlNet with one state.
     """
 
