@@ -1,6 +1,6 @@
 """What SAE costs: one denoising step with and without its weights, and one alignment.
 
-Both arms run the same processor on the same network in one process; their repeats are interleaved
+Both arms run the same hooks on the same network in one process; their repeats are interleaved
 and the ratio of medians is reported, so a busy machine slows both alike. The arm with weights
 includes what SAE does per step: Eq. 7 and the resizing to each layer.
 

@@ -29,7 +29,7 @@ from scipy import ndimage
 from defectsynth_pipeline.corpora.reading import load_image
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.pipelines.synthesis.nodes import render_images
-from defectsynth_pipeline.shape.capacity import count_distinct
+from defectsynth_pipeline.shape.area import count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, mask_size
 

@@ -19,11 +19,11 @@ from PIL import Image
 from scipy import ndimage
 
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.shape.area import area_ratio_table
-from defectsynth_pipeline.shape.capacity import count_distinct
+from defectsynth_pipeline.shape.area import area_ratio_table, count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import Parents, base_types, mask_size
-from defectsynth_pipeline.shape.render import plan_masks, render_masks
+from defectsynth_pipeline.shape.plan import plan_masks
+from defectsynth_pipeline.shape.render import render_masks
 from defectsynth_pipeline.shape.strokes import Stroke, draw
 
 BASE_MASKS = 6

@@ -99,7 +99,7 @@ class FinetuneOptions(Options):
 
 
 class FramingOptions(Options):
-    """Which window of the background the model sees (DESIGN: framing)."""
+    """Which window of the background the model sees (see `appearance.framing`)."""
 
     mode: Literal["roi", "full"] = "roi"
     context: float = Field(2.0, ge=1)

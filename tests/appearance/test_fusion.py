@@ -109,13 +109,11 @@ def lonely(case: str) -> dict[str, object]:
         return {"latents": latents[:1], "masks": masks[:1], "seeds": [0]}
     if case == "copies":
         return {"latents": latents[:1].repeat(3, 1, 1, 1), "masks": masks, "seeds": [0, 1, 2]}
-    if case == "one source":
-        return {"latents": latents, "masks": masks, "seeds": [0, 1, 2], "sources": ["m"] * 3}
     masks[1:] = False
     return {"latents": latents, "masks": masks, "seeds": [0, 1, 2]}
 
 
-@pytest.mark.parametrize("case", ["batch of one", "copies", "one source", "one mask"])
+@pytest.mark.parametrize("case", ["batch of one", "copies", "one mask"])
 def test_without_another_image_nothing_happens_and_it_is_said(
     case: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -139,7 +139,7 @@ def test_a_start_other_than_the_background_shows_inside_only(
 
 
 def test_four_channel_unets_are_blended_the_same_way(sd15: BaseModel, small: BaseModel) -> None:
-    from defectsynth_pipeline.compact.networks import build_controlnet
+    from defectsynth_pipeline.base_model.denoising import build_controlnet
 
     base = sd15.with_networks(
         controlnet=build_controlnet(sd15.unet, 8), unet=None, fingerprint="guided"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.corpora.mvtec import make_mvtec_samples
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
-from defectsynth_pipeline.corpora.samples import COLUMNS, make_samples
+from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
 
 from .builders import blob, save, texture

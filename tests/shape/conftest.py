@@ -54,7 +54,7 @@ def write_samples(tmp_path: Path) -> WriteSamples:
 
 @dataclass
 class TinyModel:
-    """What `appearance.base_model.BaseModel` offers, with random weights and 4x4 latents."""
+    """What `base_model.loading.BaseModel` offers, with random weights and 4x4 latents."""
 
     vae: AutoencoderKL
     unet: UNet2DConditionModel

@@ -6,7 +6,7 @@ import pytest
 from defectsynth_pipeline.shape.branching import Crack, interpolate_cracks, warped_crack
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.image_space import interpolate_distance, shape_of
-from defectsynth_pipeline.shape.skeleton import stroke_tree
+from defectsynth_pipeline.shape.strokes import stroke_tree
 from defectsynth_pipeline.shape.variation import IDENTITY, Warp
 from shape.builders import bar, crack
 

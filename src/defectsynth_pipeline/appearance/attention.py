@@ -1,8 +1,8 @@
 """Selective Attention Enhancement: cross-attention re-weighted by defect difference.
 
 Paper Sec. III-D, Eq. 7-8 and Algorithm 1. Eq. 8 multiplies whole rows of the attention matrix by
-one number per query, and (w * A) V = w * (A V), so the fused kernel stays:
-`w * scaled_dot_product_attention(Q, K, V)`. A weight of 1 is plain attention.
+one number per query, and (w * A) V = w * (A V): the input of the layer's output projection,
+multiplied by w. So the fused kernel stays, and a weight of 1 is plain attention.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers import ControlNetModel, UNet2DConditionModel
-from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from torch import nn
 
 from defectsynth_pipeline.errors import InputError
 
@@ -81,11 +80,6 @@ class SaeState:
         self._weights = None
         self._cache.clear()
 
-    @property
-    def active(self) -> bool:
-        """Whether there are weights to apply."""
-        return self._weights is not None
-
     def rows(self, hidden: torch.Tensor) -> torch.Tensor | None:
         """The weight of each query row of a layer, (batch, tokens, 1); None without weights.
 
@@ -132,85 +126,24 @@ def _layer_size(latent: torch.Size, tokens: int) -> tuple[int, int]:
     return height, width
 
 
-class SaeAttnProcessor(AttnProcessor2_0):
-    """diffusers' `AttnProcessor2_0` with the rows of its result multiplied by SAE's weights."""
-
-    def __init__(self, state: SaeState) -> None:
-        super().__init__()
-        self.state = state
-
-    def __call__(
-        self,
-        attn: Attention,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        temb: torch.Tensor | None = None,
-        *args: Any,
-        **kwargs: Any,
-    ) -> torch.Tensor:
-        """Eq. 8 for hidden states (batch, tokens, channels); the parent's where none applies."""
-        weights = self.state.rows(hidden_states) if hidden_states.ndim == 3 else None
-        if weights is None:
-            return super().__call__(
-                attn, hidden_states, encoder_hidden_states, attention_mask, temb, *args, **kwargs
-            )
-        attended = _attend(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
-        output: torch.Tensor = attn.to_out[1](attn.to_out[0](weights * attended))
-        if attn.residual_connection:
-            output = output + hidden_states
-        return output / attn.rescale_output_factor
-
-
-def _attend(
-    attn: Attention,
-    hidden: torch.Tensor,
-    context: torch.Tensor | None,
-    mask: torch.Tensor | None,
-    temb: torch.Tensor | None,
-) -> torch.Tensor:
-    """softmax(Q K^T / sqrt(d)) V before the output projection: (batch, tokens, channels)."""
-    batch = hidden.shape[0]
-    if attn.spatial_norm is not None:
-        hidden = attn.spatial_norm(hidden, temb)
-    if attn.group_norm is not None:
-        hidden = attn.group_norm(hidden.transpose(1, 2)).transpose(1, 2)
-    query = attn.to_q(hidden)
-    if context is None:
-        context = hidden
-    elif attn.norm_cross:
-        context = attn.norm_encoder_hidden_states(context)
-    heads = [
-        values.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-        for values in (query, attn.to_k(context), attn.to_v(context))
-    ]
-    for index, norm in enumerate((attn.norm_q, attn.norm_k)):
-        heads[index] = heads[index] if norm is None else norm(heads[index])
-    if mask is not None:
-        mask = attn.prepare_attention_mask(mask, context.shape[1], batch)
-        mask = mask.view(batch, attn.heads, -1, mask.shape[-1])
-    attended = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=mask)
-    return attended.transpose(1, 2).flatten(2).to(query.dtype)
-
-
 @contextmanager
-def install_sae(
-    model: UNet2DConditionModel | ControlNetModel, state: SaeState
-) -> Iterator[SaeState]:
+def install_sae(model: nn.Module, state: SaeState) -> Iterator[SaeState]:
     """Give a model's cross-attention layers (attn2) SAE for the length of a `with` block.
 
-    Self-attention keeps its processors, and all former processors come back at the end, also
-    after an error. Nest the call to cover a UNet and its ControlNet with one state.
+    Hooks on the output projections multiply the rows of their input by the state's weights;
+    self-attention is left alone. The hooks go at the end, also after an error. Nest the call to
+    cover a UNet and its ControlNet with one state.
     """
-    network: Any = model  # diffusers adds these methods by a mixin that mypy cannot see
-    former = dict(network.attn_processors)
-    processors = {
-        name: SaeAttnProcessor(state) if ".attn2." in name else processor
-        for name, processor in former.items()
-    }
-    network.set_attn_processor(processors)
+
+    def reweigh(_: nn.Module, attended: tuple[torch.Tensor]) -> torch.Tensor:
+        weights = state.rows(attended[0])
+        return attended[0] if weights is None else weights * attended[0]
+
+    layers: list[Any] = [layer for name, layer in model.named_modules() if name.endswith("attn2")]
+    hooks = [layer.to_out[0].register_forward_pre_hook(reweigh) for layer in layers]
     try:
         yield state
     finally:
-        network.set_attn_processor(former)
+        for hook in hooks:
+            hook.remove()
         state.clear()

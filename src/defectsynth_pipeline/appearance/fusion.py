@@ -9,7 +9,7 @@ the whole map, which spends nearly all points on background that is not kept.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -25,7 +25,6 @@ def fuse(
     rate: float,
     base_weight: float,
     seeds: Sequence[int],
-    sources: Sequence[Hashable] | None = None,
 ) -> torch.Tensor:
     """Fuse a group of images of one defect type (Eq. 9).
 
@@ -38,8 +37,6 @@ def fuse(
         rate: Share of a mask's positions that is fused, in (0, 1]; at least one position.
         base_weight: Weight of the image's own features, in [0, 1].
         seeds: One per image; draws its points.
-        sources: What each image was made from (say, its mask's id). An image of the same source
-            is no reference; without it only identical latents are excluded.
 
     Returns:
         (B, C, h, w) fused latents, a new tensor. Equal to the input, and logged, where no image
@@ -48,10 +45,10 @@ def fuse(
     Raises:
         InputError: Shapes, seeds, rate or weight do not fit.
     """
-    _check_group(latents, masks, seeds, sources)
+    _check_group(latents, masks, seeds)
     _check_settings(rate, base_weight)
     fused = latents.clone(memory_format=torch.contiguous_format)
-    references = [_references(i, latents, masks, sources) for i in range(len(latents))]
+    references = [_references(i, latents, masks) for i in range(len(latents))]
     if not any(references):
         logger.debug("SFF changes nothing: no second image among %d to learn from", len(latents))
         return fused
@@ -91,39 +88,29 @@ def _sample(mask: torch.Tensor, rate: float, seed: int) -> torch.Tensor:
     return inside[order[:count]].to(mask.device)
 
 
-def _references(
-    base: int, latents: torch.Tensor, masks: torch.Tensor, sources: Sequence[Hashable] | None
-) -> list[int]:
-    """The images that image `base` may learn from."""
+def _references(base: int, latents: torch.Tensor, masks: torch.Tensor) -> list[int]:
+    """The images that image `base` may learn from: not its own twin."""
     if not bool(masks[base].any()):
         return []
     return [
         j
         for j in range(len(latents))
-        if j != base
-        and bool(masks[j].any())
-        and (sources is None or sources[j] != sources[base])
-        and not torch.equal(latents[j], latents[base])
+        if j != base and bool(masks[j].any()) and not torch.equal(latents[j], latents[base])
     ]
 
 
-def _check_group(
-    latents: torch.Tensor,
-    masks: torch.Tensor,
-    seeds: Sequence[int],
-    sources: Sequence[Hashable] | None,
-) -> None:
+def _check_group(latents: torch.Tensor, masks: torch.Tensor, seeds: Sequence[int]) -> None:
     if masks.shape != (latents.shape[0], *latents.shape[2:]) or masks.dtype != torch.bool:
         raise InputError(
             "SFF masks must be bool, one per latent and of its size",
             value=f"{tuple(masks.shape)} {masks.dtype} for {tuple(latents.shape)}",
             remedy="resize the masks to the latent grid and threshold them",
         )
-    if len({len(latents), len(seeds), len(latents if sources is None else sources)}) != 1:
+    if len(latents) != len(seeds):
         raise InputError(
-            "SFF needs one seed and one source per image",
+            "SFF needs one seed per image",
             value=f"{len(seeds)} seeds for {len(latents)} images",
-            remedy="pass as many seeds and sources as latents",
+            remedy="pass as many seeds as latents",
         )
 
 

@@ -25,6 +25,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
+from defectsynth_pipeline.shape.plan import split_count
 
 TRIES = 8  # backgrounds tried before the best of them is taken
 ON_PART = 0.9  # share of a placed mask that must lie on the part, relative to its parent's
@@ -44,11 +45,9 @@ def plan_synthesis(
     """
     rows: list[dict[str, Any]] = []
     kinds = list(masks.manifest.groupby(["category", "defect_type"], sort=True))
-    for number, (kind, own) in enumerate(kinds):
+    counts = split_count(options.count, options.per, len(kinds))
+    for (kind, own), count in zip(kinds, counts, strict=True):
         category, defect_type = map(str, kind)
-        count = options.count
-        if options.per == "run":
-            count = options.count // len(kinds) + (number < options.count % len(kinds))
         placer = _Placer(samples, masks, category, defect_type, options)
         for i in range(count):
             mask = own.iloc[i % len(own) if count >= len(own) else i * len(own) // count]

@@ -15,15 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
-from defectsynth_pipeline.corpora.files import (
-    SourceImage,
-    SourceMask,
-    check_pair,
-    list_images,
-    natural_key,
-    probe_images,
-    probe_masks,
-)
+from defectsynth_pipeline.corpora.files import SourceImage, SourceMask, natural_key
+from defectsynth_pipeline.corpora.pairs import match_masks, read_pairs
 from defectsynth_pipeline.errors import InputError
 
 CATEGORY = "pavement"
@@ -44,51 +37,30 @@ def make_deepcrack_samples(root: Path | str, corpus: str = "deepcrack") -> pd.Da
         corpus: Name of the corpus, first part of every sample_id.
 
     Returns:
-        One row per cracked image and per counterpart, columns of `table.Row`, `split` "".
+        One row per cracked image and per counterpart, columns of `columns.Row`, `split` "".
 
     Raises:
         InputError: Unpaired, unreadable or ill-sized files.
     """
     base = Path(root)
-    pairs = [pair for part in ("train", "test") for pair in _pair(base, part)]
-    pairs.sort(key=lambda pair: natural_key(pair[0].stem))
-    images = probe_images(base, [image for image, _ in pairs])
-    masks = probe_masks(base, [mask for _, mask in pairs])
+    files = [
+        pair
+        for part in ("train", "test")
+        for pair in match_masks(base / f"{part}_img", base / f"{part}_lab")
+    ]
+    files.sort(key=lambda pair: natural_key(pair[0].stem))
+    pairs = read_pairs(base, files)
     rows: list[Row] = []
-    for image, mask in zip(images, masks, strict=True):
-        check_pair(image, mask)
+    for image, mask in pairs:
         rows += _rows(base, corpus, image, mask)
     if rows and all(row["defect_type"] != GOOD for row in rows):
         raise InputError(
             "no normal images: every crack is too large to be removed",
             file=base,
-            value=f"{min(mask.area_ratio for mask in masks):.1%} of the image or more",
+            value=f"{min(mask.area_ratio for _, mask in pairs):.1%} of the image or more",
             remedy=f"add images with less than {MAX_REMOVED_RATIO:.0%} of crack pixels",
         )
     return to_table(rows)
-
-
-def _pair(root: Path, part: str) -> list[tuple[Path, Path]]:
-    masks = {path.stem: path for path in list_images(root / f"{part}_lab")}
-    images = list_images(root / f"{part}_img")
-    pairs = []
-    for image in images:
-        if image.stem not in masks:
-            raise InputError(
-                "the image has no mask",
-                file=image,
-                value=f"no {image.stem}.png in {root / f'{part}_lab'}",
-                remedy="add the mask, or remove the image",
-            )
-        pairs.append((image, masks.pop(image.stem)))
-    for mask in masks.values():
-        raise InputError(
-            "the mask has no image",
-            file=mask,
-            value=f"no {mask.stem}.jpg in {root / f'{part}_img'}",
-            remedy="add the image, or remove the mask",
-        )
-    return pairs
 
 
 def _rows(root: Path, corpus: str, image: SourceImage, mask: SourceMask) -> list[Row]:

@@ -15,14 +15,9 @@ from pathlib import Path
 import pandas as pd
 
 from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
-from defectsynth_pipeline.corpora.files import (
-    check_pair,
-    list_folders,
-    list_images,
-    probe_images,
-    probe_masks,
-)
+from defectsynth_pipeline.corpora.files import list_folders, list_images, probe_images
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, is_category
+from defectsynth_pipeline.corpora.pairs import match_masks, read_pairs
 from defectsynth_pipeline.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -46,10 +41,10 @@ def make_mvtec_samples(
         categories: The categories to read; all if None.
 
     Returns:
-        One row per image with the columns of `table.Row`; `split` is "" for defective images.
+        One row per image with the columns of `columns.Row`; `split` is "" for defective images.
 
     Raises:
-        InputError: See "Bad input" of the README: unpaired, unreadable or ill-sized files.
+        InputError: Unpaired, unreadable or ill-sized files.
     """
     base = Path(root)
     rows: list[Row] = []
@@ -87,38 +82,14 @@ def _good_rows(root: Path, paths: list[Path], prefix: str, split: str) -> list[R
 
 
 def _defect_rows(root: Path, folder: Path, defect_type: str, ident: str) -> list[Row]:
-    pairs = _pair(folder / "test" / defect_type, folder / "ground_truth" / defect_type)
-    images = probe_images(root, [image for image, _ in pairs])
-    masks = probe_masks(root, [mask for _, mask in pairs])
-    rows = []
-    for image, mask in zip(images, masks, strict=True):
-        check_pair(image, mask)
-        sample_id = f"{ident}/{defect_type}/{image.path.stem}"
-        rows.append(sample_row(image, sample_id=sample_id, root=root, mask=mask.path))
-    return rows
-
-
-def _pair(image_folder: Path, mask_folder: Path) -> list[tuple[Path, Path]]:
-    masks = {path.stem: path for path in list_images(mask_folder)}
-    pairs = []
-    for image in list_images(image_folder):
-        mask = masks.pop(f"{image.stem}_mask", None) or masks.pop(image.stem, None)
-        if mask is None:
-            raise InputError(
-                "the image has no mask",
-                file=image,
-                value=f"neither {image.stem}_mask.png nor {image.stem}.png in {mask_folder}",
-                remedy="add the mask, or remove the image; " + MVTEC_LAYOUT,
-            )
-        pairs.append((image, mask))
-    for mask in masks.values():
-        raise InputError(
-            "the mask has no image",
-            file=mask,
-            value=f"no {mask.stem.removesuffix('_mask')}.* in {image_folder}",
-            remedy="add the image, or remove the mask; " + MVTEC_LAYOUT,
+    images, masks = folder / "test" / defect_type, folder / "ground_truth" / defect_type
+    pairs = match_masks(images, masks, endings=("_mask", ""), layout=MVTEC_LAYOUT)
+    return [
+        sample_row(
+            image, sample_id=f"{ident}/{defect_type}/{image.path.stem}", root=root, mask=mask.path
         )
-    return pairs
+        for image, mask in read_pairs(root, pairs)
+    ]
 
 
 def _warn_of_unread(folder: Path) -> None:

@@ -24,7 +24,6 @@ from defectsynth_pipeline.corpora.split import MIN_BASE, assign_split, drop_dupl
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
-__all__ = ["COLUMNS", "make_samples"]
 _log = logging.getLogger(__name__)
 _TYPE = ["corpus", "category", "defect_type"]
 

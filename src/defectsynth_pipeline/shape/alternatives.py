@@ -7,8 +7,7 @@ import numpy as np
 from defectsynth_pipeline.shape.branching import warped_crack
 from defectsynth_pipeline.shape.geometry import top_pixels
 from defectsynth_pipeline.shape.image_space import interpolate_distance
-from defectsynth_pipeline.shape.parents import Parents
-from defectsynth_pipeline.shape.plausibility import Bounds
+from defectsynth_pipeline.shape.parents import Bounds, Parents
 from defectsynth_pipeline.shape.variation import Warp
 
 _OCTAVES = 3

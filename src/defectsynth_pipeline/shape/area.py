@@ -1,15 +1,16 @@
-"""The area rule of Sec. III-C: large defects are interpolated in latent space, small in image."""
+"""What the base masks measure: where to interpolate (Sec. III-C), how many masks they give."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.shape.branching import SLENDER
-from defectsynth_pipeline.shape.capacity import mask_capacity
-from defectsynth_pipeline.shape.geometry import measure
-from defectsynth_pipeline.shape.parents import base_types, load_checked
+from defectsynth_pipeline.shape.branching import is_branching
+from defectsynth_pipeline.shape.geometry import Measures, measure
+from defectsynth_pipeline.shape.parents import base_types, load_masks
 
 COLUMNS = [
     "category",
@@ -35,17 +36,19 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
 
     Returns:
         A row per (category, defect_type): n_masks, mean/min/max_area_ratio (share of the image),
-        stroke_width (median, native pixels), tau, space ("image", "latent", "perlin",
-        "geometric"), mask_capacity (n(n-1)/2 x frames), branching.
+        stroke_width (median, native pixels), tau, space ("latent" from a mean ratio of tau on,
+        else "image"; or the method, if it is no hybrid), mask_capacity (n(n-1)/2 x frames),
+        branching.
 
     Raises:
         InputError: A mask is empty or cannot be read.
     """
     rows = []
     for (category, defect_type), group in base_types(samples):
-        masks = [load_checked(row) for row in group.itertuples(index=False)]
+        masks = list(load_masks(group).values())
         measures = [measure(mask) for mask in masks]
         ratios = [float(mask.mean()) for mask in masks]
+        hybrid = "latent" if np.mean(ratios) >= options.tau else "image"
         rows.append(
             {
                 "category": category,
@@ -56,18 +59,30 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
                 "max_area_ratio": max(ratios),
                 "stroke_width": float(np.median([measured.width for measured in measures])),
                 "tau": options.tau,
-                "space": interpolation_space(float(np.mean(ratios)), options),
+                "space": hybrid if options.method == "hybrid" else options.method,
                 "mask_capacity": mask_capacity(len(masks), options.frames_per_pair),
-                "branching": bool(
-                    np.median([measured.slenderness for measured in measures]) >= SLENDER
-                ),
+                "branching": is_branching(measures),
             }
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def interpolation_space(mean_area_ratio: float, options: MaskOptions) -> str:
-    """ "latent" if the mean area ratio is at least tau, else "image"; other methods name it."""
-    if options.method != "hybrid":
-        return options.method
-    return "latent" if mean_area_ratio >= options.tau else "image"
+def mask_capacity(masks: int, frames: int) -> int:
+    """Most masks that interpolation can give: every pair of base masks, `frames` each."""
+    return masks * (masks - 1) // 2 * frames
+
+
+def distinct_frames(first: Measures, second: Measures, frames: int) -> int:
+    """How many frames between two masks are sure to differ on the pixel grid, at least 1.
+
+    Two frames differ when position or area moves by a pixel between them; for specks at one place
+    ten frames would be ten times the same mask.
+    """
+    moved = max(abs(a - b) for a, b in zip(first.centroid, second.centroid, strict=True))
+    steps = max(moved, abs(first.area - second.area))
+    return int(np.clip(int(steps), 1, frames))
+
+
+def count_distinct(masks: Iterable[np.ndarray]) -> int:
+    """Number of pairwise different masks (H, W) of bool."""
+    return len({(mask.shape, np.packbits(mask).tobytes()) for mask in masks})

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter1d
 
-from defectsynth_pipeline.shape.geometry import Measures, skeleton_and_radii
-from defectsynth_pipeline.shape.paths import ROUGHNESS, blend_paths
+from defectsynth_pipeline.shape.geometry import Measures, half_turn, skeleton_and_radii
 from defectsynth_pipeline.shape.strokes import Branch, Stroke, StrokeTree, draw
 from defectsynth_pipeline.shape.variation import Warp, rotate
 
-SLENDER = 10.0
+_SLENDER = 10.0
 """Skeleton length over stroke width from which a type is interpolated as strokes."""
 _CLOSE = 0.1
+_ROUGHNESS = 12.0
+"""Bends shorter than about this many pixels are roughness: taken from one parent, not averaged."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Crack:
 
     tree: StrokeTree
     measures: Measures
+
+
+def is_branching(measures: Iterable[Measures]) -> bool:
+    """Whether the masks of a type are thin (cracks, scratches) rather than compact."""
+    return bool(np.median([measured.slenderness for measured in measures]) >= _SLENDER)
 
 
 def interpolate_cracks(
@@ -55,7 +63,7 @@ def interpolate_cracks(
         Mask (height, width) of bool, empty if the crack was warped out of the frame.
     """
     near, far, share = (first, second, alpha) if alpha < 0.5 else (second, first, 1 - alpha)
-    points, inner = blend_paths(near.tree.main, far.tree.main, share, size)
+    points, inner = _blended_paths(near.tree.main, far.tree.main, share, size)
     ratio = far.measures.width / near.measures.width
     own = near.tree.main.radii
     radii = own[np.rint(np.linspace(0, len(own) - 1, inner.stop - inner.start)).astype(int)]
@@ -68,7 +76,7 @@ def interpolate_cracks(
     for branch, origin in _chosen(near, far, share, fill - main.area, rng):
         factor = ratio ** (share if origin is near else share - 1)
         strokes += [
-            stroke.scaled_width(factor).no_wider(float(main.radii.max()))
+            replace(stroke, radii=np.minimum(stroke.radii * factor, main.radii.max()))
             for stroke in _attached(branch, origin.tree.main, inside)
         ]
     centre, width = main.points.mean(axis=0), near.measures.width * ratio**share
@@ -96,7 +104,7 @@ def _drawn(
 
     The median width of a stroke of two or three pixels jumps by 40 % with its place on the grid.
     """
-    moved = [stroke.moved(warp.forward(stroke.points, centre)) for stroke in strokes]
+    moved = [replace(stroke, points=warp.forward(stroke.points, centre)) for stroke in strokes]
     best, least, factors = np.zeros(size, dtype=bool), np.inf, [1.0]
     while factors and least > _CLOSE:
         factor = factors.pop(0)
@@ -145,16 +153,88 @@ def _attached(branch: Branch, parent: Stroke, main: Stroke) -> list[Stroke]:
     old, (_, old_direction) = branch.strokes[0].points[0], _frame_at(parent.points, branch.at)
     new, new_direction = _frame_at(main.points, branch.at)
     turn = np.angle(old_direction / new_direction) if old_direction and new_direction else 0.0
-    turn = (turn + np.pi / 2) % np.pi - np.pi / 2
     return [
-        stroke.moved(rotate(stroke.points - old, float(turn)) + new) for stroke in branch.strokes
+        replace(stroke, points=rotate(stroke.points - old, half_turn(turn)) + new)
+        for stroke in branch.strokes
     ]
 
 
 def _frame_at(points: np.ndarray, at: float) -> tuple[np.ndarray, complex]:
     """Point and direction (unnormalised, row + i column) at a fraction of a path's arc length."""
     index = round(at * (len(points) - 1))
-    span = int(ROUGHNESS)
+    span = int(_ROUGHNESS)
     ahead = points[min(index + span, len(points) - 1)]
     behind = points[max(index - span, 0)]
     return points[index], complex(*(ahead - behind))
+
+
+def _blended_paths(
+    near: Stroke, far: Stroke, share: float, size: tuple[int, int]
+) -> tuple[np.ndarray, slice]:
+    """Interpolate two paths by arc length, `share` in [0, 0.5] being the weight of `far`.
+
+    Returns:
+        Points (M, 2), and the slice of them that corresponds to the paths; what is outside it
+        continues a path that ran out of the frame until it does so again.
+    """
+    count = max(len(near.points), len(far.points), 2)
+    one, two = _resample(near.points, count), _resample(far.points, count)
+    shape_one, centre_one, scale_one = _normalised(one)
+    shape_two, centre_two, scale_two = _normalised(two)
+    overlap = np.vdot(shape_two, shape_one)
+    if overlap.real < 0:
+        shape_two, overlap = shape_two[::-1], np.vdot(shape_two[::-1], shape_one)
+    turn = float(np.angle(overlap))
+    mixed = (1 - share) * _smooth(shape_one) + share * _smooth(shape_two) * np.exp(1j * turn)
+    mixed /= max(float(np.sqrt((np.abs(mixed) ** 2).mean())), 1e-9)
+    scale = scale_one ** (1 - share) * scale_two**share
+    rough = (shape_one - _smooth(shape_one)) * scale_one
+    path = (mixed * scale + rough) * np.exp(-1j * turn * share)
+    path += (1 - share) * centre_one + share * centre_two
+    points = np.stack([path.real, path.imag], axis=1)
+    return _continued(points, near.points, size)
+
+
+def _continued(
+    points: np.ndarray, parent: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, slice]:
+    """Mirror the tails of a path onwards where its parent ran into the frame."""
+    leaves = [_at_frame(parent[0], size), _at_frame(parent[-1], size)]
+    more = len(points) - 1 if any(leaves) else 0
+    longer = np.pad(points, ((more, more), (0, 0)), mode="reflect", reflect_type="odd")
+    outside = np.any((longer < 0) | (longer > np.array(size) - 1), axis=1)
+    begin, end = more, more + len(points)
+    while leaves[0] and begin > 0 and not outside[begin]:
+        begin -= 1
+    while leaves[1] and end < len(longer) and not outside[end - 1]:
+        end += 1
+    return longer[begin:end], slice(more - begin, more - begin + len(points))
+
+
+def _at_frame(point: np.ndarray, size: tuple[int, int]) -> bool:
+    margin = 3
+    return bool((point < margin).any() or (point > np.array(size) - 1 - margin).any())
+
+
+def _resample(points: np.ndarray, count: int) -> np.ndarray:
+    """`count` points (count, 2) at equal arc length."""
+    if len(points) == 1:
+        return np.repeat(points, count, axis=0)
+    arc = np.append(0, np.cumsum(np.hypot(*np.diff(points, axis=0).T)))
+    at = np.linspace(0, arc[-1], count)
+    return np.stack([np.interp(at, arc, column) for column in points.T], axis=1)
+
+
+def _normalised(points: np.ndarray) -> tuple[np.ndarray, complex, float]:
+    """Path as complex numbers of mean 0 and root mean square 1, its centre and its scale."""
+    path = points[:, 0] + 1j * points[:, 1]
+    centre = complex(path.mean())
+    scale = max(float(np.sqrt((np.abs(path - centre) ** 2).mean())), 1e-9)
+    return (path - centre) / scale, centre, scale
+
+
+def _smooth(path: np.ndarray) -> np.ndarray:
+    def filtered(values: np.ndarray) -> np.ndarray:
+        return np.asarray(gaussian_filter1d(values, _ROUGHNESS, mode="nearest"))
+
+    return filtered(path.real) + 1j * filtered(path.imag)

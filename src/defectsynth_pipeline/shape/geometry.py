@@ -9,6 +9,8 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+
 EIGHT = np.ones((3, 3), dtype=bool)
 """Connectivity of every count of parts: diagonal neighbours belong together."""
 
@@ -48,16 +50,6 @@ class Measures:
         return self.length / self.width
 
 
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, slice]:
-    """Window around the defect, clipped to the frame; `mask` must not be empty."""
-    spans = []
-    for axis in (1, 0):
-        hit = np.flatnonzero(mask.any(axis=axis))
-        size = mask.shape[1 - axis]
-        spans.append(slice(max(int(hit[0]) - margin, 0), min(int(hit[-1]) + 1 + margin, size)))
-    return spans[0], spans[1]
-
-
 def skeleton_and_radii(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Skeleton of a nonempty mask and the distance to the background on it.
 
@@ -66,14 +58,19 @@ def skeleton_and_radii(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Points (N, 2) as (row, column) and distances (N,) in pixels, both of `mask`'s frame.
     """
-    box = bounding_box(mask, margin=1)
-    crop = np.pad(mask[box], 1)
-    offset = np.array([box[0].start - 1, box[1].start - 1])
+    box = Rectangle.around(mask, margin=1)
+    crop = np.pad(mask[box.slices], 1)
+    offset = np.array([box.top - 1, box.left - 1])
     points = np.argwhere(skeletonize(crop))
     if len(points) == 0:
         points = np.argwhere(crop)[:1]
     radii = ndimage.distance_transform_edt(crop)[points[:, 0], points[:, 1]]
     return points + offset, radii
+
+
+def half_turn(angle: float) -> float:
+    """The same undirected axis as an angle in [-pi/2, pi/2)."""
+    return float((angle + np.pi / 2) % np.pi - np.pi / 2)
 
 
 def main_axis(points: np.ndarray) -> tuple[float, tuple[float, float]]:
@@ -82,19 +79,19 @@ def main_axis(points: np.ndarray) -> tuple[float, tuple[float, float]]:
         return 0.0, (12**-0.5, 12**-0.5)
     spread, vectors = np.linalg.eigh(np.cov(points.T.astype(float)) + 1e-9 * np.eye(2))
     row, column = vectors[:, 1]
-    angle = float((np.arctan2(row, column) + np.pi / 2) % np.pi - np.pi / 2)
+    angle = half_turn(np.arctan2(row, column))
     minor, major = np.sqrt(np.maximum(spread, 0) + 1 / 12)
     return angle, (float(major), float(minor))
 
 
 def measure(mask: np.ndarray) -> Measures:
     """Measure one nonempty mask (H, W) of bool."""
-    box = bounding_box(mask)
-    crop = mask[box]
+    box = Rectangle.around(mask)
+    crop = mask[box.slices]
     points = np.argwhere(crop)
     skeleton, radii = skeleton_and_radii(mask)
     angle, axes = main_axis(points)
-    centroid = points.mean(axis=0) + np.array([box[0].start, box[1].start])
+    centroid = points.mean(axis=0) + np.array([box.top, box.left])
     return Measures(
         area=len(points),
         width=float(np.median(2 * radii)),
@@ -120,6 +117,15 @@ def top_pixels(field: np.ndarray, count: int) -> np.ndarray:
         return ~mask
     mask.flat[np.argpartition(field, field.size - count, axis=None)[-count:]] = True
     return mask
+
+
+def without_specks(mask: np.ndarray, parts: int) -> np.ndarray:
+    """Keep the `parts` largest parts of a mask (H, W)."""
+    labels, count = ndimage.label(mask, EIGHT)
+    if count <= parts:
+        return mask
+    sizes = np.bincount(labels.ravel())[1:]
+    return np.asarray(np.isin(labels, 1 + np.argsort(-sizes, kind="stable")[:parts]))
 
 
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:

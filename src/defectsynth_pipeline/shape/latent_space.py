@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from diffusers import DDIMInverseScheduler, DDIMScheduler
 from PIL import Image
 from torch import Tensor
 
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import LatentMaskOptions
 from defectsynth_pipeline.shape.geometry import resize_mask
-
-if TYPE_CHECKING:
-    from defectsynth_pipeline.base_model.loading import BaseModel
 
 _LEAST_CONTRAST = 0.2
 Denoiser = Callable[[Tensor, int], Tensor]
@@ -61,7 +59,8 @@ def interpolate_latents(
         latents = sample(mixed, denoiser(model, options), model.scheduler, options.steps)
         levels = (model.decode(latents).float().mean(dim=1) / 2 + 0.5).cpu().numpy()
         for image_id, level in zip(batch["image_id"].astype(str), levels, strict=False):
-            found[image_id] = cut(_resized(level, size), options.threshold)
+            resized = Image.fromarray(level).resize(size[::-1], Image.Resampling.BICUBIC)
+            found[image_id] = cut(np.asarray(resized), options.threshold)
     return found
 
 
@@ -91,27 +90,30 @@ def slerp(first: Tensor, second: Tensor, alpha: float) -> Tensor:
 
 
 @torch.no_grad()
-def invert(latents: Tensor, denoise: Denoiser, scheduler: Any, steps: int) -> Tensor:
+def invert(latents: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: int) -> Tensor:
     """DDIM inversion: the noise that deterministic sampling would turn into `latents`.
 
     Args:
         latents: Scaled latents (B, C, h, w).
         denoise: The network.
-        scheduler: A `DDIMScheduler`; its noise levels and prediction type (epsilon or
-            v_prediction) are used.
+        scheduler: Its noise levels and prediction type (epsilon or v_prediction) are used.
         steps: DDIM steps.
     """
-    for low, high in _levels(scheduler, steps)[::-1]:
-        latents = _step(latents, denoise(latents, max(low, 0)), scheduler, low, high)
+    ddim, times = _respaced(DDIMInverseScheduler, scheduler, steps)
+    for step in ddim.timesteps.tolist():
+        predicted = denoise(latents, max(times[step], 0)).float()
+        latents = ddim.step(predicted, step, latents.float()).prev_sample.to(latents.dtype)
     return latents
 
 
 @torch.no_grad()
-def sample(noise: Tensor, denoise: Denoiser, scheduler: Any, steps: int) -> Tensor:
+def sample(noise: Tensor, denoise: Denoiser, scheduler: DDIMScheduler, steps: int) -> Tensor:
     """Deterministic DDIM sampling (eta 0) of noise (B, C, h, w), the mirror of `invert`."""
+    ddim, times = _respaced(DDIMScheduler, scheduler, steps)
     latents = noise
-    for low, high in _levels(scheduler, steps):
-        latents = _step(latents, denoise(latents, high), scheduler, high, low)
+    for step in ddim.timesteps.tolist():
+        predicted = denoise(latents, times[step + 1]).float()
+        latents = ddim.step(predicted, step, latents.float()).prev_sample.to(latents.dtype)
     return latents
 
 
@@ -130,29 +132,27 @@ def denoiser(model: BaseModel, options: LatentMaskOptions) -> Denoiser:
     return denoise
 
 
-def _levels(scheduler: Any, steps: int) -> list[tuple[int, int]]:
-    """(lower, higher) timesteps of each step, the noisiest first; -1 is the clean latent."""
-    last = scheduler.config.num_train_timesteps - 1
-    times = np.linspace(-1, last, steps + 1).round().astype(int).tolist()
-    return list(pairwise(times))[::-1]
+def _respaced(kind: Any, scheduler: DDIMScheduler, steps: int) -> tuple[Any, list[int]]:
+    """A scheduler that knows `steps` noise levels only, and their timesteps from -1, clean, on.
 
-
-def _step(latents: Tensor, prediction: Tensor, scheduler: Any, now: int, then: int) -> Tensor:
-    """Move latents from one noise level to another along the prediction (DDIM, Eq. 12)."""
-    keep, noise = _scales(scheduler, now)
-    values, predicted = latents.float(), prediction.float()
-    if scheduler.config.prediction_type == "v_prediction":
-        clean, epsilon = keep * values - noise * predicted, keep * predicted + noise * values
-    else:
-        clean, epsilon = (values - noise * predicted) / max(keep, 1e-4), predicted
-    keep, noise = _scales(scheduler, then)
-    return (keep * clean + noise * epsilon).to(latents.dtype)
-
-
-def _scales(scheduler: Any, timestep: int) -> tuple[float, float]:
-    """Weights of signal and noise at a timestep; -1 is the clean end."""
-    kept = 1.0 if timestep < 0 else float(scheduler.alphas_cumprod[timestep])
-    return kept**0.5, (1 - kept) ** 0.5
+    On all the levels the library steps num_train_timesteps // steps back, which misses the next
+    level wherever that division leaves a rest.
+    """
+    times = np.linspace(-1, scheduler.config.num_train_timesteps - 1, steps + 1).round().astype(int)
+    kept = torch.cat([torch.ones(1), scheduler.alphas_cumprod.cpu()[times[1:]]])
+    respaced = kind.from_config(
+        scheduler.config,
+        num_train_timesteps=steps,
+        trained_betas=(1 - kept[1:] / kept[:-1]).tolist(),
+        timestep_spacing="leading",
+        steps_offset=0,
+        set_alpha_to_one=True,
+        rescale_betas_zero_snr=False,
+        clip_sample=False,
+        thresholding=False,
+    )
+    respaced.set_timesteps(steps)
+    return respaced, times.tolist()
 
 
 def _mixed(row: pd.Series, noises: dict[str, Tensor]) -> Tensor:
@@ -169,8 +169,3 @@ def _picture(mask: np.ndarray, side: int) -> Tensor:
     """A mask as an image (3, side, side) in [-1, 1]."""
     square = torch.from_numpy(resize_mask(mask, side, side).astype(np.float32))
     return (square * 2 - 1).expand(3, -1, -1)
-
-
-def _resized(levels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    picture = Image.fromarray(levels).resize(size[::-1], Image.Resampling.BICUBIC)
-    return np.asarray(picture)

@@ -1,22 +1,20 @@
-"""The base masks of one defect type, read once; what generating needs of them is cached."""
+"""The base masks of one defect type, read once, and what a mask like them has to look like."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.corpora.reading import load_mask
+from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.shape.branching import SLENDER, Crack
-from defectsynth_pipeline.shape.coordinates import ordered_coordinates
+from defectsynth_pipeline.shape.branching import Crack, is_branching
 from defectsynth_pipeline.shape.geometry import Measures, measure, resize_mask
-from defectsynth_pipeline.shape.image_space import Shape, shape_of
-from defectsynth_pipeline.shape.plausibility import Bounds, bounds_of
-from defectsynth_pipeline.shape.skeleton import stroke_tree
+from defectsynth_pipeline.shape.image_space import Shape, ordered_coordinates, shape_of
+from defectsynth_pipeline.shape.strokes import stroke_tree
 from defectsynth_pipeline.shape.variation import Spread, spread_of
 
 TYPE = ["category", "defect_type"]
@@ -37,17 +35,67 @@ def mask_size(rows: pd.DataFrame, max_side: int) -> tuple[int, int]:
     return max(round(height * scale), 1), max(round(width * scale), 1)
 
 
-def load_checked(sample: Any) -> np.ndarray:
-    """Read the mask of one sample (a named tuple) and refuse an empty one."""
-    mask = load_mask(sample)
-    if not mask.any():
-        raise InputError(
-            "the mask of a defect is empty",
-            file=f"{sample.root}/{sample.mask}",
-            value=sample.sample_id,
-            remedy="mark the defect in the mask, or move the image to the good ones",
-        )
-    return mask
+def load_masks(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Read the masks (H, W) of some samples, by sample id; an empty one is an InputError."""
+    masks = {}
+    for sample in each_sample(rows):
+        mask = masks[sample.sample_id] = sample.mask()
+        if not mask.any():
+            raise InputError(
+                "the mask of a defect is empty",
+                file=f"{sample.root}/{sample.mask_file}",
+                value=sample.sample_id,
+                remedy="mark the defect in the mask, or move the image to the good ones",
+            )
+    return masks
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Ranges (low, high) seen in the base masks of one type.
+
+    Area has no tolerance, the others are widened by it.
+    """
+
+    area: tuple[int, int]
+    width: tuple[float, float]
+    reach: tuple[float, float]
+    parts: int
+    tolerance: float
+
+
+def bounds_of(measures: Sequence[Measures], tolerance: float) -> Bounds:
+    """Ranges of at least one base mask; `tolerance` 0.25 widens them by a quarter."""
+    areas = [measure.area for measure in measures]
+    widths = [measure.width for measure in measures]
+    reaches = [measure.reach for measure in measures]
+    most = max(measure.parts for measure in measures)
+    return Bounds(
+        area=(min(areas), max(areas)),
+        width=(min(widths) / (1 + tolerance), max(widths) * (1 + tolerance)),
+        reach=(min(reaches) / (1 + tolerance), max(reaches) * (1 + tolerance)),
+        parts=max(most, int(most * (1 + tolerance))),
+        tolerance=tolerance,
+    )
+
+
+def why_implausible(measured: Measures, bounds: Bounds, parents: Sequence[Measures] = ()) -> str:
+    """Name the first figure out of range: "area", "width", "reach" or "parts"; "" if none is.
+
+    Where `parents` are given, the width is judged against theirs: cracks of one type may differ
+    tenfold in width, and a mask between two thin ones has to be thin.
+    """
+    low, high = bounds.width
+    if parents:
+        widths, factor = [parent.width for parent in parents], 1 + bounds.tolerance
+        low, high = min(widths) / factor, max(widths) * factor
+    if not bounds.area[0] <= measured.area <= bounds.area[1]:
+        return "area"
+    if not low <= measured.width <= high:
+        return "width"
+    if not bounds.reach[0] <= measured.reach <= bounds.reach[1]:
+        return "reach"
+    return "parts" if measured.parts > bounds.parts else ""
 
 
 class Parents:
@@ -63,8 +111,7 @@ class Parents:
         self.size = size
         self._tolerance = tolerance
         self.masks: dict[str, np.ndarray] = {
-            str(row.sample_id): resize_mask(load_checked(row), size[1], size[0])
-            for row in rows.itertuples(index=False)
+            sample: resize_mask(mask, size[1], size[0]) for sample, mask in load_masks(rows).items()
         }
         self._shapes: dict[str, Shape] = {}
         self._cracks: dict[str, Crack] = {}
@@ -87,9 +134,8 @@ class Parents:
 
     @cached_property
     def branching(self) -> bool:
-        """Whether the type is thin (cracks, scratches) rather than compact."""
-        slender = [measured.slenderness for measured in self.measures.values()]
-        return bool(np.median(slender) >= SLENDER)
+        """See `is_branching`."""
+        return is_branching(self.measures.values())
 
     def shape(self, sample: str) -> Shape:
         """Signed distance fields of one base mask."""

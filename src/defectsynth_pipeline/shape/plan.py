@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import pandas as pd
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.shape.capacity import distinct_frames
+from defectsynth_pipeline.shape.area import distinct_frames
 from defectsynth_pipeline.shape.parents import Parents, base_types, mask_size
 
 COLUMNS = [
@@ -58,11 +59,18 @@ def plan_masks(samples: pd.DataFrame, table: pd.DataFrame, options: MaskOptions)
         )
     _check_pair_types(options, list(types))
     spaces = table.set_index(["category", "defect_type"])["space"]
-    counts = _counts(len(types), options)
+    counts = split_count(options.count, options.per, len(types))
     rows: list[dict[str, object]] = []
     for (name, group), count in zip(types.items(), counts, strict=True):
         rows += _plan_type(name, group, str(spaces.loc[name]), count, options)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def split_count(count: int, per: Literal["run", "type"], kinds: int) -> list[int]:
+    """How many images each of `kinds` defect types gets; per "run" spreads `count` evenly."""
+    if per == "type":
+        return [count] * kinds
+    return [count // kinds + (index < count % kinds) for index in range(kinds)]
 
 
 def file_safe(category: str, defect_type: str) -> str:
@@ -81,7 +89,9 @@ def _plan_type(
     rng = np.random.default_rng(counter_seed(options.seed, "/".join(name)))
     if space in ("perlin", "geometric"):
         ids = group["sample_id"].astype(str).tolist()
-        frames = [((sample, sample), 0.0, space) for sample in _cycle(ids, count, rng)]
+        order = rng.permutation(len(ids))
+        turns = [ids[order[index % len(ids)]] for index in range(count)]
+        frames = [((sample, sample), 0.0, space) for sample in turns]
     else:
         parents = Parents(group, (height, width), options.tolerance)
         frames = _frames(_pairs(name, group, options), parents, count, options, rng)
@@ -174,15 +184,3 @@ def _check_pair_types(options: MaskOptions, types: list[Pair]) -> None:
                 value=key,
                 remedy="write category/defect_type, one of: " + ", ".join(known),
             )
-
-
-def _counts(types: int, options: MaskOptions) -> list[int]:
-    """How many masks each type gets; `per: run` spreads the count evenly."""
-    if options.per == "type":
-        return [options.count] * types
-    return [options.count // types + (index < options.count % types) for index in range(types)]
-
-
-def _cycle(ids: list[str], count: int, rng: np.random.Generator) -> list[str]:
-    order = rng.permutation(len(ids))
-    return [ids[order[index % len(ids)]] for index in range(count)]

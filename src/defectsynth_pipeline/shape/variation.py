@@ -80,11 +80,6 @@ def rotate(points: np.ndarray, angle: float) -> np.ndarray:
     return np.asarray(points @ np.array([[cosine, -sine], [sine, cosine]]))
 
 
-def half_turn(angle: float) -> float:
-    """The same undirected axis as an angle in [-pi/2, pi/2)."""
-    return float((angle + np.pi / 2) % np.pi - np.pi / 2)
-
-
 def spread_of(measures: Sequence[Measures]) -> Spread:
     """Measure how the base masks of one type vary; needs at least one mask."""
     centres = np.array([measure.centroid for measure in measures])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from defectsynth_pipeline.shape.geometry import measure
-from defectsynth_pipeline.shape.plausibility import bounds_of, why_implausible
+from defectsynth_pipeline.shape.parents import bounds_of, why_implausible
 from shape.builders import bar, disc
 
 BASE = [measure(bar(96, 0.3, 40, 6)), measure(bar(96, 0.9, 60, 6))]
