@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
 
-from defectsynth_pipeline.arms.bank import Example
+from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.plan import make_example
 from defectsynth_pipeline.corpora.reading import to_float
 
 STRIDE = 32  # of a ResNet encoder
@@ -64,23 +66,48 @@ def reduced_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
+class TrainingImages:
+    """The training images of a category, each made once for all arms and seeds that show it.
+
+    Real images and normals, which all arms share, are kept for good; an arm's own images until
+    another arm is shown.
+    """
+
+    def __init__(self, bank: Bank, side: int, *, square: bool) -> None:
+        """Set up the cache; see `make_view` for `side` and `square`."""
+        self._bank, self._side, self._square = bank, side, square
+        self._shared: dict[tuple[str, ...], View] = {}
+        self._own: dict[tuple[str, ...], View] = {}
+
+    def views(self, rows: pd.DataFrame) -> list[View]:
+        """Return the images of one arm's plan rows in order; equal recipes share one array."""
+        arm = rows["arm"].iloc[0]
+        self._own = {key: view for key, view in self._own.items() if key[0] == arm}
+        return [self._view(row) for _, row in rows.iterrows()]
+
+    def real(self, sample_ids: Sequence[str]) -> list[View]:
+        """Return base or normal samples by name.
+
+        Raises:
+            InputError: One of them is a test sample.
+        """
+        examples = (self._bank.example(sample_id) for sample_id in sample_ids)
+        return [make_view(example, self._side, square=self._square) for example in examples]
+
+    def _view(self, row: pd.Series) -> View:
+        own = row["kind"] == "own"
+        kept = self._own if own else self._shared
+        names = ("arm", "category", "defect_type", "source", "recipe")
+        key = tuple(str(row[name]) for name in (names if own else names[1:]))
+        if key not in kept:
+            kept[key] = make_view(make_example(self._bank, row), self._side, square=self._square)
+        return kept[key]
+
+
 def normalised(images: np.ndarray) -> Tensor:
     """Return uint8 (B, h, w, 3) as a network input, float32 (B, 3, h, w), channels last."""
     tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
     return (tensor.float() / 255 - _MEAN) / _STD
-
-
-def padded(array: np.ndarray, multiple: int) -> np.ndarray:
-    """Return (h, w, ...) reflected at its lower right until both sides divide by `multiple`."""
-    height, width = (-(-length // multiple) * multiple for length in array.shape[:2])
-    return cut(array, 0, 0, height, width)
-
-
-def cut(array: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """Return a window of (h, w, ...), reflected where it leaves the array."""
-    rows = _reflected(top + np.arange(height), array.shape[0])
-    columns = _reflected(left + np.arange(width), array.shape[1])
-    return array[rows[:, None], columns]
 
 
 def draw_window(
@@ -137,6 +164,19 @@ def localization_batch(
     ]
     cover = torch.from_numpy(np.stack([cover for _, cover in windows]))
     return normalised(np.stack([image for image, _ in windows])), cover[:, None].float() / 255
+
+
+def padded(array: np.ndarray, multiple: int) -> np.ndarray:
+    """Return (h, w, ...) reflected at its lower right until both sides divide by `multiple`."""
+    height, width = (-(-length // multiple) * multiple for length in array.shape[:2])
+    return cut(array, 0, 0, height, width)
+
+
+def cut(array: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """Return a window of (h, w, ...), reflected where it leaves the array."""
+    rows = _reflected(top + np.arange(height), array.shape[0])
+    columns = _reflected(left + np.arange(width), array.shape[1])
+    return array[rows[:, None], columns]
 
 
 def _reflected(index: np.ndarray, length: int) -> np.ndarray:
