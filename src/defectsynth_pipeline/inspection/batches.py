@@ -76,14 +76,20 @@ class TrainingImages:
     def __init__(self, bank: Bank, side: int, *, square: bool) -> None:
         """Set up the cache; see `make_view` for `side` and `square`."""
         self._bank, self._side, self._square = bank, side, square
-        self._shared: dict[tuple[str, ...], View] = {}
-        self._own: dict[tuple[str, ...], View] = {}
+        self._kept: dict[tuple[str, ...], View] = {}
 
     def views(self, rows: pd.DataFrame) -> list[View]:
         """Return the images of one arm's plan rows in order; equal recipes share one array."""
-        arm = rows["arm"].iloc[0]
-        self._own = {key: view for key, view in self._own.items() if key[0] == arm}
-        return [self._view(row) for _, row in rows.iterrows()]
+        arm = str(rows["arm"].iloc[0])
+        self._kept = {key: view for key, view in self._kept.items() if key[0] in ("", arm)}
+        views = []
+        for row in rows.to_dict("records"):
+            recipe = (row["category"], row["defect_type"], row["source"], row["recipe"])
+            key = (arm if row["kind"] == "own" else "", *map(str, recipe))
+            if key not in self._kept:
+                self._kept[key] = self._view(make_example(self._bank, row))
+            views.append(self._kept[key])
+        return views
 
     def real(self, sample_ids: Sequence[str]) -> list[View]:
         """Return base or normal samples by name.
@@ -91,17 +97,10 @@ class TrainingImages:
         Raises:
             InputError: One of them is a test sample.
         """
-        examples = (self._bank.example(sample_id) for sample_id in sample_ids)
-        return [make_view(example, self._side, square=self._square) for example in examples]
+        return [self._view(self._bank.example(sample_id)) for sample_id in sample_ids]
 
-    def _view(self, row: pd.Series) -> View:
-        own = row["kind"] == "own"
-        kept = self._own if own else self._shared
-        names = ("arm", "category", "defect_type", "source", "recipe")
-        key = tuple(str(row[name]) for name in (names if own else names[1:]))
-        if key not in kept:
-            kept[key] = make_view(make_example(self._bank, row), self._side, square=self._square)
-        return kept[key]
+    def _view(self, example: Example) -> View:
+        return make_view(example, self._side, square=self._square)
 
 
 def normalised(images: np.ndarray) -> Tensor:

@@ -77,8 +77,7 @@ class Classification(Task[pd.DataFrame]):
         )
 
     def _labels(self, types: Sequence[str] | pd.Series) -> np.ndarray:
-        places = {name: place for place, name in enumerate(self.types)}
-        return np.array([places[name] for name in types], dtype=np.int64)
+        return np.array([self.types.index(name) for name in types], dtype=np.int64)
 
 
 @torch.no_grad()

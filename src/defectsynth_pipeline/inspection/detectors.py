@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.classification import Classification
@@ -90,14 +90,14 @@ class DetectorSet:
 
 
 def write_detector(
-    state: Mapping[str, Tensor], task: Task[Any], meta: Mapping[str, Any], folder: Path
+    model: nn.Module, task: Task[Any], meta: Mapping[str, Any], folder: Path
 ) -> None:
     """Write a detector's weights, in half precision, how to build it, and where it comes from.
 
     Batch statistics keep float32: a variance may leave the range of half precision.
 
     Args:
-        state: Weights and statistics.
+        model: The detector.
         task: What built it.
         meta: Its row of `results.META_COLUMNS`.
         folder: Is made.
@@ -105,7 +105,7 @@ def write_detector(
     folder.mkdir(parents=True, exist_ok=True)
     half = {
         name: (value if name.endswith(_STATISTICS) else value.to(torch.float16)).contiguous()
-        for name, value in state.items()
+        for name, value in model.state_dict().items()
     }
     save_file(half, folder / WEIGHTS)
     note = {"task": task.name} | {name: meta[name] for name in ("corpus", "category", "arm")}

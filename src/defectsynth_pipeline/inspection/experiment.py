@@ -45,14 +45,7 @@ from defectsynth_pipeline.inspection.results import (
 )
 from defectsynth_pipeline.inspection.selection import held_out_groups, without_held_out
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
-from defectsynth_pipeline.inspection.training import (
-    Best,
-    OnMetrics,
-    Task,
-    copy_state,
-    count_steps,
-    train,
-)
+from defectsynth_pipeline.inspection.training import OnMetrics, Task, count_steps, train
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, ProtocolOptions
 
 log = logging.getLogger(__name__)
@@ -241,24 +234,23 @@ class _Trainer(Generic[Result]):
             self._judge if self._protocol.select == "validation" or self._protocol.legacy else None,
             name,
         )
-        best = history.best.get(VALIDATION)
-        chosen = best or Best(math.nan, facts["steps"], copy_state(model))
-        common = {"weights": origin, "seconds": round(history.seconds, 1), "n_base": self._n_base}
-        how = "validation" if best else "last"
-        meta = [{**facts, **common, "selected": how, "checkpoint_step": chosen.step}]
-        overlays = self._tests.spread(OVERLAYS) if job.first else []
-        model.load_state_dict(chosen.state)
-        result, maps = task.evaluate(model, self._tests, {sample.sample_id for sample in overlays})
-        results = [result]
+        found = {"weights": origin, "seconds": round(history.seconds, 1), "n_base": self._n_base}
+        choice = {"selected": "last", "checkpoint_step": facts["steps"]}
+        if (best := history.best.get(VALIDATION)) is not None:
+            choice = {"selected": "validation", "checkpoint_step": best.step}
+            model.load_state_dict(best.state)
+        meta = [{**facts, **found, **choice}]
+        shown = {sample.sample_id for sample in self._tests.spread(OVERLAYS)} if job.first else ()
+        result, overlays = task.evaluate(model, self._tests, shown)
+        results, detector = [result], None
+        if job.first:
+            detector = self._folder / f".partial-{job.key}.detector"
+            write_detector(model, task, meta[0], detector)
         if (legacy := history.best.get(LEGACY)) is not None:
             meta.append({**meta[0], "selected": LEGACY, "checkpoint_step": legacy.step})
             model.load_state_dict(legacy.state)
             results.append(task.evaluate(model, self._tests, ())[0])
-        detector = None
-        if job.first:
-            detector = self._folder / f".partial-{job.key}.detector"
-            write_detector(chosen.state, task, meta[0], detector)
-        return Finished(meta, results, pd.DataFrame(history.rows), maps, detector)
+        return Finished(meta, results, pd.DataFrame(history.rows), overlays, detector)
 
     def _judge(self, model: nn.Module) -> dict[str, float]:
         scores = {}
@@ -312,8 +304,8 @@ def make_jobs(
     how = protocol.model_dump(include={"select", "validation_share", "legacy"})
     jobs = []
     for (corpus, category), of_category in rows.groupby(["corpus", "category"], sort=False):
-        material = [_of_category(bank.samples, category)]
-        material += [_of_category(made.manifest, category) for made in (bank.synthetic, bank.masks)]
+        tables = (bank.samples, bank.synthetic.manifest, bank.masks.manifest)
+        material = [t[t["category"] == category] if "category" in t else t for t in tables]
         for arm, of_arm in of_category.groupby("arm", sort=False):
             shown = of_arm.sort_values("row").reset_index(drop=True)
             parts = (task, shown, options, how, *material, bank.synthesis, bank.framing)
@@ -331,18 +323,9 @@ def count_synthetic(rows: pd.DataFrame) -> int:
 
     Base images that an arm only shows again are not counted.
     """
-    own = set(rows[rows["kind"] == "own"]["recipe"])
-    return sum(not _is_plain(json.loads(recipe)) for recipe in own)
-
-
-def _is_plain(recipe: Mapping[str, Any]) -> bool:
-    """Whether a recipe, or the one within a mixture's, is a real image and nothing more."""
-    inner = recipe.get("recipe", recipe)
-    return set(inner) <= _PLAIN and inner["sources"] == [inner["source"]]
-
-
-def _of_category(table: pd.DataFrame, category: object) -> pd.DataFrame:
-    return table[table["category"] == category] if "category" in table else table
+    own = [json.loads(text) for text in set(rows[rows["kind"] == "own"]["recipe"])]
+    inner = [recipe.get("recipe", recipe) for recipe in own]  # a mixture's holds its part's
+    return sum(not (set(r) <= _PLAIN and r["sources"] == [r["source"]]) for r in inner)
 
 
 def _external(bank: Bank, arm: str) -> Iterator[object]:

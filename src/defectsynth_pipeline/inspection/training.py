@@ -211,7 +211,8 @@ def train(
                 for criterion, score in scores.items():
                     held = history.best.get(criterion)
                     if held is None or score < held.score:
-                        history.best[criterion] = Best(score, session.step, copy_state(model))
+                        weights = {n: v.cpu().clone() for n, v in model.state_dict().items()}
+                        history.best[criterion] = Best(score, session.step, weights)
                 row |= scores
                 history.rows.append({"step": session.step, **row})
                 on_metrics(session.step, row)
@@ -227,11 +228,6 @@ def count_steps(options: TrainingOptions, n_rows: int) -> int:
         return options.steps
     assert options.epochs is not None  # the options' validator saw to it
     return options.epochs * math.ceil(n_rows / options.batch_size)
-
-
-def copy_state(model: nn.Module) -> dict[str, Tensor]:
-    """Return a copy of the weights and statistics on the CPU."""
-    return {name: v.detach().cpu().clone() for name, v in model.state_dict().items()}
 
 
 def fast_arithmetic(device: torch.device) -> AbstractContextManager[object]:
