@@ -25,13 +25,11 @@ import torch
 
 from defectsynth_pipeline.inspection.batches import View
 from defectsynth_pipeline.inspection.classification import Classification
-from defectsynth_pipeline.inspection.localization import Localization
-from defectsynth_pipeline.inspection.localizer import score_map
-from defectsynth_pipeline.inspection.task import Task
-from defectsynth_pipeline.inspection.training import train
+from defectsynth_pipeline.inspection.localization import Localization, score_map
+from defectsynth_pipeline.inspection.training import Task, train
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions
 
-FLOAT32 = "defectsynth_pipeline.inspection.arithmetic._has_bfloat16"
+FLOAT32 = "defectsynth_pipeline.inspection.training._has_bfloat16"
 TYPES = ("dent", "pinhole", "scratch")
 
 
@@ -45,7 +43,7 @@ def make_views(side: int, count: int = 32) -> list[View]:
 
 def stepper(task: Task, views: list[View], steps: int = 4) -> Callable[[], float]:
     """A call that trains a few steps and returns the seconds of one."""
-    model, _ = task.build()
+    model, _ = task.build(task.network, len(TYPES), task.training.weights)
     rows = pd.DataFrame({"defect_type": [TYPES[i % len(TYPES)] for i in range(len(views))]})
     batches = task.batches(views, rows, 0)
 
@@ -53,7 +51,7 @@ def stepper(task: Task, views: list[View], steps: int = 4) -> Callable[[], float
         with tempfile.TemporaryDirectory() as folder:
             begin = time.perf_counter()
             train(
-                model, batches, task.loss, task.training, steps, Path(folder), "key",
+                model, batches, task.loss, task.training, steps, Path(folder) / "key.pt",
                 lambda step, values: None,
             )  # fmt: skip
             return (time.perf_counter() - begin) / steps
@@ -63,7 +61,7 @@ def stepper(task: Task, views: list[View], steps: int = 4) -> Callable[[], float
 
 def tester(task: Localization, view: View) -> Callable[[], float]:
     """A call that returns the seconds of one score map."""
-    model, _ = task.build()
+    model, _ = task.build(task.network, len(TYPES), task.training.weights)
 
     def run() -> float:
         begin = time.perf_counter()

@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 LENGTH = 16
+PACKAGE = Path(__file__).parent
 
 
 def fingerprint(*parts: object) -> str:
@@ -31,10 +32,21 @@ def _text(part: object) -> str:
 
 
 @lru_cache
-def code_fingerprint() -> str:
-    """Return a hash of this package's source, so that changed code never resumes old work."""
-    package = Path(__file__).parent
-    sources = sorted(package.rglob("*.py"))
+def code_fingerprint(*rooms: str, package: Path = PACKAGE) -> str:
+    """Return a hash of source code, so that changed code never resumes old work.
+
+    Args:
+        rooms: Folders of the package whose code decides the outcome; none means all of it.
+        package: Where they are.
+
+    Raises:
+        FileNotFoundError: There is no such room.
+    """
+    sources = []
+    for folder in [package / room for room in rooms] or [package]:
+        if not folder.is_dir():
+            raise FileNotFoundError(folder)
+        sources += sorted(folder.rglob("*.py"))
     return fingerprint([(p.relative_to(package).as_posix(), p.read_text("utf-8")) for p in sources])
 
 

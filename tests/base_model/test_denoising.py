@@ -1,4 +1,4 @@
-"""Loss and targets against their formulas, the moving average, checkpoints that survive a kill."""
+"""Loss and targets against their formulas, checkpoints that survive a kill."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from diffusers import DDIMScheduler
 from torch import nn
 
-from defectsynth_pipeline.base_model.denoising import Ema, denoise, diffusion_target, masked_mse
+from defectsynth_pipeline.base_model.denoising import denoise, diffusion_target, masked_mse
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.compact.networks import build_scheduler
 from defectsynth_pipeline.resumable import Progress, load_checkpoint, save_checkpoint
@@ -67,20 +67,6 @@ def test_the_controlnet_steers_the_unet(small: BaseModel) -> None:
         )
     assert one.shape == noisy.shape
     assert (one - other).abs().max() > 1e-3
-
-
-def test_the_average_starts_at_the_weights_and_lags_behind_them() -> None:
-    module = nn.Linear(1, 1, bias=False)
-    module.weight.data.fill_(0.0)
-    ema = Ema(module, decay=0.9)
-    module.weight.data.fill_(1.0)
-    ema.update(module)
-    assert ema.shadow["weight"].item() == pytest.approx(1 - 2 / 11)  # warm-up: (1 + 1) / (10 + 1)
-    ema.update(module)
-    assert ema.shadow["weight"].item() == pytest.approx(1 - 2 / 11 * 3 / 12)
-    module.weight.data.fill_(5.0)
-    ema.copy_to(module)
-    assert module.weight.item() == ema.shadow["weight"].item()
 
 
 def test_checkpoints_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

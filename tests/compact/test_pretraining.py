@@ -14,6 +14,7 @@ from defectsynth_pipeline.compact import networks as compact
 from defectsynth_pipeline.compact.model import CompactModel, digest, preview
 from defectsynth_pipeline.compact.pretraining import (
     draw,
+    moving_average,
     recoloured,
     reconstruction_loss,
     to_images,
@@ -158,3 +159,18 @@ def test_the_reconstruction_loss_punishes_lost_colour_more_than_the_same_error_i
     same = (grey - images).abs().mean() == pytest.approx((tinted - images).abs().mean().item())
     assert same
     assert reconstruction_loss(images, tinted) > reconstruction_loss(images, grey)
+
+
+def test_the_average_starts_at_the_weights_and_lags_behind_them() -> None:
+    module = torch.nn.Linear(1, 1, bias=False)
+    module.weight.data.fill_(0.0)
+    average = moving_average(module, decay=0.9)
+    module.weight.data.fill_(1.0)
+    average.step(module.parameters())
+    (shadow,) = average.shadow_params
+    assert shadow.item() == pytest.approx(1 - 2 / 11)  # warm-up: (1 + 1) / (10 + 1)
+    average.step(module.parameters())
+    assert shadow.item() == pytest.approx(1 - 2 / 11 * 3 / 12)
+    module.weight.data.fill_(5.0)
+    average.copy_to(module.parameters())
+    assert module.weight.item() == shadow.item()

@@ -13,7 +13,7 @@ from defectsynth_pipeline.arms.plan import plan_training
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.detectors import DetectorSet
 from defectsynth_pipeline.inspection.experiment import run_classification, run_localization
-from defectsynth_pipeline.inspection.localizer import score_map
+from defectsynth_pipeline.inspection.localization import score_map
 from defectsynth_pipeline.inspection.results import (
     META_COLUMNS,
     ClassificationResults,
@@ -164,11 +164,11 @@ def classified(
 
 def test_every_test_image_of_a_type_is_classified(classified, bank: Bank) -> None:
     detectors, results, history = classified
-    said = results.predictions
+    predicted = results.predictions
     test = bank.samples.query("split == 'test' and defect_type != 'good'")
-    for _, run in said.groupby(["arm", "seed"]):
+    for _, run in predicted.groupby(["arm", "seed"]):
         assert sorted(run["sample_id"]) == sorted(test["sample_id"])
-    assert set(said["defect_type"]) == {"dent", "scratch"} >= set(said["predicted"])
+    assert set(predicted["defect_type"]) == {"dent", "scratch"} >= set(predicted["predicted"])
     assert set(history["task"]) == {"classification"}
     assert detectors.model("plate", "base").fc.out_features == 2
 
@@ -182,11 +182,11 @@ def test_predictions_survive_the_disk(classified, tmp_path: Path) -> None:
 
 
 def test_start_and_order_are_the_same_in_every_arm(classified) -> None:
-    said = classified[1].predictions.pivot_table(
+    predicted = classified[1].predictions.pivot_table(
         index="sample_id", columns=["arm", "seed"], values="probabilities", aggfunc="first"
     )
-    assert (said["base"] == said["base_normals"]).to_numpy().all()
-    assert (said["base", 0] != said["base", 1]).any()
+    assert (predicted["base"] == predicted["base_normals"]).to_numpy().all()
+    assert (predicted["base", 0] != predicted["base", 1]).any()
 
 
 def test_classification_without_a_category_of_two_types_is_empty(

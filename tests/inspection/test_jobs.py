@@ -7,7 +7,7 @@ import pytest
 
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import plan_training
-from defectsynth_pipeline.inspection.jobs import Job, count_synthetic, make_jobs
+from defectsynth_pipeline.inspection.experiment import count_synthetic, make_jobs
 
 from .parts import LOCALIZATION, PROTOCOL, changed, make_bank
 
@@ -54,10 +54,10 @@ def test_only_what_decides_an_outcome_is_in_its_key(bank: Bank) -> None:
 def test_only_images_of_the_arms_own_making_count(bank: Bank, arm: str, count: int) -> None:
     plan = plan_training(bank, [arm], "localization", LOCALIZATION.training_set)
     (job, *_) = make_jobs("localization", plan, bank, LOCALIZATION, PROTOCOL)
-    assert count_synthetic(job) == count
+    assert count_synthetic(job.rows) == count
 
 
 def test_an_image_of_another_system_counts() -> None:
     recipe = json.dumps({"defect_type": "dent", "source": "x/0", "sources": []})
     rows = pd.DataFrame({"kind": ["own", "own"], "recipe": [recipe, recipe]})
-    assert count_synthetic(Job("c", "plate", "external:x", 0, rows, True, "")) == 1
+    assert count_synthetic(rows) == 1

@@ -5,19 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from defectsynth_pipeline.inspection.arithmetic import fast_arithmetic
 from defectsynth_pipeline.inspection.batches import normalised
-from defectsynth_pipeline.inspection.localizer import (
-    build_localizer,
-    score_map,
-    segmentation_loss,
-)
+from defectsynth_pipeline.inspection.localization import Localization, score_map, segmentation_loss
+from defectsynth_pipeline.inspection.training import fast_arithmetic
 
 
 @pytest.fixture(scope="module")
 def localizer() -> nn.Module:
     torch.manual_seed(0)
-    return build_localizer("resnet18", "none")[0]
+    return Localization.build("resnet18", 1, "none")[0]
 
 
 def image(height: int, width: int) -> np.ndarray:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.corpora.reading import load_mask
 from defectsynth_pipeline.inspection import test_set
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
 
@@ -21,11 +20,11 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
 def test_all_test_images_come_with_native_truth(samples: pd.DataFrame) -> None:
     tests = TestSet(real_test_rows(samples, "mvtec", "plate"), 32, square=False)
     for _ in range(2):  # read, then kept
-        for test, (_, row) in zip(tests, tests.rows.iterrows(), strict=True):
-            assert test.sample_id == row["sample_id"]
+        for test, sample in zip(tests.images(), tests.samples, strict=True):
+            assert test.sample_id == sample.sample_id
             assert test.image.shape == (24, 32, 3)
-            assert np.array_equal(test.mask, load_mask(row))
-    assert set(tests.rows["split"]) == {"test"}
+            assert np.array_equal(test.mask, sample.mask())
+    assert {sample.split for sample in tests.samples} == {"test"}
 
 
 def test_what_does_not_fit_in_memory_is_read_again(
@@ -36,19 +35,18 @@ def test_what_does_not_fit_in_memory_is_read_again(
     monkeypatch.setattr(test_set, "KEPT_BYTES", 0)
     reread = TestSet(rows, 48, square=False)
     for _ in range(2):
-        for first, second in zip(kept, reread, strict=True):
+        for first, second in zip(kept.images(), reread.images(), strict=True):
             assert np.array_equal(first.image, second.image)
             assert np.array_equal(first.mask, second.mask)
 
 
 def test_overlays_spread_over_types(samples: pd.DataFrame) -> None:
     tests = TestSet(real_test_rows(samples, "mvtec", "plate"), 32, square=False)
-    types = [tests[index].defect_type for index in tests.spread(4)]
-    assert types == ["dent", "scratch", "good", "dent"]
-    assert len(set(tests.spread(99))) == len(tests)
+    assert [sample.defect_type for sample in tests.spread(4)] == ["dent", "scratch", "good", "dent"]
+    assert len(set(tests.spread(99))) == len(tests.samples)
 
 
 def test_a_changed_test_file_is_noticed(samples: pd.DataFrame, tmp_path: Path) -> None:
     rows = real_test_rows(samples, "mvtec", "plate").assign(width=65)
     with pytest.raises(ValueError, match="run ingest again"):
-        TestSet(rows, 32, square=False)[0]
+        next(TestSet(rows, 32, square=False).images())

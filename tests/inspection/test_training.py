@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.history import History, count_steps
-from defectsynth_pipeline.inspection.training import train
+from defectsynth_pipeline.inspection.training import History, count_steps, train
 from defectsynth_pipeline.options import TrainingOptions
 
 OPTIONS = TrainingOptions(steps=12, learning_rate=0.05, checkpoint_every=5, validate_every=4)
@@ -38,7 +37,8 @@ def run(
     **more: object,
 ) -> History:
     silent = more.pop("on_metrics", lambda step, values: None)
-    return train(model, batch, F.cross_entropy, options, steps, folder, "key", silent, **more)  # type: ignore[arg-type]
+    path = folder / "key.pt"
+    return train(model, batch, F.cross_entropy, options, steps, path, silent, **more)  # type: ignore[arg-type]
 
 
 def test_steps_or_epochs() -> None:
@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
 
 def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     whole, killed, resumed = small_model(), small_model(), small_model()
-    expected = run(tmp_path / "whole", whole, validate=judge)
+    expected = run(tmp_path / "whole", whole, judge=liking)
 
     def dying(step: int) -> tuple[Tensor, Tensor]:
         if step == 11:
@@ -75,17 +75,17 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) ->
 
     with pytest.raises(KeyboardInterrupt):
         train(
-            killed, dying, F.cross_entropy, OPTIONS, 12, tmp_path / "cut", "key",
-            lambda step, values: None, judge,
+            killed, dying, F.cross_entropy, OPTIONS, 12, tmp_path / "cut" / "key.pt",
+            lambda step, values: None, liking,
         )  # fmt: skip
-    history = run(tmp_path / "cut", resumed, validate=judge)
+    history = run(tmp_path / "cut", resumed, judge=liking)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
     assert history.rows == expected.rows
     assert history.best["far"].step == expected.best["far"].step
 
 
-def judge(model: nn.Module) -> dict[str, float]:
+def liking(model: nn.Module) -> dict[str, float]:
     """Likes weights far from zero."""
     weight = next(model.parameters())
     return {"far": -weight.abs().sum().item(), "near": weight.abs().sum().item()}
@@ -98,7 +98,7 @@ def test_the_best_weights_are_kept_by_criterion(tmp_path: Path) -> None:
         if "near" in values:
             seen[step] = values["near"]
 
-    history = run(tmp_path, small_model(), validate=judge, on_metrics=note)
+    history = run(tmp_path, small_model(), judge=liking, on_metrics=note)
     assert list(seen) == [4, 8, 12]
     best = history.best["near"]
     assert best.step == min(seen, key=lambda step: seen[step])
@@ -112,7 +112,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_a_checkpoint(tmp_path: Path
 
     with pytest.raises(InputError, match=r"not a number \(plate, arm base, seed 1\)") as caught:
         train(
-            small_model(), broken, F.cross_entropy, OPTIONS, 12, tmp_path, "key",
+            small_model(), broken, F.cross_entropy, OPTIONS, 12, tmp_path / "key.pt",
             lambda step, values: None, None, "plate, arm base, seed 1",
         )  # fmt: skip
     assert "step 7" in str(caught.value)

@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 from torchvision.models import ResNet18_Weights, resnet18
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.classifier import build_classifier
-from defectsynth_pipeline.inspection.localizer import build_localizer
+from defectsynth_pipeline.inspection.classification import Classification
+from defectsynth_pipeline.inspection.localization import Localization
 from defectsynth_pipeline.inspection.weights import imagenet_state
 
 
@@ -35,7 +35,7 @@ def test_nothing_is_downloaded_where_no_cache_has_it(cache: Path) -> None:
 def test_the_cache_is_used(cache: Path, donor: torch.nn.Module) -> None:
     name = ResNet18_Weights.IMAGENET1K_V1.url.rsplit("/", 1)[1]
     torch.save(donor.state_dict(), cache / name)
-    model, origin = build_localizer("resnet18", "auto")
+    model, origin = Localization.build("resnet18", 1, "auto")
     assert origin == "ImageNet, torch cache"
     assert torch.equal(model.encoder.conv1.weight, donor.conv1.weight)
     assert imagenet_state("resnet18", "none") == (None, "from scratch")
@@ -48,7 +48,7 @@ def test_a_file_is_used(tmp_path: Path, donor: torch.nn.Module, suffix: str) -> 
         torch.save(donor.state_dict(), file)
     else:
         save_file(donor.state_dict(), file)
-    model, origin = build_localizer("resnet18", str(file))
+    model, origin = Localization.build("resnet18", 1, str(file))
     assert origin == f"ImageNet, {file}"
     own = model.encoder.layer4[1].conv2.weight
     assert torch.equal(own, donor.layer4[1].conv2.weight)
@@ -58,7 +58,7 @@ def test_weights_of_another_network_name_the_file(tmp_path: Path, donor: torch.n
     file = tmp_path / "other.pth"
     torch.save(donor.state_dict(), file)
     with pytest.raises(InputError, match=r"not those of a resnet34[\s\S]*other\.pth"):
-        build_classifier(3, str(file))
+        Classification.build("resnet34", 3, str(file))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a state dict"])

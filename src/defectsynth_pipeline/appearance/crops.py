@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,8 @@ from torch import Tensor
 from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, roi_frame
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.base_model.prompts import prompt_for
-from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
+from defectsynth_pipeline.corpora.columns import GOOD
+from defectsynth_pipeline.corpora.reading import Sample, each_sample, to_float
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
@@ -74,15 +74,15 @@ def make_crops(
     held = held_out_ids(defects, options)
     pairs = [*_defect_crops(defects, base, options, framing)]
     pairs += [*_normal_crops(samples, defects, base, options, framing)]
-    words = [prompt_for(prompts, row.category, row.defect_type) for row, _, _ in pairs]
+    words = [prompt_for(prompts, sample.category, sample.defect_type) for sample, _, _ in pairs]
     unique = sorted(set(words))
     table = pd.DataFrame(
         {
-            "sample_id": [row.sample_id for row, _, _ in pairs],
+            "sample_id": [sample.sample_id for sample, _, _ in pairs],
             "prompt": [unique.index(word) for word in words],
-            "defect_type": [f"{row.category}/{row.defect_type}" for row, _, _ in pairs],
-            "normal": [row.defect_type == "good" for row, _, _ in pairs],
-            "held_out": [row.sample_id in held for row, _, _ in pairs],
+            "defect_type": [f"{s.category}/{s.defect_type}" for s, _, _ in pairs],
+            "normal": [sample.defect_type == GOOD for sample, _, _ in pairs],
+            "held_out": [sample.sample_id in held for sample, _, _ in pairs],
         }
     )
     log.info("%d training crops of %d real defects", len(table), len(defects))
@@ -103,13 +103,13 @@ def held_out_ids(defects: pd.DataFrame, options: FinetuneOptions) -> set[str]:
 
 def _defect_crops(
     defects: pd.DataFrame, base: BaseModel, options: FinetuneOptions, framing: FramingOptions
-) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-    for row in defects.itertuples():
-        image, mask = to_float(load_image(row)), load_mask(row)
+) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    for sample in each_sample(defects):
+        image, mask = to_float(sample.image()), sample.mask()
         for number in range(options.crops_per_sample):
-            rng = np.random.default_rng(counter_seed(options.seed, row.sample_id, number))
+            rng = np.random.default_rng(counter_seed(options.seed, sample.sample_id, number))
             frame = _jittered(mask, framing, base, rng)
-            yield row, *_cut(image, mask, frame, framing, base, rng, options.flip)
+            yield sample, *_cut(image, mask, frame, framing, base, rng, options.flip)
 
 
 def _normal_crops(
@@ -118,7 +118,7 @@ def _normal_crops(
     base: BaseModel,
     options: FinetuneOptions,
     framing: FramingOptions,
-) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
     """Yield as many defect-free crops per category as there are defects, at defects' places."""
     normals = samples[samples["split"] == "normal"]
     for category, rows in defects.groupby("category", sort=True):
@@ -132,14 +132,15 @@ def _normal_crops(
         count = len(rows) * options.crops_per_sample
         rng = np.random.default_rng(counter_seed(options.seed, category, "normals"))
         per_image = -(-count // min(len(pool), 40))
-        likes = list(rows.itertuples())
-        for row in pool.iloc[rng.permutation(len(pool))[: -(-count // per_image)]].itertuples():
-            image = to_float(load_image(row))
+        likes = list(each_sample(rows))
+        drawn = pool.iloc[rng.permutation(len(pool))[: -(-count // per_image)]]
+        for sample in each_sample(drawn):
+            image = to_float(sample.image())
             for _ in range(per_image):
-                mask = _fitted(load_mask(likes[rng.integers(len(likes))]), image.shape[:2])
+                mask = _fitted(likes[rng.integers(len(likes))].mask(), image.shape[:2])
                 frame = _jittered(mask, framing, base, rng)
                 empty = np.zeros(image.shape[:2], bool)
-                yield row, *_cut(image, empty, frame, framing, base, rng, options.flip)
+                yield sample, *_cut(image, empty, frame, framing, base, rng, options.flip)
 
 
 def _fitted(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

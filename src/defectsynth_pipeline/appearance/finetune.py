@@ -33,7 +33,7 @@ from defectsynth_pipeline.base_model.denoising import (
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FinetuneOptions
-from defectsynth_pipeline.resumable import Progress, load_checkpoint, save_checkpoint
+from defectsynth_pipeline.resumable import Session, learning_rate, set_rate
 
 log = logging.getLogger(__name__)
 OnMetrics = Callable[[int, dict[str, float]], None]
@@ -100,13 +100,12 @@ def finetune(
         InputError: The loss became NaN; the last checkpoint is kept.
     """
     trainer = _Trainer(base, crops, options, checkpoints / f"{key}.pt")
-    progress = Progress("fine-tuning", options.steps, trainer.step)
-    while trainer.step < options.steps and not trainer.exhausted():
-        loss = trainer.take()
-        progress(trainer.step, loss=loss)
-        if trainer.step % options.validate_every == 0 or trainer.step == options.steps:
-            on_metrics(trainer.step, trainer.validate())
-        if trainer.step % options.checkpoint_every == 0 or trainer.step == options.steps:
+    session = trainer.session
+    while session.step < options.steps and not trainer.exhausted():
+        session.count(loss=trainer.take())
+        if session.due(options.validate_every):
+            on_metrics(session.step, trainer.validate())
+        if session.due(options.checkpoint_every):
             trainer.save()
     trainer.save()
     return trainer.result(key), pd.DataFrame(trainer.history)
@@ -118,11 +117,12 @@ class _Trainer:
     def __init__(
         self, base: BaseModel, crops: Crops, options: FinetuneOptions, checkpoint: Path
     ) -> None:
-        self.base, self.crops, self.options, self.checkpoint = base, crops, options, checkpoint
+        self.base, self.crops, self.options = base, crops, options
+        self.session = Session("fine-tuning", options.steps, checkpoint)
         self.accelerator = _accelerator(base.device, options)
         denoiser = build_denoiser(base, options)
         optimizer = torch.optim.AdamW(denoiser.trained().values(), options.learning_rate)
-        self.step, self.running, self.stale = 0, 0.0, 0
+        self.running, self.stale = 0.0, 0
         self.best_loss = math.inf
         self.best: dict[str, Tensor] = {}
         self.history: list[dict[str, float]] = []
@@ -133,8 +133,7 @@ class _Trainer:
     def take(self) -> float:
         """Do one optimizer step over `gradient_accumulation` batches; return the smoothed loss."""
         rate = self.learning_rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rate(self.optimizer, rate)
         losses = []
         for micro in range(self.options.gradient_accumulation):
             with self.accelerator.accumulate(self.model):
@@ -149,22 +148,20 @@ class _Trainer:
         if not math.isfinite(value):
             raise InputError(
                 "fine-tuning diverged: the loss is not a number",
-                file=self.checkpoint,
-                value=f"step {self.step}, learning_rate {rate:.2e}",
+                file=self.session.path,
+                value=f"step {self.session.step}, learning_rate {rate:.2e}",
                 remedy="lower finetune.learning_rate; the last good checkpoint is kept",
             )
-        self.running = value if self.step == 0 else 0.95 * self.running + 0.05 * value
-        self.step += 1
+        self.running = value if self.session.step == 0 else 0.95 * self.running + 0.05 * value
         return self.running
 
     def learning_rate(self) -> float:
         """Return the rate at the present step: short warm-up, then cosine to a tenth."""
-        share = self.step / self.options.steps
-        warm = min(1.0, (self.step + 1) / min(50, self.options.steps))
-        return self.options.learning_rate * warm * (0.55 + 0.45 * math.cos(math.pi * share))
+        rate, steps = self.options.learning_rate, self.options.steps
+        return learning_rate(rate, self.session.step, steps, warm_up=min(50, steps), floor=0.1)
 
     def _loss(self, micro: int) -> Tensor:
-        rng = np.random.default_rng([self.options.seed, self.step, micro])
+        rng = np.random.default_rng([self.options.seed, self.session.step, micro])
         rows = _draw(self.crops.table, self.options, rng)
         latents, masks, text = (part.to(self.base.device) for part in self.crops.batch(rows))
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
@@ -190,7 +187,7 @@ class _Trainer:
         loss = float(np.mean(losses)) if losses else math.nan
         self.history.append(
             {
-                "step": self.step,
+                "step": self.session.step,
                 "train_loss": self.running,
                 "validation_loss": loss,
                 "learning_rate": self.learning_rate(),
@@ -222,25 +219,24 @@ class _Trainer:
         """Return whether `patience` validations in a row brought nothing better."""
         if self.stale < self.options.patience:
             return False
-        log.info("stopping early at step %d: no better on held-out samples", self.step)
+        log.info("stopping early at step %d: no better on held-out samples", self.session.step)
         return True
 
     def save(self) -> None:
         """Write everything a resumed run needs."""
         names = self.denoiser.trained()
         state: dict[str, Any] = {"weights": {k: p.detach() for k, p in names.items()}}
-        state |= {"optimizer": self.optimizer.state_dict(), "step": self.step}
-        state |= {"running": self.running, "stale": self.stale, "best_loss": self.best_loss}
-        save_checkpoint(self.checkpoint, state | {"best": self.best, "history": self.history})
+        state |= {"optimizer": self.optimizer.state_dict(), "running": self.running}
+        state |= {"stale": self.stale, "best_loss": self.best_loss, "best": self.best}
+        self.session.save(state | {"history": self.history})
 
     def _restore(self, denoiser: GuidedDenoiser, optimizer: torch.optim.Optimizer) -> None:
-        if (state := load_checkpoint(self.checkpoint)) is None:
+        if (state := self.session.restore()) is None:
             return
         denoiser.load_state_dict(state["weights"], strict=False)
         optimizer.load_state_dict(state["optimizer"])
-        self.step, self.running, self.stale = state["step"], state["running"], state["stale"]
+        self.running, self.stale, self.history = state["running"], state["stale"], state["history"]
         self.best_loss, self.best = state["best_loss"], state["best"]
-        self.history = state["history"]
 
     def result(self, key: str) -> FinetunedModel:
         """Return the best weights seen (the last ones where nothing was held out)."""
@@ -251,7 +247,7 @@ class _Trainer:
             "lora_rank": self.options.lora_rank,
             "base": self.base.fingerprint,
             "key": key,
-            "steps": self.step,
+            "steps": self.session.step,
             "validation_loss": None if math.isnan(self.best_loss) else self.best_loss,
         }
         unet = model.unet if self.options.adapt == "joint" else None

@@ -1,11 +1,11 @@
-"""What every training loop here shares: the network's pass, what it is to predict, the loss."""
+"""What every diffusion loop shares: text states, the network's pass, what it predicts, the loss."""
 
 from __future__ import annotations
 
-import torch
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from transformers import CLIPTextModel, CLIPTokenizer
 
 
 def build_controlnet(unet: UNet2DConditionModel, latent_factor: int = 4) -> ControlNetModel:
@@ -18,6 +18,19 @@ def build_controlnet(unet: UNet2DConditionModel, latent_factor: int = 4) -> Cont
     widths = (16, 32, 96, 256) if latent_factor == 8 else (16, 32, 64, 128)
     halvings = latent_factor.bit_length()
     return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=widths[:halvings])
+
+
+def embed(texts: list[str], tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel) -> Tensor:
+    """Return text states (B, 77, D)."""
+    tokens = tokenizer(
+        texts,
+        padding="max_length",
+        truncation=True,
+        max_length=tokenizer.model_max_length,
+        return_tensors="pt",
+    )
+    states: Tensor = text_encoder(tokens.input_ids.to(text_encoder.device))[0]
+    return states
 
 
 def denoise(
@@ -67,25 +80,3 @@ def masked_mse(prediction: Tensor, target: Tensor, masks: Tensor, weight: float)
     weights = 1 + (weight - 1) * cells
     errors = (prediction.float() - target.float()).square().mean(1, keepdim=True)
     return (errors * weights).sum() / weights.sum()
-
-
-class Ema:
-    """Exponential moving average of a module's parameters, warmed up from the first step."""
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self.decay, self.steps = decay, 0
-        self.shadow = {name: p.detach().clone() for name, p in module.named_parameters()}
-
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Move the average towards the module's present parameters."""
-        self.steps += 1
-        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        for name, parameter in module.named_parameters():
-            self.shadow[name].lerp_(parameter, 1 - decay)
-
-    @torch.no_grad()
-    def copy_to(self, module: nn.Module) -> None:
-        """Overwrite the module's parameters with the average."""
-        for name, parameter in module.named_parameters():
-            parameter.copy_(self.shadow[name])

@@ -25,6 +25,7 @@ from diffusers import (
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from defectsynth_pipeline.base_model.denoising import embed
 from defectsynth_pipeline.errors import InputError
 
 COMPACT = Path(__file__).parent.parent / "assets" / "compact"
@@ -78,14 +79,7 @@ class BaseModel:
     def embed(self, prompts: list[str]) -> Tensor:
         """Return text states (B, 77, D); equal prompts are encoded once."""
         unique = list(dict.fromkeys(prompts))
-        tokens = self.tokenizer(
-            unique,
-            padding="max_length",
-            truncation=True,
-            max_length=self.tokenizer.model_max_length,
-            return_tensors="pt",
-        )
-        states: Tensor = self.text_encoder(tokens.input_ids.to(self.device))[0]
+        states = embed(unique, self.tokenizer, self.text_encoder)
         return states[[unique.index(prompt) for prompt in prompts]]
 
     def with_networks(

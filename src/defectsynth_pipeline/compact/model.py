@@ -12,10 +12,10 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from defectsynth_pipeline.base_model.denoising import denoise
+from defectsynth_pipeline.base_model.denoising import denoise, embed
 from defectsynth_pipeline.base_model.loading import save_base_model
 from defectsynth_pipeline.compact.networks import build_tokenizer
-from defectsynth_pipeline.compact.pretraining import draw, encode_captions, to_images, to_masks
+from defectsynth_pipeline.compact.pretraining import draw, to_images, to_masks
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import PretrainOptions
 from defectsynth_pipeline.resumable import load_checkpoint
@@ -25,8 +25,8 @@ CARD = """# Compact latent-diffusion base of defectsynth_pipeline
 - **Classes**: AutoencoderKL (f=4, 8 latent channels), UNet2DConditionModel (v-prediction, zero
   terminal SNR), ControlNetModel, CLIPTextModel, CLIPTokenizer, DDIMScheduler
 - **Parameters**: {parameters}
-- **Trained on** procedural surfaces and defects only (`appearance/procedural_*.py`): no
-  photograph, no third-party weights
+- **Trained on** procedural surfaces and defects only (`compact/surfaces.py`,
+  `compact/defects.py`): no photograph, no third-party weights
 - **Recipe**: `kedro run --pipeline=pretrain` with `{options}`
 - **Seed**: {seed}
 - **Duration**: {vae_hours:.2f} h autoencoder + {denoiser_hours:.2f} h UNet, ControlNet and text
@@ -121,9 +121,8 @@ def preview(components: dict[str, Any], options: PretrainOptions, count: int = 1
     images, masks = to_images(scenes), to_masks(scenes)
     vae = components["vae"]
     restored = vae.decode(vae.encode(images).latent_dist.mode()).sample
-    text = encode_captions(
-        [s.caption for s in scenes], components["tokenizer"], components["text_encoder"]
-    )
+    captions = [s.caption for s in scenes]
+    text = embed(captions, components["tokenizer"], components["text_encoder"])
     made = vae.decode(_sample(components, text, masks, options.seed)).sample
     figure = Figure(figsize=(count, 4.4), layout="constrained")
     axes = figure.subplots(4, count)

@@ -6,7 +6,6 @@ run sees what the uninterrupted one would have, and the recipe is its seed and i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,20 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defectsynth_pipeline.base_model.denoising import (
-    Ema,
     build_controlnet,
     denoise,
     diffusion_target,
+    embed,
     masked_mse,
 )
 from defectsynth_pipeline.compact import networks
 from defectsynth_pipeline.compact.defects import Scene, scene
 from defectsynth_pipeline.options import PretrainOptions
-from defectsynth_pipeline.resumable import Progress, load_checkpoint, save_checkpoint
+from defectsynth_pipeline.resumable import Session, learning_rate, set_rate
 
 OnMetrics = Callable[[int, dict[str, float]], None]
 
@@ -80,22 +80,20 @@ def train_vae(options: PretrainOptions, checkpoints: Path, on_metrics: OnMetrics
     """Train the autoencoder and standardise its latents per channel."""
     torch.manual_seed(options.seed)
     vae = networks.build_vae()
-    step = _Stepper(vae, options.vae_learning_rate, checkpoints / "vae.pt", options)
-    progress = Progress("autoencoder", options.vae_steps, step.done)
-    while step.done < options.vae_steps:
-        scenes = draw(options.seed, 0, step.done, options.vae_batch_size)
-        images = recoloured(to_images(scenes), options.seed * 1_000_003 + step.done)
-        noise = torch.Generator().manual_seed(options.seed * 1_000_003 + step.done)
+    rate, steps, path = options.vae_learning_rate, options.vae_steps, checkpoints / "vae.pt"
+    trained = _Stepper("autoencoder", vae, rate, steps, path, options)
+    while (step := trained.session.step) < steps:
+        scenes = draw(options.seed, 0, step, options.vae_batch_size)
+        images = recoloured(to_images(scenes), options.seed * 1_000_003 + step)
+        noise = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = vae.encode(images).latent_dist
             restored = vae.decode(posterior.sample(noise)).sample
         loss = reconstruction_loss(images, restored.float()) + 2e-4 * posterior.kl().mean() / 2048
-        step.take(loss, options.vae_steps)
-        progress(step.done, loss=loss.item())
-        if step.done % 50 == 0:
-            on_metrics(step.done, {"pretrain.vae_loss": loss.item()})
-    step.ema.copy_to(vae)
-    vae.eval().requires_grad_(False)
+        trained.take(loss, shown=loss.item())
+        if (step + 1) % 50 == 0:
+            on_metrics(step + 1, {"pretrain.vae_loss": loss.item()})
+    trained.finish()
     latents = vae.encode(to_images(draw(options.seed, 1, 0, 512))).latent_dist.mode()
     networks.standardise_latents(vae, latents.mean((0, 2, 3)), latents.std((0, 2, 3)))
     return vae
@@ -110,27 +108,24 @@ def train_denoiser(
     text_encoder, unet = networks.build_text_encoder(tokenizer), networks.build_unet()
     controlnet, scheduler = build_controlnet(unet), networks.build_scheduler()
     model = nn.ModuleDict({"unet": unet, "controlnet": controlnet, "text": text_encoder})
-    step = _Stepper(model, options.unet_learning_rate, folder / "denoiser.pt", options)
-    progress = Progress("denoiser", options.unet_steps, step.done)
-    smooth = 0.0
-    while step.done < options.unet_steps:
-        scenes = draw(options.seed, 2, step.done, options.unet_batch_size)
-        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step.done)
+    rate, steps, path = options.unet_learning_rate, options.unet_steps, folder / "denoiser.pt"
+    trained, smooth = _Stepper("denoiser", model, rate, steps, path, options), 0.0
+    while (step := trained.session.step) < steps:
+        scenes = draw(options.seed, 2, step, options.unet_batch_size)
+        generator = torch.Generator().manual_seed(options.seed * 1_000_003 + step)
         latents, masks = vae.encode(to_images(scenes)).latent_dist.mode(), to_masks(scenes)
         noise = torch.randn(latents.shape, generator=generator)
         timesteps = torch.randint(0, 1000, (len(scenes),), generator=generator)
         noisy = scheduler.add_noise(latents, noise, timesteps)
-        text = encode_captions([s.caption for s in scenes], tokenizer, text_encoder)
+        text = embed([s.caption for s in scenes], tokenizer, text_encoder)
         prediction = denoise(unet, controlnet, noisy, timesteps, text, masks.repeat(1, 3, 1, 1))
         target = diffusion_target(scheduler, latents, noise, timesteps)
         loss = masked_mse(prediction, target, masks, options.mask_weight)
-        step.take(loss, options.unet_steps)
         smooth = loss.item() if smooth == 0 else 0.98 * smooth + 0.02 * loss.item()
-        progress(step.done, loss=smooth)
-        if step.done % 50 == 0:
-            on_metrics(step.done, {"pretrain.denoiser_loss": smooth})
-    step.ema.copy_to(model)
-    model.eval().requires_grad_(False)
+        trained.take(loss, shown=smooth)
+        if (step + 1) % 50 == 0:
+            on_metrics(step + 1, {"pretrain.denoiser_loss": smooth})
+    trained.finish()
     return {
         "vae": vae,
         "text_encoder": text_encoder,
@@ -141,57 +136,54 @@ def train_denoiser(
     }
 
 
-def encode_captions(captions: list[str], tokenizer: Any, text_encoder: nn.Module) -> Tensor:
-    """Return text states (B, 77, D)."""
-    tokens = tokenizer(
-        captions,
-        padding="max_length",
-        truncation=True,
-        max_length=tokenizer.model_max_length,
-        return_tensors="pt",
-    )
-    states: Tensor = text_encoder(tokens.input_ids)[0]
-    return states
-
-
 class _Stepper:
-    """Optimizer, EMA, step counter and seconds of one module, kept together on disk."""
+    """Optimizer, moving average and place of one module, kept together on disk."""
 
     def __init__(
-        self, module: nn.Module, rate: float, path: Path, options: PretrainOptions
+        self,
+        name: str,
+        module: nn.Module,
+        rate: float,
+        steps: int,
+        path: Path,
+        options: PretrainOptions,
     ) -> None:
-        self.module, self.path, self.rate = module, path, rate
-        self.every = options.checkpoint_every
+        self.module, self.rate, self.every = module, rate, options.checkpoint_every
+        self.session = Session(name, steps, path)
         self.optimizer = torch.optim.AdamW(module.parameters(), rate, weight_decay=0.01)
-        self.ema, self.done, self.seconds = Ema(module, options.ema), 0, 0.0
-        if (state := load_checkpoint(path)) is not None:
+        self.average = moving_average(module, options.ema)
+        self.names = [name for name, _ in module.named_parameters()]
+        if (state := self.session.restore()) is not None:
             module.load_state_dict(state["module"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.ema.shadow, self.ema.steps = state["ema"], state["step"]
-            self.done, self.seconds = state["step"], state["seconds"]
-        self._since = time.monotonic()
+            self.average.shadow_params = [state["ema"][name] for name in self.names]
+            self.average.optimization_step = state["step"]
 
-    def take(self, loss: Tensor, total: int) -> None:
+    def take(self, loss: Tensor, shown: float) -> None:
         """Do one optimizer step: linear warm-up, then cosine to a tenth; checkpoint at times."""
-        warm = min(1.0, (self.done + 1) / 200)
-        fall = 0.55 + 0.45 * float(np.cos(np.pi * self.done / total))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * warm * fall
+        session = self.session
+        rate = learning_rate(self.rate, session.step, session.steps, warm_up=200, floor=0.1)
+        set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.module.parameters(), 1.0)
         self.optimizer.step()
-        self.ema.update(self.module)
-        self.done += 1
-        if self.done % self.every == 0 or self.done == total:
-            self._save()
+        self.average.step(self.module.parameters())
+        session.count(loss=shown)
+        if session.due(self.every):
+            state = {"module": self.module.state_dict(), "optimizer": self.optimizer.state_dict()}
+            average = dict(zip(self.names, self.average.shadow_params, strict=True))
+            session.save({**state, "ema": average})
 
-    def _save(self) -> None:
-        now = time.monotonic()
-        self.seconds, self._since = self.seconds + now - self._since, now
-        state: dict[str, Any] = {
-            "module": self.module.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        state |= {"ema": self.ema.shadow, "step": self.done, "seconds": self.seconds}
-        save_checkpoint(self.path, state)
+    def finish(self) -> None:
+        """Overwrite the module's parameters with their average and freeze them."""
+        self.average.copy_to(self.module.parameters())
+        self.module.eval().requires_grad_(False)
+
+
+def moving_average(module: nn.Module, decay: float) -> EMAModel:
+    """Return the moving average of a module's parameters, with decay (1 + n) / (10 + n) at first.
+
+    The offset of -1 lets the library's warm-up begin at the first step, rather than copy it.
+    """
+    return EMAModel(module.parameters(), decay=decay, update_after_step=-1)

@@ -1,7 +1,7 @@
 """Procedural surfaces, the ground on which the compact base model is pretrained.
 
 Nothing here is taken from a photograph, so the shipped weights carry no third-party terms.
-The demo corpora are drawn by other code (`corpora/demo.py`): the base must not know its exam.
+The demo corpora are drawn by other code (`demo/`): the base must not know its exam.
 """
 
 from __future__ import annotations

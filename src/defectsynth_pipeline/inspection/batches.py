@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor
 
-from defectsynth_pipeline.arms.bank import Example
+from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.plan import make_example
 from defectsynth_pipeline.corpora.reading import to_float
 
 STRIDE = 32  # of a ResNet encoder
@@ -64,23 +66,47 @@ def reduced_size(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
+class TrainingImages:
+    """The training images of a category, each made once for all arms and seeds that show it.
+
+    Real images and normals, which all arms share, are kept for good; an arm's own images until
+    another arm is shown.
+    """
+
+    def __init__(self, bank: Bank, side: int, *, square: bool) -> None:
+        """Set up the cache; see `make_view` for `side` and `square`."""
+        self._bank, self._side, self._square = bank, side, square
+        self._kept: dict[tuple[str, ...], View] = {}
+
+    def views(self, rows: pd.DataFrame) -> list[View]:
+        """Return the images of one arm's plan rows in order; equal recipes share one array."""
+        arm = str(rows["arm"].iloc[0])
+        self._kept = {key: view for key, view in self._kept.items() if key[0] in ("", arm)}
+        views = []
+        for row in rows.to_dict("records"):
+            recipe = (row["category"], row["defect_type"], row["source"], row["recipe"])
+            key = (arm if row["kind"] == "own" else "", *map(str, recipe))
+            if key not in self._kept:
+                self._kept[key] = self._view(make_example(self._bank, row))
+            views.append(self._kept[key])
+        return views
+
+    def real(self, sample_ids: Sequence[str]) -> list[View]:
+        """Return base or normal samples by name.
+
+        Raises:
+            InputError: One of them is a test sample.
+        """
+        return [self._view(self._bank.example(sample_id)) for sample_id in sample_ids]
+
+    def _view(self, example: Example) -> View:
+        return make_view(example, self._side, square=self._square)
+
+
 def normalised(images: np.ndarray) -> Tensor:
     """Return uint8 (B, h, w, 3) as a network input, float32 (B, 3, h, w), channels last."""
     tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
     return (tensor.float() / 255 - _MEAN) / _STD
-
-
-def padded(array: np.ndarray, multiple: int) -> np.ndarray:
-    """Return (h, w, ...) reflected at its lower right until both sides divide by `multiple`."""
-    height, width = (-(-length // multiple) * multiple for length in array.shape[:2])
-    return cut(array, 0, 0, height, width)
-
-
-def cut(array: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """Return a window of (h, w, ...), reflected where it leaves the array."""
-    rows = _reflected(top + np.arange(height), array.shape[0])
-    columns = _reflected(left + np.arange(width), array.shape[1])
-    return array[rows[:, None], columns]
 
 
 def draw_window(
@@ -137,6 +163,19 @@ def localization_batch(
     ]
     cover = torch.from_numpy(np.stack([cover for _, cover in windows]))
     return normalised(np.stack([image for image, _ in windows])), cover[:, None].float() / 255
+
+
+def padded(array: np.ndarray, multiple: int) -> np.ndarray:
+    """Return (h, w, ...) reflected at its lower right until both sides divide by `multiple`."""
+    height, width = (-(-length // multiple) * multiple for length in array.shape[:2])
+    return cut(array, 0, 0, height, width)
+
+
+def cut(array: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """Return a window of (h, w, ...), reflected where it leaves the array."""
+    rows = _reflected(top + np.arange(height), array.shape[0])
+    columns = _reflected(left + np.arange(width), array.shape[1])
+    return array[rows[:, None], columns]
 
 
 def _reflected(index: np.ndarray, length: int) -> np.ndarray:

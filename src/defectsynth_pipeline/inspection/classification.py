@@ -1,51 +1,42 @@
-"""Classification of defect types as a task of an experiment."""
+"""Classification of defect types (the paper's Table VIII): ResNet-34 on whole images."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import get_model
 
-from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.inspection.batches import View, classification_batch
-from defectsynth_pipeline.inspection.classifier import build_classifier, classify
-from defectsynth_pipeline.inspection.history import Batches
-from defectsynth_pipeline.inspection.results import read_table
-from defectsynth_pipeline.inspection.task import Evaluation, Task
+from defectsynth_pipeline.inspection.batches import View, classification_batch, normalised
 from defectsynth_pipeline.inspection.test_set import TestSet
+from defectsynth_pipeline.inspection.training import Batches, Task
+from defectsynth_pipeline.inspection.weights import load_imagenet
 from defectsynth_pipeline.measures.classification import classification_metrics
 
 
 class Classification(Task[pd.DataFrame]):
-    """ResNet-34 on whole images; a result is a table with a row per test image."""
+    """A logit per defect type of one category; a result is a table with a row per test image."""
 
-    name = "classification"
-    square = True
+    name, square, legacy, network = "classification", True, "accuracy", "resnet34"
 
-    def build(self) -> tuple[nn.Module, str]:
-        """Return a ResNet-34 with a logit per type."""
-        return build_classifier(len(self.types), self.training.weights)
-
-    def settings(self) -> dict[str, Any]:
-        """Return types and side."""
-        return {"types": list(self.types), "network": "resnet34", "side": self.side}
-
-    def tested(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the defective images: "good" is not among the types."""
-        return rows[(rows["defect_type"] != GOOD) & rows["defect_type"].isin(self.types)]
+    @staticmethod
+    def build(network: str, n_types: int, weights: str) -> tuple[nn.Module, str]:
+        """Return torchvision's ResNet with a new last layer."""
+        model = get_model(network, weights=None)
+        origin = load_imagenet(model, network, weights)
+        model.fc = nn.Linear(model.fc.in_features, n_types)
+        return model.to(memory_format=torch.channels_last), origin
 
     def batches(self, views: Sequence[View], rows: pd.DataFrame, seed: int) -> Batches:
         """Return whole images and type numbers."""
         labels = self._labels(rows["defect_type"])
-        size = self.training.batch_size
-        return partial(classification_batch, views, labels, size, seed)
+        return partial(classification_batch, views, labels, self.training.batch_size, seed)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy."""
@@ -60,21 +51,24 @@ class Classification(Task[pd.DataFrame]):
         return float(-np.log(of_truth.clip(1e-12)).mean())
 
     def evaluate(
-        self, model: nn.Module, tests: TestSet, overlays: Collection[int]
-    ) -> Evaluation[pd.DataFrame]:
-        """Return sample_id, group, defect_type, predicted, probabilities (JSON by type)."""
-        probabilities = classify(model, [test.image for test in tests])
-        table = tests.rows[["sample_id", "group", "defect_type"]].copy()
-        table["predicted"] = [self.types[place] for place in probabilities.argmax(1)]
-        table["probabilities"] = [
-            json.dumps({t: round(float(p), 6) for t, p in zip(self.types, row, strict=True)})
-            for row in probabilities
+        self, model: nn.Module, tests: TestSet, overlays: Collection[str]
+    ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+        """Return `results.TESTED` of the test images of the types; "good" is none; no maps."""
+        shown = list(tests.images(self.types))
+        probabilities = classify(model, [test.image for test in shown])
+        rows = [
+            {
+                "sample_id": test.sample_id,
+                "group": test.group,
+                "defect_type": test.defect_type,
+                "predicted": self.types[row.argmax()],
+                "probabilities": json.dumps(
+                    {t: round(float(p), 6) for t, p in zip(self.types, row, strict=True)}
+                ),
+            }
+            for test, row in zip(shown, probabilities, strict=True)
         ]
-        return Evaluation(table)
-
-    def legacy_score(self, result: pd.DataFrame) -> float:
-        """Return the accuracy."""
-        return float((result["predicted"] == result["defect_type"]).mean())
+        return pd.DataFrame(rows), {}
 
     def metrics(self, result: pd.DataFrame) -> dict[str, float]:
         """Return accuracy and F1."""
@@ -82,14 +76,24 @@ class Classification(Task[pd.DataFrame]):
             list(result["defect_type"]), list(result["predicted"]), self.types
         )
 
-    def write(self, result: pd.DataFrame, stem: Path) -> None:
-        """Write `<stem>.csv`."""
-        result.to_csv(stem.with_suffix(".csv"), index=False)
-
-    def read(self, stem: Path) -> pd.DataFrame:
-        """Read `<stem>.csv`."""
-        return read_table(stem.with_suffix(".csv"))
-
     def _labels(self, types: Sequence[str] | pd.Series) -> np.ndarray:
-        places = {name: place for place, name in enumerate(self.types)}
-        return np.array([places[name] for name in types], dtype=np.int64)
+        return np.array([self.types.index(name) for name in types], dtype=np.int64)
+
+
+@torch.no_grad()
+def classify(model: nn.Module, images: Sequence[np.ndarray], batch_size: int = 64) -> np.ndarray:
+    """Return the probabilities of the types, float32 (N, n_types), each row summing to 1.
+
+    Args:
+        model: From `Classification.build`; left in evaluation mode.
+        images: N of uint8 (side, side, 3), as `batches.make_view` makes them.
+        batch_size: Images at a time.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    parts = [
+        model(normalised(np.stack(images[i : i + batch_size])).to(device)).float().softmax(1)
+        for i in range(0, len(images), batch_size)
+    ]
+    result: np.ndarray = torch.cat(parts).cpu().numpy()
+    return result

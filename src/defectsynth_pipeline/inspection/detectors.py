@@ -11,13 +11,16 @@ from typing import Any, TypeAlias
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.classifier import build_classifier
-from defectsynth_pipeline.inspection.localizer import build_localizer
+from defectsynth_pipeline.inspection.classification import Classification
+from defectsynth_pipeline.inspection.localization import Localization
+from defectsynth_pipeline.inspection.training import Task
 
+TASKS: dict[str, type[Task[Any]]] = {task.name: task for task in (Classification, Localization)}
 WEIGHTS, META = "model.safetensors", "meta.json"
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 Where: TypeAlias = tuple[str, str, str]  # corpus, category, arm
 
 
@@ -44,17 +47,14 @@ class DetectorSet:
     def model(self, category: str, arm: str) -> nn.Module:
         """Return a detector in float32, on the CPU, in evaluation mode.
 
-        Use it with `classifier.classify` on square images or `localizer.score_map`, both at the
-        scale of `meta(...)["side"]`, made by `views.make_view`.
+        Use it with `classification.classify` on square images or `localization.score_map`, both
+        at the scale of `meta(...)["side"]`, made by `batches.make_view`.
 
         Raises:
             InputError: There is none of this category and arm.
         """
         meta = self.meta(category, arm)
-        if meta["task"] == "classification":
-            network, _ = build_classifier(len(meta["types"]), "none")
-        else:
-            network, _ = build_localizer(meta["network"], "none")
+        network, _ = TASKS[meta["task"]].build(meta["network"], len(meta["types"]), "none")
         state = load_file(self._folder(category, arm) / WEIGHTS)
         # Copying into a float32 network widens every value.
         network.load_state_dict(state)
@@ -89,19 +89,27 @@ class DetectorSet:
         )
 
 
-def write_detector(state: Mapping[str, Tensor], meta: Mapping[str, Any], folder: Path) -> None:
-    """Write a detector's weights, in half precision, and its description.
+def write_detector(
+    model: nn.Module, task: Task[Any], meta: Mapping[str, Any], folder: Path
+) -> None:
+    """Write a detector's weights, in half precision, how to build it, and where it comes from.
 
     Batch statistics keep float32: a variance may leave the range of half precision.
+
+    Args:
+        model: The detector.
+        task: What built it.
+        meta: Its row of `results.META_COLUMNS`.
+        folder: Is made.
     """
     folder.mkdir(parents=True, exist_ok=True)
     half = {
-        name: (value if _is_statistic(name) else value.to(torch.float16)).contiguous()
-        for name, value in state.items()
+        name: (value if name.endswith(_STATISTICS) else value.to(torch.float16)).contiguous()
+        for name, value in model.state_dict().items()
     }
     save_file(half, folder / WEIGHTS)
-    (folder / META).write_text(json.dumps(dict(meta), indent=2) + "\n", encoding="utf-8")
-
-
-def _is_statistic(name: str) -> bool:
-    return name.endswith(("running_mean", "running_var", "num_batches_tracked"))
+    note = {"task": task.name} | {name: meta[name] for name in ("corpus", "category", "arm")}
+    note |= {"types": list(task.types), "network": task.network, "side": task.side}
+    note |= {name: meta[name] for name in ("seed", "weights", "steps", "checkpoint_step")}
+    note |= {"options": task.training.model_dump()}
+    (folder / META).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")

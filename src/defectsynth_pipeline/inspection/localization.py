@@ -1,57 +1,78 @@
-"""Localization of defects as a task of an experiment."""
+"""Localization of defects (the paper's Table IX): a U-Net with a ResNet encoder, a logit per pixel.
+
+It is trained on windows and tested on whole images at their native size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from defectsynth_pipeline.inspection.batches import STRIDE, View, localization_batch
-from defectsynth_pipeline.inspection.history import Batches
-from defectsynth_pipeline.inspection.localizer import (
-    build_localizer,
-    score_map,
-    segmentation_loss,
+from defectsynth_pipeline.inspection.batches import (
+    STRIDE,
+    View,
+    localization_batch,
+    normalised,
+    padded,
 )
-from defectsynth_pipeline.inspection.task import Evaluation, Task
 from defectsynth_pipeline.inspection.test_set import TestSet
+from defectsynth_pipeline.inspection.training import Batches, Task, fast_arithmetic
+from defectsynth_pipeline.inspection.weights import load_imagenet
 from defectsynth_pipeline.measures.detection import LocalizationStats
 from defectsynth_pipeline.options import LocalizationOptions
 
+# Half the library's widths but for the last: on a CPU the decoder would else cost more than the
+# encoder, and the encoder is what knows shapes.
+DECODER_WIDTHS = (128, 64, 32, 16, 16)
+
+
+class Localizer(smp.Unet):  # type: ignore[misc]
+    """The library's U-Net; the last layer stays in float32 whatever the rest computes in.
+
+    Rounded to bfloat16, logits would fall on a few hundred levels, and ranking metrics would see
+    ties that the network does not mean.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, 1, H, W) of images (B, 3, H, W)."""
+        features = self.decoder(self.encoder(x))
+        with torch.autocast(x.device.type, enabled=False):
+            logits: Tensor = self.segmentation_head(features.float())
+        return logits
+
 
 class Localization(Task[LocalizationStats]):
-    """U-Net trained on windows and tested on whole images at their native size."""
+    """A logit per pixel, for all defect types of one category; a result is statistics of maps."""
 
-    name = "localization"
-    square = False
+    name, square, legacy = "localization", False, "pixel_ap"
 
     def __init__(self, options: LocalizationOptions, types: Sequence[str]) -> None:
         super().__init__(options, types)
-        self.patch, self.encoder = options.patch, options.encoder
+        self.patch, self.network = options.patch, options.encoder
 
-    def build(self) -> tuple[nn.Module, str]:
-        """Return a U-Net."""
-        return build_localizer(self.encoder, self.training.weights)
-
-    def settings(self) -> dict[str, Any]:
-        """Return types, encoder and side."""
-        return {"types": list(self.types), "network": self.encoder, "side": self.side}
-
-    def tested(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return all of them, good images included."""
-        return rows
+    @staticmethod
+    def build(network: str, n_types: int, weights: str) -> tuple[nn.Module, str]:
+        """Return a U-Net with one output channel, whatever the number of types."""
+        model = Localizer(
+            network, encoder_weights=None, decoder_channels=DECODER_WIDTHS, in_channels=3, classes=1
+        )
+        origin = load_imagenet(model.encoder, network, weights)
+        return model.to(memory_format=torch.channels_last), origin
 
     def batches(self, views: Sequence[View], rows: pd.DataFrame, seed: int) -> Batches:
         """Return windows and their cover; without `patch`, windows that hold every image."""
-        size = self.training.batch_size
-        window = (self.patch, self.patch) if self.patch else _whole(views)
-        return partial(localization_batch, views, window, size, seed)
+        height, width = np.max([view.cover.shape for view in views], axis=0)
+        window = (int(-(-height // STRIDE) * STRIDE), int(-(-width // STRIDE) * STRIDE))
+        if self.patch:
+            window = (self.patch, self.patch)
+        return partial(localization_batch, views, window, self.training.batch_size, seed)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return cross-entropy plus Dice."""
@@ -69,40 +90,59 @@ class Localization(Task[LocalizationStats]):
         return float(np.mean(losses))
 
     def evaluate(
-        self, model: nn.Module, tests: TestSet, overlays: Collection[int]
-    ) -> Evaluation[LocalizationStats]:
-        """Stream all score maps, at native size, into the statistics."""
+        self, model: nn.Module, tests: TestSet, overlays: Collection[str]
+    ) -> tuple[LocalizationStats, dict[str, np.ndarray]]:
+        """Stream the score maps of all images, at native size, into the statistics."""
         stats, maps = LocalizationStats(), {}
-        for index, test in enumerate(tests):
+        for test in tests.images():
             logits = score_map(model, test.image, test.mask.shape)
             stats.update(test.sample_id, test.group, test.defect_type, logits, test.mask)
-            if index in overlays:
-                maps[test.sample_id] = _probabilities(logits)
-        return Evaluation(stats, maps)
-
-    def legacy_score(self, result: LocalizationStats) -> float:
-        """Return the average precision over pixels."""
-        return result.metrics()["pixel_ap"]
+            if test.sample_id in overlays:
+                levels = 255 / (1 + np.exp(-logits.clip(-30, 30)))
+                maps[test.sample_id] = np.rint(levels).astype(np.uint8)
+        return stats, maps
 
     def metrics(self, result: LocalizationStats) -> dict[str, float]:
         """Return the metrics over all types."""
         return result.metrics()
 
-    def write(self, result: LocalizationStats, stem: Path) -> None:
-        """Write `<stem>.npz`."""
-        result.save(stem.with_suffix(".npz"))
 
-    def read(self, stem: Path) -> LocalizationStats:
-        """Read `<stem>.npz`."""
-        return LocalizationStats.load(stem.with_suffix(".npz"))
+@torch.no_grad()
+def score_map(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return the logits of a whole image, float32 (H, W).
+
+    The image is reflected to a multiple of the encoder's stride, and what was added is cut off
+    before the map is brought to its size bilinearly.
+
+    Args:
+        model: From `Localization.build`; left in evaluation mode.
+        image: uint8 (h, w, 3) at the network's scale.
+        size: (H, W) of the map, usually the image's native size.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    inputs = normalised(padded(image, STRIDE)[None]).to(device)
+    with fast_arithmetic(device):
+        logits = model(inputs).float()
+    logits = logits[..., : image.shape[0], : image.shape[1]]
+    if logits.shape[-2:] != size:
+        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+    result: np.ndarray = logits[0, 0].cpu().numpy()
+    return result
 
 
-def _whole(views: Sequence[View]) -> tuple[int, int]:
-    height, width = np.max([view.cover.shape for view in views], axis=0)
-    return int(-(-height // STRIDE) * STRIDE), int(-(-width // STRIDE) * STRIDE)
+def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Return binary cross-entropy plus the Dice loss, a scalar.
 
+    Cross-entropy calibrates single pixels, Dice keeps a few defect pixels from drowning among
+    many good ones. Dice is taken over the batch, so that windows without a defect are harmless.
 
-def _probabilities(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities as uint8, 255 for 1."""
-    values: np.ndarray = np.rint(255 / (1 + np.exp(-logits.clip(-30, 30)))).astype(np.uint8)
-    return values
+    Args:
+        logits: (B, 1, H, W).
+        target: Share of a pixel covered by a defect, in [0, 1], (B, 1, H, W).
+    """
+    logits = logits.float()
+    probabilities = logits.sigmoid()
+    overlap = 2 * (probabilities * target).sum() + 1
+    dice = 1 - overlap / (probabilities.sum() + target.sum() + 1)
+    return F.binary_cross_entropy_with_logits(logits, target) + dice

@@ -1,11 +1,17 @@
-"""What an experiment measured, before any statistics: predictions, score histograms, overlays."""
+"""What an experiment measured, before any statistics: predictions, score histograms, overlays.
+
+`Finished` is one training in the work folder, so that a killed experiment goes on after it.
+"""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,52 +19,21 @@ import pandas as pd
 from defectsynth_pipeline.imaging.codec import decode_image, encode_png
 from defectsynth_pipeline.measures.detection import LocalizationStats
 
+Result = TypeVar("Result", pd.DataFrame, LocalizationStats)
 Key: TypeAlias = tuple[str, str, str, int]  # corpus, category, arm, seed
 LEGACY = "legacy_best_test"
-META_COLUMNS = (
-    "corpus",
-    "category",
-    "arm",
-    "seed",
-    "steps",
-    "set_size",
-    "n_synthetic",
-    "n_base",
-    "n_types",
-    "weights",
-    "seconds",
-    "selected",
-    "checkpoint_step",
-)
-PREDICTION_COLUMNS = (
-    "corpus",
-    "category",
-    "arm",
-    "seed",
-    "selected",
-    "sample_id",
-    "group",
-    "defect_type",
-    "predicted",
-    "probabilities",
-)
-_TEXT = (
-    "corpus",
-    "category",
-    "arm",
-    "weights",
-    "selected",
-    "sample_id",
-    "group",
-    "defect_type",
-    "predicted",
-    "probabilities",
-)
+WHERE = ("corpus", "category", "arm", "seed")
+_COUNTS = ("steps", "set_size", "n_synthetic", "n_base", "n_types")
+META_COLUMNS = (*WHERE, *_COUNTS, "weights", "seconds", "selected", "checkpoint_step")
+TESTED = ("sample_id", "group", "defect_type", "predicted", "probabilities")
+PREDICTION_COLUMNS = (*WHERE, "selected", *TESTED)
+_TEXT = {*WHERE, "weights", "selected", *TESTED} - {"seed"}
+_ENTRY = re.compile(r"(?:\.partial-)?([0-9a-f]{16})(?:\.pt|\.partial|\.detector)?")
 
 
 @dataclass(frozen=True)
 class ClassificationResults:
-    """What the classifiers said.
+    """What the classifiers predicted.
 
     Attributes:
         meta: A row per training and selection, `META_COLUMNS`.
@@ -83,7 +58,7 @@ class ClassificationResults:
 
 @dataclass(frozen=True)
 class LocalizationResults:
-    """What the localizers said.
+    """What the localizers predicted.
 
     Attributes:
         meta: A row per training and selection, `META_COLUMNS`.
@@ -118,15 +93,11 @@ class LocalizationResults:
     def load(cls, folder: Path) -> LocalizationResults:
         """Read what `save` wrote."""
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        tables: dict[str, dict[Key, LocalizationStats]] = {
-            name: {
-                (key[0], key[1], key[2], key[3]): LocalizationStats.load(
-                    folder / name / f"{number:04d}.npz"
-                )
-                for number, key in enumerate(index[name])
-            }
-            for name in ("stats", "legacy")
-        }
+        tables: dict[str, dict[Key, LocalizationStats]] = {"stats": {}, "legacy": {}}
+        for name, of_name in tables.items():
+            for number, (corpus, category, arm, seed) in enumerate(index[name]):
+                stats = LocalizationStats.load(folder / name / f"{number:04d}.npz")
+                of_name[corpus, category, arm, seed] = stats
         overlays: dict[tuple[str, str, str], dict[str, np.ndarray]] = {}
         for number, (corpus, category, arm, sample_id) in enumerate(index["overlays"]):
             file = folder / "overlays" / f"{number:04d}.png"
@@ -134,6 +105,82 @@ class LocalizationResults:
             maps[sample_id] = decode_image(file.read_bytes(), file)
         meta = read_table(folder / "meta.csv")
         return cls(meta, tables["stats"], tables["legacy"], overlays)
+
+
+@dataclass(frozen=True)
+class Finished(Generic[Result]):
+    """One training, evaluated.
+
+    Attributes:
+        meta: A row of `META_COLUMNS` per selection, the reported one first.
+        results: In the order of `meta`.
+        history: step, loss and what judged it.
+        overlays: Probability maps by sample_id; empty but for the first seed's localizers.
+        detector: Folder of the weights, for the first seed.
+    """
+
+    meta: list[dict[str, Any]]
+    results: list[Result]
+    history: pd.DataFrame
+    overlays: dict[str, np.ndarray] = field(default_factory=dict)
+    detector: Path | None = None
+
+
+def write_finished(done: Finished[Result], folder: Path, key: str) -> None:
+    """Write the entry of a fingerprint whole; `done.detector`, if given, is moved into it."""
+    partial = folder / f".partial-{key}"
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "overlays").mkdir(parents=True)
+    for number, result in enumerate(done.results):
+        if isinstance(result, pd.DataFrame):
+            result.to_csv(partial / f"result{number}.csv", index=False)
+        else:
+            result.save(partial / f"result{number}.npz")
+    done.history.to_csv(partial / "history.csv", index=False)
+    for number, probabilities in enumerate(done.overlays.values()):
+        (partial / "overlays" / f"{number}.png").write_bytes(encode_png(probabilities))
+    if done.detector is not None:
+        done.detector.replace(partial / "detector")
+    note = {"meta": done.meta, "overlays": list(done.overlays)}
+    (partial / "entry.json").write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / key)
+    (folder / f"{key}.pt").unlink(missing_ok=True)
+
+
+def read_finished(folder: Path, key: str) -> Finished[Any]:
+    """Read what `write_finished` wrote."""
+    entry = folder / key
+    note = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
+    read = {".csv": read_table, ".npz": LocalizationStats.load}
+    overlays = {}
+    for number, sample_id in enumerate(note["overlays"]):
+        file = entry / "overlays" / f"{number}.png"
+        overlays[sample_id] = decode_image(file.read_bytes(), file)
+    return Finished(
+        note["meta"],
+        [read[file.suffix](file) for file in sorted(entry.glob("result*"))],
+        pd.read_csv(entry / "history.csv", float_precision="round_trip"),
+        overlays,
+        entry / "detector" if (entry / "detector").is_dir() else None,
+    )
+
+
+def is_finished(folder: Path, key: str) -> bool:
+    """Return whether the training of this fingerprint is done."""
+    return (folder / key / "entry.json").is_file()
+
+
+def remove_others(folder: Path, keys: Collection[str]) -> None:
+    """Remove what other experiments left in the work folder; foreign files are not touched."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        ours = _ENTRY.fullmatch(path.name)
+        if ours is None or ours.group(1) in keys:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def read_table(file: Path) -> pd.DataFrame:

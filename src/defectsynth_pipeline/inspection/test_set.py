@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.arms.bank import Example
 from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.batches import make_view
 
@@ -39,7 +40,11 @@ class TestImage:
 
 
 class TestSet:
-    """The test images of one category, each decoded once as long as memory allows."""
+    """The test images of one category, each decoded once as long as memory allows.
+
+    Attributes:
+        samples: Its test samples in order of sample_id.
+    """
 
     __test__ = False
 
@@ -48,51 +53,43 @@ class TestSet:
 
         Args:
             rows: Test rows of `samples`.
-            side: px, scale of the network; see `views.make_view`.
+            side: px, scale of the network; see `batches.make_view`.
             square: Likewise.
         """
-        self.rows = rows.sort_values("sample_id").reset_index(drop=True)
+        self.samples = list(each_sample(rows.sort_values("sample_id")))
         self._side, self._square = side, square
-        self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._kept: dict[Sample, tuple[np.ndarray, np.ndarray]] = {}
         self._bytes = 0
 
-    def __len__(self) -> int:
-        return len(self.rows)
+    def images(self, types: Collection[str] | None = None) -> Iterator[TestImage]:
+        """Yield the images of some defect types, or all."""
+        for sample in self.samples:
+            if types is None or sample.defect_type in types:
+                yield self._image(sample)
 
-    def __iter__(self) -> Iterator[TestImage]:
-        for index in range(len(self)):
-            yield self[index]
-
-    def __getitem__(self, index: int) -> TestImage:
-        if index not in range(len(self)):
-            raise IndexError(index)
-        row = self.rows.iloc[index]
-        if index in self._kept:
-            image, packed = self._kept[index]
-            shape = (int(row["height"]), int(row["width"]))
-            mask = np.unpackbits(packed, count=shape[0] * shape[1]).reshape(shape).astype(bool)
-        else:
-            image, mask = self._read(row)
-            self._keep(index, image, mask)
-        return TestImage(row["sample_id"], row["group"], row["defect_type"], image, mask)
-
-    def spread(self, count: int) -> list[int]:
-        """Return indices of up to `count` images, the defect types and "good" taking turns."""
-        types = sorted(set(self.rows["defect_type"]), key=lambda name: (name == GOOD, name))
-        of_type = [np.flatnonzero(self.rows["defect_type"] == name) for name in types]
-        longest = max((len(indices) for indices in of_type), default=0)
-        turns = [int(i[turn]) for turn in range(longest) for i in of_type if turn < len(i)]
+    def spread(self, count: int) -> list[Sample]:
+        """Return up to `count` samples, the defect types and "good" taking turns."""
+        names = {sample.defect_type for sample in self.samples}
+        of_type = [
+            [sample for sample in self.samples if sample.defect_type == name]
+            for name in sorted(names, key=lambda name: (name == GOOD, name))
+        ]
+        turns = [sample for turn in zip_longest(*of_type) for sample in turn if sample is not None]
         return turns[:count]
 
-    def _read(self, row: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-        example = Example(load_image(row), load_mask(row))
-        return make_view(example, self._side, square=self._square).image, example.mask
-
-    def _keep(self, index: int, image: np.ndarray, mask: np.ndarray) -> None:
-        packed = np.packbits(mask)
-        self._bytes += image.nbytes + packed.nbytes
-        if self._bytes <= KEPT_BYTES:
-            self._kept[index] = image, packed
+    def _image(self, sample: Sample) -> TestImage:
+        if sample in self._kept:
+            image, packed = self._kept[sample]
+            count = sample.width * sample.height
+            mask = np.unpackbits(packed, count=count).reshape(sample.shape).astype(bool)
+        else:
+            example = Example(sample.image(), sample.mask())
+            image = make_view(example, self._side, square=self._square).image
+            mask, packed = example.mask, np.packbits(example.mask)
+            self._bytes += image.nbytes + packed.nbytes
+            if self._bytes <= KEPT_BYTES:
+                self._kept[sample] = image, packed
+        return TestImage(sample.sample_id, sample.group, sample.defect_type, image, mask)
 
 
 def real_test_rows(samples: pd.DataFrame, corpus: str, category: str) -> pd.DataFrame:

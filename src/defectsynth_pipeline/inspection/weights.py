@@ -20,6 +20,7 @@ _PUBLISHED = {
     "resnet18": ResNet18_Weights.IMAGENET1K_V1,
     "resnet34": ResNet34_Weights.IMAGENET1K_V1,
 }
+_LAST = "fc."  # the classification layer
 _REMEDY = "give a torchvision state dict of this network (.pth or .safetensors), 'auto' or 'none'"
 
 
@@ -43,7 +44,8 @@ def imagenet_state(network: str, weights: str) -> tuple[dict[str, Tensor] | None
         return None, FROM_SCRATCH
     if weights != "auto":
         return _read(Path(weights).expanduser()), f"ImageNet, {weights}"
-    cached = _cache_folder() / PurePosixPath(urlparse(_PUBLISHED[network].url).path).name
+    published = PurePosixPath(urlparse(_PUBLISHED[network].url).path).name
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / published
     if not cached.is_file():
         return None, FROM_SCRATCH
     return _read(cached), "ImageNet, torch cache"
@@ -64,7 +66,7 @@ def load_imagenet(module: nn.Module, network: str, weights: str) -> str:
     state, origin = imagenet_state(network, weights)
     if state is None:
         return origin
-    own = {name: value for name, value in module.state_dict().items() if not _is_last(name)}
+    own = {name: value for name, value in module.state_dict().items() if not name.startswith(_LAST)}
     # Old files lack the step counters of batch normalisation, which only matter without momentum.
     needed = {name for name in own if not name.endswith("num_batches_tracked")}
     wrong = sorted((needed - set(state)) | (set(state) - set(own)))
@@ -78,14 +80,6 @@ def load_imagenet(module: nn.Module, network: str, weights: str) -> str:
         )
     module.load_state_dict(state, strict=False)
     return origin
-
-
-def _cache_folder() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
-
-
-def _is_last(name: str) -> bool:
-    return name.startswith("fc.")
 
 
 def _read(file: Path) -> dict[str, Tensor]:
@@ -111,5 +105,5 @@ def _read(file: Path) -> dict[str, Tensor]:
     return {
         name: value
         for name, value in ((n.removeprefix("module."), v) for n, v in state.items())
-        if not _is_last(name)
+        if not name.startswith(_LAST)
     }
