@@ -20,6 +20,7 @@ import numpy as np
 
 from defectsynth_pipeline.corpora.files import list_images
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 Kind = tuple[str, str]
 Files = tuple[list[Path], list[Path]]
@@ -32,7 +33,7 @@ LAYOUTS = (
 )
 _WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:converted_mask|images?|imgs?|masks?)(?=[_\-. ]|$)")
 _MASK = re.compile(r"[_\-. ]mask$")
-_NOT_A_DEFECT = re.compile(r"[_\-. ]good$")
+_NOT_AN_IMAGE = re.compile(r"[_\-. ](mask|good)$")  # of a defect
 _TILES = (256, 512)
 _TILE_GAP = 2
 
@@ -66,8 +67,8 @@ def find_pairs(
     return []
 
 
-def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Windows x, y, width, height of a sheet as torchvision's `save_image` lays a batch out.
+def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[Rectangle]:
+    """Windows of a sheet as torchvision's `save_image` lays a batch out, row by row.
 
     DefectDiffu writes its batches so. The whole image where there are no black lines between tiles
     of 256 or 512 px.
@@ -82,11 +83,11 @@ def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[tuple[int, int, i
         gaps = [np.arange(n) % pitch < _TILE_GAP for n in (height, width)]
         if not (image[gaps[0]].any() or image[:, gaps[1]].any() or mask[gaps[0]].any()):
             return [
-                (_TILE_GAP + column * pitch, _TILE_GAP + row * pitch, tile, tile)
+                Rectangle.at(_TILE_GAP + column * pitch, _TILE_GAP + row * pitch, tile, tile)
                 for row in range(rows)
                 for column in range(columns)
             ]
-    return [(0, 0, width, height)]
+    return [Rectangle(0, 0, height, width)]
 
 
 def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
@@ -100,19 +101,22 @@ def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
 
 def _folders(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
     for place in _places(root, kind, kinds):
-        images = [place / name for name in IMAGE_FOLDERS if (place / name).is_dir()]
-        masks = [place / name for name in MASK_FOLDERS if (place / name).is_dir()]
-        if images or masks:
-            return _listed(images), _listed(masks)
+        found = [
+            next((place / name for name in names if (place / name).is_dir()), None)
+            for names in (IMAGE_FOLDERS, MASK_FOLDERS)
+        ]
+        if any(found):
+            images, masks = (list_images(folder) if folder else [] for folder in found)
+            return images, masks
     return [], []
 
 
 def _suffix(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
-    for place in _places(root, kind, kinds):
-        if files := list_images(place):
-            return _by_suffix(files)
-    own = [path for path in list_images(root) if _named(path.stem, kinds) == kind]
-    return _by_suffix(own)
+    files = next(filter(None, map(list_images, _places(root, kind, kinds))), None)
+    if files is None:
+        files = [path for path in list_images(root) if _named(path.stem, kinds) == kind]
+    masks = [path for path in files if _MASK.search(path.stem)]
+    return [path for path in files if not _NOT_AN_IMAGE.search(path.stem)], masks
 
 
 def _places(root: Path, kind: Kind, kinds: Sequence[Kind]) -> list[Path]:
@@ -135,44 +139,29 @@ def _one_category(kinds: Sequence[Kind]) -> bool:
 def _named(stem: str, kinds: Sequence[Kind]) -> Kind | None:
     """The category and type a file name begins with; the longest, so that no type hides another."""
     fitting = [
-        (category, defect_type)
-        for category, defect_type in kinds
-        if re.match(rf"{re.escape(category)}[ _-]{re.escape(defect_type)}([ _\-.]|$)", stem)
+        kind
+        for kind in kinds
+        if re.match(rf"{'[ _-]'.join(map(re.escape, kind))}([ _\-.]|$)", stem)
     ]
     return max(fitting, key=lambda kind: len(" ".join(kind)), default=None)
 
 
-def _listed(folders: list[Path]) -> list[Path]:
-    return list_images(folders[0]) if folders else []
-
-
-def _by_suffix(files: list[Path]) -> Files:
-    masks = [path for path in files if _MASK.search(path.stem)]
-    rest = [path for path in files if not _MASK.search(path.stem)]
-    return [path for path in rest if not _NOT_A_DEFECT.search(path.stem)], masks
-
-
 def _pair(images: list[Path], masks: list[Path]) -> list[tuple[Path, Path]]:
-    waiting = _by_key(masks)
-    pairs = []
-    for key, image in _by_key(images).items():
-        if key not in waiting:
-            raise InputError(
-                "the image has no mask",
-                file=image,
-                value=f"{len(images)} images, {len(masks)} masks",
-                remedy="make its mask with the system that made the image, or remove it; "
-                + LAYOUTS,
-            )
-        pairs.append((image, waiting.pop(key)))
-    for mask in waiting.values():
+    mask_of, image_of = _by_key(masks), _by_key(images)
+    lone_images = [file for key, file in image_of.items() if key not in mask_of]
+    lone_masks = [file for key, file in mask_of.items() if key not in image_of]
+    if lone_images or lone_masks:
+        problem, remedy = "the mask has no image", "add the image, or remove the mask"
+        if lone_images:
+            problem = "the image has no mask"
+            remedy = "make its mask with the system that made the image, or remove it"
         raise InputError(
-            "the mask has no image",
-            file=mask,
+            problem,
+            file=[*lone_images, *lone_masks][0],
             value=f"{len(images)} images, {len(masks)} masks",
-            remedy="add the image, or remove the mask; " + LAYOUTS,
+            remedy=f"{remedy}; {LAYOUTS}",
         )
-    return pairs
+    return [(image, mask_of[key]) for key, image in image_of.items()]
 
 
 def _by_key(paths: list[Path]) -> dict[str, Path]:

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from defectsynth_pipeline.arms.bank import Example
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.corpora.reading import to_float
 
 STRIDE = 32  # of a ResNet encoder

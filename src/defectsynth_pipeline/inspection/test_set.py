@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.arms.bank import Example
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
 from defectsynth_pipeline.errors import InputError
