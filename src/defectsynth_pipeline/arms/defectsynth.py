@@ -51,12 +51,8 @@ def take_rows(
     rows = [row for _, _, row in draws(pools, count, seed, "defectsynth")]
     distinct = len({row["image_id"] for row in rows})
     if distinct < count:
-        _log.warning(
-            "%s: %d synthetic images stand in for %d rows and are repeated",
-            category,
-            distinct,
-            count,
-        )
+        message = "%s: %d synthetic images stand in for %d rows and are repeated"
+        _log.warning(message, category, distinct, count)
     return rows
 
 
@@ -67,12 +63,8 @@ def _pool(bank: Bank, category: str, defect_type: str) -> list[dict[str, Any]]:
     if bank.options.visible_only and len(mine):
         visible = mine[mine["verdict"] == "visible"]
         if visible.empty:
-            _log.warning(
-                "%s/%s: no synthetic defect is visible; its %d faint images are used",
-                category,
-                defect_type,
-                len(mine),
-            )
+            message = "%s/%s: no synthetic defect is visible; its %d faint images are used"
+            _log.warning(message, category, defect_type, len(mine))
         mine = mine if visible.empty else visible
     return [{str(key): value for key, value in row.items()} for row in mine.to_dict("records")]
 

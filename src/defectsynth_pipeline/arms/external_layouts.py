@@ -13,7 +13,7 @@ Other folders beside them (ori, recon, fg, image-mask, masks_converted_dir) are 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +59,8 @@ def find_pairs(
         InputError: An image without mask, a mask without image, or two of one name.
     """
     finders = {"mvtec": _mvtec, "folders": _folders, "suffix": _suffix}
-    for name, finder in finders.items():
-        if layout in ("auto", name):
-            images, masks = finder(root, kind, kinds)
+    for finder in finders.values() if layout == "auto" else [finders[layout]]:
+        for images, masks in finder(root, kind, kinds):
             if images or masks:
                 return _pair(images, masks)
     return []
@@ -90,36 +89,35 @@ def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[Rectangle]:
     return [Rectangle(0, 0, height, width)]
 
 
-def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Iterator[Files]:
     category, defect_type = kind
     for base in [root / category, *([root] if _one_category(kinds) else [])]:
         test, truth = base / "test" / defect_type, base / "ground_truth" / defect_type
-        if test.is_dir() or truth.is_dir():
-            return list_images(test), list_images(truth)
-    return [], []
+        yield list_images(test), list_images(truth)
 
 
-def _folders(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+def _folders(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Iterator[Files]:
     for place in _places(root, kind, kinds):
-        found = [
-            next((place / name for name in names if (place / name).is_dir()), None)
+        images, masks = (
+            next((found for name in names if (found := list_images(place / name))), [])
             for names in (IMAGE_FOLDERS, MASK_FOLDERS)
-        ]
-        if any(found):
-            images, masks = (list_images(folder) if folder else [] for folder in found)
-            return images, masks
-    return [], []
+        )
+        yield images, masks
 
 
-def _suffix(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
-    files = next(filter(None, map(list_images, _places(root, kind, kinds))), None)
-    if files is None:
-        files = [path for path in list_images(root) if _named(path.stem, kinds) == kind]
-    masks = [path for path in files if _MASK.search(path.stem)]
-    return [path for path in files if not _NOT_AN_IMAGE.search(path.stem)], masks
+def _suffix(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Iterator[Files]:
+    for place in _places(root, kind, kinds):
+        yield _by_suffix(list_images(place))
+    yield _by_suffix([path for path in list_images(root) if _named(path.stem, kinds) == kind])
+
+
+def _by_suffix(files: list[Path]) -> Files:
+    images = [path for path in files if not _NOT_AN_IMAGE.search(path.stem)]
+    return images, [path for path in files if _MASK.search(path.stem)]
 
 
 def _places(root: Path, kind: Kind, kinds: Sequence[Kind]) -> list[Path]:
+    """Folders that may be the type's own, one that names it most fully first."""
     category, defect_type = kind
     places = [root / category / defect_type]
     places += [root / f"{category}{joint}{defect_type}" for joint in ("_", " ", "-")]
@@ -129,7 +127,7 @@ def _places(root: Path, kind: Kind, kinds: Sequence[Kind]) -> list[Path]:
         places.append(root / defect_type)
     if len(kinds) == 1:
         places.append(root)
-    return [place for place in places if place.is_dir()]
+    return places
 
 
 def _one_category(kinds: Sequence[Kind]) -> bool:
@@ -148,18 +146,15 @@ def _named(stem: str, kinds: Sequence[Kind]) -> Kind | None:
 
 def _pair(images: list[Path], masks: list[Path]) -> list[tuple[Path, Path]]:
     mask_of, image_of = _by_key(masks), _by_key(images)
-    lone_images = [file for key, file in image_of.items() if key not in mask_of]
-    lone_masks = [file for key, file in mask_of.items() if key not in image_of]
-    if lone_images or lone_masks:
-        problem, remedy = "the mask has no image", "add the image, or remove the mask"
-        if lone_images:
-            problem = "the image has no mask"
-            remedy = "make its mask with the system that made the image, or remove it"
+    lone_image = next((file for key, file in image_of.items() if key not in mask_of), None)
+    lone_mask = next((file for key, file in mask_of.items() if key not in image_of), None)
+    if lone := lone_image or lone_mask:
+        remedy = "make its mask with the system that made the image, or remove it"
         raise InputError(
-            problem,
-            file=[*lone_images, *lone_masks][0],
+            "the image has no mask" if lone_image else "the mask has no image",
+            file=lone,
             value=f"{len(images)} images, {len(masks)} masks",
-            remedy=f"{remedy}; {LAYOUTS}",
+            remedy=f"{remedy if lone_image else 'add the image, or remove the mask'}; {LAYOUTS}",
         )
     return [(image, mask_of[key]) for key, image in image_of.items()]
 

@@ -100,14 +100,10 @@ def read_external(name: str, options: ExternalOptions, samples: pd.DataFrame) ->
     for kind in kinds:
         usable, useless = _sorted_out(root, kind, find_pairs(root, kind, kinds, options.layout))
         if useless:
-            _log.warning(
+            message = (
                 "external set %s, %s: %d masks are empty or cover the image and are left out, "
-                "first %s",
-                name,
-                "/".join(kind),
-                len(useless),
-                useless[0],
             )
+            _log.warning(message + "first %s", name, "/".join(kind), len(useless), useless[0])
         if not usable:
             raise InputError(
                 f"external set {name} has no {'usable ' if useless else ''}pairs of "

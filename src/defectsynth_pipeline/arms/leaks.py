@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +44,15 @@ def check_leaks(
     Raises:
         InputError: A leak, or a file changed after ingest; the message names both paths.
     """
-    known = list(each_sample(samples))
-    _check_files(known)
+    known = {sample.sample_id: sample for sample in each_sample(samples)}
+    _check_files(known.values())
     for column in ("background", "reference"):
         _check_made_from(known, synthetic, "image", column, {"base", "normal"})
     _check_made_from(known, masks, "mask", "parents", {"base"})
     for given in external.values():
         for category, pairs in given.pairs.groupby("category", sort=False):
             pictures = [given.thumbnails[name] for name in pairs["image_id"]]
-            for number, test in _copied(pictures, str(category), known):
+            for number, test in _copied(pictures, str(category), known.values()):
                 raise _leak(
                     f"an image of the external set {given.name} is a copy of a test image",
                     given.root / pairs["image"].iloc[number],
@@ -61,7 +61,7 @@ def check_leaks(
                 )
 
 
-def _check_files(known: Sequence[Sample]) -> None:
+def _check_files(known: Collection[Sample]) -> None:
     files = dict.fromkeys(map(_file, known))
     shas = {file: hashlib.sha256(read_bytes(*file)).hexdigest() for file in files}
     tested = {shas[_file(sample)]: sample for sample in known if sample.split == "test"}
@@ -87,24 +87,22 @@ def _check_files(known: Sequence[Sample]) -> None:
 
 
 def _check_made_from(
-    known: Iterable[Sample], images: ImageSet, name: str, column: str, allowed: set[str]
+    known: Mapping[str, Sample], images: ImageSet, name: str, column: str, allowed: set[str]
 ) -> None:
     """Raise unless all samples that `column` names are among the known, on an allowed side."""
     if column not in images.manifest:
         return
-    by_id = {sample.sample_id: sample for sample in known}
-    entries = images.manifest.set_index("image_id")[column]
-    for image_id, entry in entries.items():
+    for image_id, entry in images.manifest.set_index("image_id")[column].items():
         for sample_id in filter(None, str(entry).split("|")):
             path = images.root / f"{name}s" / f"{image_id}.png"
-            if sample_id not in by_id:
+            if sample_id not in known:
                 raise InputError(
                     f"the {name} was made from a sample that these samples do not have",
                     file=path,
                     value=f"{column} {sample_id}",
                     remedy="run augment again on these samples",
                 )
-            sample = by_id[sample_id]
+            sample = known[sample_id]
             if sample.split not in allowed:
                 raise _leak(
                     f"the {column} of a generated {name} is a {sample.split} sample",

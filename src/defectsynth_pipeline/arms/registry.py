@@ -68,10 +68,9 @@ def parse(name: str) -> Arm:
 
 def _part(name: str, whole: str) -> Arm:
     plain, limit, number = name.partition("@")
-    arm = (
-        External(plain.removeprefix(_EXTERNAL)) if plain.startswith(_EXTERNAL) else ARMS.get(plain)
-    )
-    if arm is None or plain == _EXTERNAL:
+    set_name = plain.removeprefix(_EXTERNAL)
+    arm = ARMS.get(plain) if set_name == plain else External(set_name)
+    if arm is None or not set_name:
         close = get_close_matches(plain, ARMS, n=1)
         raise InputError(
             "unknown arm",
