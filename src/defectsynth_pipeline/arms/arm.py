@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.drawing import Recipe, Types
+from defectsynth_pipeline.arms.example import Example
 
 TASKS = ("classification", "localization")
 
@@ -14,15 +16,13 @@ TASKS = ("classification", "localization")
 class Arm(ABC):
     """Plans images, all randomness drawn, then makes any one of them from its recipe.
 
-    A subclass is one small module, entered in `arms.ARMS`.
+    A subclass is one small module, entered in `registry.ARMS`.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = TASKS
+    tasks: tuple[str, ...] = TASKS
 
     @abstractmethod
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """Return `count` recipes, the types taking turns.
 
         A recipe holds `defect_type`, `source` (the sample_id, image_id or file it is made from)

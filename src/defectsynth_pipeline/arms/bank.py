@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.arms.external_set import ExternalSet, read_external
+from defectsynth_pipeline.arms.leaks import check_leaks
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.split import assert_no_test
+from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ArmOptions, FramingOptions, SynthesisOptions
-
-if TYPE_CHECKING:
-    from defectsynth_pipeline.arms.external_set import ExternalSet
-
-
-@dataclass(frozen=True)
-class Example:
-    """One training image.
-
-    Attributes:
-        image: uint8 or uint16, (H, W) or (H, W, 3), native size.
-        mask: (H, W) bool; all False for a defect-free image.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -62,16 +49,54 @@ class Bank:
         """Defect-free samples of a category outside the test set, in order of sample_id."""
         return self._of(category, "normal")
 
-    def example(self, sample_id: str) -> Example:
-        """Read a base or normal sample.
+    def sample(self, sample_id: str) -> Sample:
+        """A base or normal sample.
 
         Raises:
-            InputError: It is a test sample.
+            InputError: It is a test sample, has the content of one, or is not in the table.
         """
-        row = self.samples.loc[self.samples["sample_id"] == sample_id].iloc[0]
-        assert_no_test(self.samples, [row["sha256"]], "a training set")
-        return Example(load_image(row), load_mask(row))
+        sample = self._by_id.get(sample_id)
+        if sample is None:
+            raise InputError(
+                "a training image was made from a sample that is no longer there",
+                value=sample_id,
+                remedy="run augment again with these samples",
+            )
+        if sample.sha256 in self._tested:  # the guard hashes all tests: not for every image
+            assert_no_test(self.samples, [sample.sha256], "a training set")
+        return sample
+
+    def example(self, sample_id: str) -> Example:
+        """Read a base or normal sample; raises as `sample`."""
+        sample = self.sample(sample_id)
+        return Example(sample.image(), sample.mask())
 
     def _of(self, category: str, split: str) -> pd.DataFrame:
         chosen = (self.samples["category"] == category) & (self.samples["split"] == split)
         return self.samples[chosen].sort_values("sample_id")
+
+    @cached_property
+    def _by_id(self) -> dict[str, Sample]:
+        return {sample.sample_id: sample for sample in each_sample(self.samples)}
+
+    @cached_property
+    def _tested(self) -> frozenset[str]:
+        return frozenset(s.sha256 for s in self._by_id.values() if s.split == "test")
+
+
+def open_bank(
+    samples: pd.DataFrame,
+    synthetic: ImageSet,
+    masks: ImageSet,
+    options: ArmOptions,
+    synthesis: SynthesisOptions,
+    framing: FramingOptions,
+) -> Bank:
+    """Read the external sets and make sure that nothing an arm may draw from is a test image.
+
+    Raises:
+        InputError: An external set cannot be read, or a test image is where it must not be.
+    """
+    external = {name: read_external(name, o, samples) for name, o in options.external.items()}
+    check_leaks(samples, synthetic, masks, external)
+    return Bank(samples, synthetic, masks, external, options, synthesis, framing)

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
-from defectsynth_pipeline.arms.drawing import pick, turn
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.drawing import Recipe, Types, draws, made_of
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.errors import InputError
 
 
 class Base(Arm):
     """Real base images, repeated; its training set holds no normals either."""
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`."""
-        pools = base_ids(bank, category, types)
-        recipes = []
-        for number in range(count):
-            defect_type, rounds = turn(types, number)
-            sample = pick(pools[defect_type], rounds, seed, "base", defect_type)
-            recipes.append({"defect_type": defect_type, "source": sample, "sources": [sample]})
-        return recipes
+        drawn = draws(base_ids(bank, category, types), count, seed, "base")
+        return [made_of(defect_type, sample) for _, defect_type, sample in drawn]
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
@@ -35,7 +29,7 @@ class BaseNormals(Base):
     """Real base images, repeated, beside the normals that all other arms have too."""
 
 
-def base_ids(bank: Bank, category: str, types: Sequence[str]) -> dict[str, list[str]]:
+def base_ids(bank: Bank, category: str, types: Types) -> dict[str, list[str]]:
     """Return the sample_ids of the base images of each type.
 
     Raises:

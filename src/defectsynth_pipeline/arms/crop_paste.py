@@ -17,9 +17,10 @@ from scipy import ndimage
 
 from defectsynth_pipeline.appearance.compose import feather, smooth_fill
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
 from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.arms.motion import Motion, Patch, in_values_of, land
 from defectsynth_pipeline.arms.placing import RING, place, ring, shot
 from defectsynth_pipeline.corpora.reading import full_scale

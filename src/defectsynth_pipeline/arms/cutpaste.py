@@ -7,17 +7,19 @@ colours are jittered by 0.1. It knows no defect types, so it is for localization
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import normal_ids
-from defectsynth_pipeline.arms.drawing import pick, rng_of
+from defectsynth_pipeline.arms.drawing import Recipe, Types, made_of, pick, rng_of
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.corpora.reading import full_scale
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 AREA = (0.02, 0.15)
 ASPECT = 3.3
@@ -32,32 +34,38 @@ class CutPaste(Arm):
 
     tasks = ("localization",)
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`; types are not used."""
-        rows = bank.normals(category).set_index("sample_id")
         normals, recipes = normal_ids(bank, category), []
         for number in range(count):
             normal = pick(normals, number, seed, "cutpaste")
-            shape = int(rows.loc[normal, "height"]), int(rows.loc[normal, "width"])
-            rng = rng_of(seed, "cutpaste", number)
-            recipe = {"defect_type": ANOMALY, "source": normal, "sources": [normal]}
-            recipes.append(recipe | _cut(rng, shape, scar=number % 2 == 1))
+            rng, shape = rng_of(seed, "cutpaste", number), bank.sample(normal).shape
+            recipes.append(made_of(ANOMALY, normal) | _cut(rng, shape, scar=number % 2 == 1))
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`; the mask is what was pasted."""
-        normal = bank.example(recipe["source"])
-        height, width = recipe["size"]
-        (y, x), image = recipe["from"], normal.image.astype(np.float64)
-        image = image[..., None] if image.ndim == 2 else image
-        piece = _jittered(image[y : y + height, x : x + width], recipe["gain"], recipe["contrast"])
+        normal = bank.example(recipe["source"]).image
+        (height, width), (y, x) = recipe["size"], recipe["from"]
+        image = np.atleast_3d(normal.astype(np.float64))
+        piece = image[y : y + height, x : x + width]
+        mean = piece.mean((0, 1))
+        gain = np.array(recipe["gain"][: image.shape[2]])
+        piece = ((piece - mean) * recipe["contrast"] + mean) * gain
         piece, cover = _turned(piece, recipe["angle"])
-        middle = [
-            start + size / 2 for start, size in zip(recipe["to"], (height, width), strict=True)
-        ]
-        return _paste(normal.image, image, piece, cover, middle)
+        top, left = (  # of the piece with its middle at the goal, moved into the image
+            min(max(0, round(goal + size / 2 - turned / 2)), max(0, side - turned))
+            for goal, size, turned, side in zip(
+                recipe["to"], recipe["size"], cover.shape, normal.shape[:2], strict=True
+            )
+        )
+        place = Rectangle.at(left, top, cover.shape[1], cover.shape[0])
+        window, part = place.shared(normal.shape)
+        mask = np.zeros(normal.shape[:2], dtype=bool)
+        mask[window] = cover[part]
+        image[mask] = piece[part][cover[part]]
+        pixels = np.rint(np.clip(image, 0, full_scale(normal))).astype(normal.dtype)
+        return Example(pixels.reshape(normal.shape), mask)
 
 
 def _cut(rng: np.random.Generator, shape: tuple[int, int], *, scar: bool) -> dict[str, Any]:
@@ -86,12 +94,6 @@ def _cut(rng: np.random.Generator, shape: tuple[int, int], *, scar: bool) -> dic
     }
 
 
-def _jittered(piece: np.ndarray, gain: Sequence[float], contrast: float) -> np.ndarray:
-    """Return a piece (h, w, C) with its colour gains and contrast changed."""
-    mean = piece.mean((0, 1))
-    return np.asarray(((piece - mean) * contrast + mean) * np.array(gain[: piece.shape[2]]))
-
-
 def _turned(piece: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
     """Return a piece (h, w, C) turned by degrees, and (h, w) bool, where it is."""
     cover = np.ones(piece.shape[:2])
@@ -101,24 +103,3 @@ def _turned(piece: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
     cover = ndimage.rotate(np.pad(cover, 1), angle, order=1)
     solid = cover >= 0.5
     return turned, solid if solid.any() else cover > 0
-
-
-def _paste(
-    like: np.ndarray,
-    image: np.ndarray,
-    piece: np.ndarray,
-    cover: np.ndarray,
-    middle: Sequence[float],
-) -> Example:
-    """Put a piece (h, w, C) with its middle at (y, x); what leaves the image is cut off."""
-    shape, size = image.shape[:2], cover.shape
-    starts = [round(m - s / 2) for m, s in zip(middle, size, strict=True)]
-    starts = [min(max(0, b), max(0, n - s)) for b, n, s in zip(starts, shape, size, strict=True)]
-    window = tuple(slice(b, min(b + s, n)) for b, s, n in zip(starts, size, shape, strict=True))
-    height, width = (part.stop - part.start for part in window)
-    mask = np.zeros(shape, dtype=bool)
-    mask[window] = cover[:height, :width]
-    result = image.copy()
-    result[mask] = piece[:height, :width][cover[:height, :width]]
-    pixels = np.rint(np.clip(result, 0, full_scale(like))).astype(like.dtype)
-    return Example(pixels.reshape(like.shape), mask)

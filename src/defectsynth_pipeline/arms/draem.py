@@ -9,7 +9,7 @@ no defect types, so it is for localization only.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from scipy import ndimage
 
 from defectsynth_pipeline.appearance.framing import Frame, crop, resize
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import normal_ids
 from defectsynth_pipeline.arms.cutpaste import ANOMALY
-from defectsynth_pipeline.arms.drawing import pick, rng_of
+from defectsynth_pipeline.arms.drawing import Recipe, Types, made_of, pick, rng_of
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.compact.surfaces import surface
 from defectsynth_pipeline.corpora.reading import from_float, to_float
 from defectsynth_pipeline.shape.alternatives import perlin_noise
@@ -38,30 +39,22 @@ class Draem(Arm):
 
     tasks = ("localization",)
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`; types are not used."""
         normals, recipes = normal_ids(bank, category), []
         for number in range(count):
             normal = pick(normals, number, seed, "draem")
             rng = rng_of(seed, "draem", number)
             others = [name for name in normals if name != normal]
-            texture = ""
-            if others and number % 2:
-                texture = others[int(rng.integers(len(others)))]
-            recipes.append(
-                {
-                    "defect_type": ANOMALY,
-                    "source": normal,
-                    "sources": [normal, texture] if texture else [normal],
-                    "texture": texture,
-                    "cells": 2 ** int(rng.integers(CELLS[0], CELLS[1] + 1)),
-                    "angle": float(rng.uniform(-90, 90)),
-                    "opacity": float(rng.uniform(*OPACITY)),
-                    "seed": int(rng.integers(1 << 62)),
-                }
-            )
+            texture = [others[int(rng.integers(len(others)))]] if others and number % 2 else []
+            drawn = {
+                "texture": "".join(texture),
+                "cells": 2 ** int(rng.integers(CELLS[0], CELLS[1] + 1)),
+                "angle": float(rng.uniform(-90, 90)),
+                "opacity": float(rng.uniform(*OPACITY)),
+                "seed": int(rng.integers(1 << 62)),
+            }
+            recipes.append(made_of(ANOMALY, normal, *texture) | drawn)
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:

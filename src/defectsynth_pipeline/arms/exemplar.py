@@ -13,8 +13,9 @@ from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, res
 from defectsynth_pipeline.appearance.regions import like
 from defectsynth_pipeline.appearance.transfer import exemplar_start
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.defectsynth import recipe_of, take_rows
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.corpora.reading import full_scale, to_float
 
 RESOLUTION = 64  # px of the grid on which masks are aligned, where framing does not say

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
-from defectsynth_pipeline.arms.drawing import pick, turn
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.drawing import Recipe, Types, draws, shares
+from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.arms.external_set import ExternalSet
 from defectsynth_pipeline.errors import InputError
-
-if TYPE_CHECKING:
-    from defectsynth_pipeline.arms.external_set import ExternalSet
 
 
 class External(Arm):
@@ -26,34 +24,31 @@ class External(Arm):
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`; none is used twice. Its real sources are not known, so `sources` is empty.
 
         Raises:
             InputError: The set is not known, or has fewer images of a type than asked.
         """
-        pairs = self._set(bank).pairs
-        mine = pairs[pairs["category"] == category].sort_values("image_id")
-        pools = {
-            name: list(map(str, mine.loc[mine["defect_type"] == name, "image_id"]))
-            for name in types
-        }
-        self._check(bank, category, types, count, pools)
-        recipes = []
-        for number in range(count):
-            defect_type, rounds = turn(types, number)
-            image_id = pick(pools[defect_type], rounds, seed, "external", self.name, defect_type)
-            recipes.append(
-                {
-                    "defect_type": defect_type,
-                    "source": image_id,
-                    "sources": [],
-                    "external": self.name,
-                }
-            )
-        return recipes
+        given = self._set(bank)
+        mine = given.pairs[given.pairs["category"] == category].sort_values("image_id")
+        pools = {n: list(map(str, mine.loc[mine["defect_type"] == n, "image_id"])) for n in types}
+        for (defect_type, pool), asked in zip(
+            pools.items(), shares(count, len(types)), strict=True
+        ):
+            if len(pool) < asked:
+                enough = len(types) * min(map(len, pools.values()))
+                raise InputError(
+                    "an external set has fewer images than asked",
+                    file=given.root,
+                    value=f"{category}/{defect_type}: {len(pool)} images, {asked} asked",
+                    remedy=f"make more, ask for less by training_set.count, or name the arm "
+                    f"external:{self.name}@{enough} to repeat the ones there are",
+                )
+        return [
+            {"defect_type": name, "source": image_id, "sources": [], "external": self.name}
+            for _, name, image_id in draws(pools, count, seed, "external", self.name)
+        ]
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
@@ -70,23 +65,3 @@ class External(Arm):
             if close
             else f"add {self.name}: {{path: /its/folder}} to arms.external",
         )
-
-    def _check(
-        self,
-        bank: Bank,
-        category: str,
-        types: Sequence[str],
-        count: int,
-        pools: Mapping[str, list[str]],
-    ) -> None:
-        asked = Counter(turn(types, number)[0] for number in range(count))
-        for name, wanted in asked.items():
-            if len(pools[name]) < wanted:
-                enough = len(types) * min(len(pool) for pool in pools.values())
-                raise InputError(
-                    "an external set has fewer images than asked",
-                    file=self._set(bank).root,
-                    value=f"{category}/{name}: {len(pools[name])} images, {wanted} asked",
-                    remedy=f"make more, ask for less by training_set.count, or name the arm "
-                    f"external:{self.name}@{enough} to repeat the ones there are",
-                )

@@ -13,13 +13,14 @@ Other folders beside them (ori, recon, fg, image-mask, masks_converted_dir) are 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from defectsynth_pipeline.corpora.files import list_images
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 Kind = tuple[str, str]
 Files = tuple[list[Path], list[Path]]
@@ -32,7 +33,7 @@ LAYOUTS = (
 )
 _WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:converted_mask|images?|imgs?|masks?)(?=[_\-. ]|$)")
 _MASK = re.compile(r"[_\-. ]mask$")
-_NOT_A_DEFECT = re.compile(r"[_\-. ]good$")
+_NOT_AN_IMAGE = re.compile(r"[_\-. ](mask|good)$")  # of a defect
 _TILES = (256, 512)
 _TILE_GAP = 2
 
@@ -58,16 +59,15 @@ def find_pairs(
         InputError: An image without mask, a mask without image, or two of one name.
     """
     finders = {"mvtec": _mvtec, "folders": _folders, "suffix": _suffix}
-    for name, finder in finders.items():
-        if layout in ("auto", name):
-            images, masks = finder(root, kind, kinds)
+    for finder in finders.values() if layout == "auto" else [finders[layout]]:
+        for images, masks in finder(root, kind, kinds):
             if images or masks:
                 return _pair(images, masks)
     return []
 
 
-def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[tuple[int, int, int, int]]:
-    """Windows x, y, width, height of a sheet as torchvision's `save_image` lays a batch out.
+def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[Rectangle]:
+    """Windows of a sheet as torchvision's `save_image` lays a batch out, row by row.
 
     DefectDiffu writes its batches so. The whole image where there are no black lines between tiles
     of 256 or 512 px.
@@ -82,40 +82,42 @@ def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[tuple[int, int, i
         gaps = [np.arange(n) % pitch < _TILE_GAP for n in (height, width)]
         if not (image[gaps[0]].any() or image[:, gaps[1]].any() or mask[gaps[0]].any()):
             return [
-                (_TILE_GAP + column * pitch, _TILE_GAP + row * pitch, tile, tile)
+                Rectangle.at(_TILE_GAP + column * pitch, _TILE_GAP + row * pitch, tile, tile)
                 for row in range(rows)
                 for column in range(columns)
             ]
-    return [(0, 0, width, height)]
+    return [Rectangle(0, 0, height, width)]
 
 
-def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+def _mvtec(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Iterator[Files]:
     category, defect_type = kind
     for base in [root / category, *([root] if _one_category(kinds) else [])]:
         test, truth = base / "test" / defect_type, base / "ground_truth" / defect_type
-        if test.is_dir() or truth.is_dir():
-            return list_images(test), list_images(truth)
-    return [], []
+        yield list_images(test), list_images(truth)
 
 
-def _folders(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+def _folders(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Iterator[Files]:
     for place in _places(root, kind, kinds):
-        images = [place / name for name in IMAGE_FOLDERS if (place / name).is_dir()]
-        masks = [place / name for name in MASK_FOLDERS if (place / name).is_dir()]
-        if images or masks:
-            return _listed(images), _listed(masks)
-    return [], []
+        images, masks = (
+            next((found for name in names if (found := list_images(place / name))), [])
+            for names in (IMAGE_FOLDERS, MASK_FOLDERS)
+        )
+        yield images, masks
 
 
-def _suffix(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Files:
+def _suffix(root: Path, kind: Kind, kinds: Sequence[Kind]) -> Iterator[Files]:
     for place in _places(root, kind, kinds):
-        if files := list_images(place):
-            return _by_suffix(files)
-    own = [path for path in list_images(root) if _named(path.stem, kinds) == kind]
-    return _by_suffix(own)
+        yield _by_suffix(list_images(place))
+    yield _by_suffix([path for path in list_images(root) if _named(path.stem, kinds) == kind])
+
+
+def _by_suffix(files: list[Path]) -> Files:
+    images = [path for path in files if not _NOT_AN_IMAGE.search(path.stem)]
+    return images, [path for path in files if _MASK.search(path.stem)]
 
 
 def _places(root: Path, kind: Kind, kinds: Sequence[Kind]) -> list[Path]:
+    """Folders that may be the type's own, one that names it most fully first."""
     category, defect_type = kind
     places = [root / category / defect_type]
     places += [root / f"{category}{joint}{defect_type}" for joint in ("_", " ", "-")]
@@ -125,7 +127,7 @@ def _places(root: Path, kind: Kind, kinds: Sequence[Kind]) -> list[Path]:
         places.append(root / defect_type)
     if len(kinds) == 1:
         places.append(root)
-    return [place for place in places if place.is_dir()]
+    return places
 
 
 def _one_category(kinds: Sequence[Kind]) -> bool:
@@ -135,44 +137,26 @@ def _one_category(kinds: Sequence[Kind]) -> bool:
 def _named(stem: str, kinds: Sequence[Kind]) -> Kind | None:
     """The category and type a file name begins with; the longest, so that no type hides another."""
     fitting = [
-        (category, defect_type)
-        for category, defect_type in kinds
-        if re.match(rf"{re.escape(category)}[ _-]{re.escape(defect_type)}([ _\-.]|$)", stem)
+        kind
+        for kind in kinds
+        if re.match(rf"{'[ _-]'.join(map(re.escape, kind))}([ _\-.]|$)", stem)
     ]
     return max(fitting, key=lambda kind: len(" ".join(kind)), default=None)
 
 
-def _listed(folders: list[Path]) -> list[Path]:
-    return list_images(folders[0]) if folders else []
-
-
-def _by_suffix(files: list[Path]) -> Files:
-    masks = [path for path in files if _MASK.search(path.stem)]
-    rest = [path for path in files if not _MASK.search(path.stem)]
-    return [path for path in rest if not _NOT_A_DEFECT.search(path.stem)], masks
-
-
 def _pair(images: list[Path], masks: list[Path]) -> list[tuple[Path, Path]]:
-    waiting = _by_key(masks)
-    pairs = []
-    for key, image in _by_key(images).items():
-        if key not in waiting:
-            raise InputError(
-                "the image has no mask",
-                file=image,
-                value=f"{len(images)} images, {len(masks)} masks",
-                remedy="make its mask with the system that made the image, or remove it; "
-                + LAYOUTS,
-            )
-        pairs.append((image, waiting.pop(key)))
-    for mask in waiting.values():
+    mask_of, image_of = _by_key(masks), _by_key(images)
+    lone_image = next((file for key, file in image_of.items() if key not in mask_of), None)
+    lone_mask = next((file for key, file in mask_of.items() if key not in image_of), None)
+    if lone := lone_image or lone_mask:
+        remedy = "make its mask with the system that made the image, or remove it"
         raise InputError(
-            "the mask has no image",
-            file=mask,
+            "the image has no mask" if lone_image else "the mask has no image",
+            file=lone,
             value=f"{len(images)} images, {len(masks)} masks",
-            remedy="add the image, or remove the mask; " + LAYOUTS,
+            remedy=f"{remedy if lone_image else 'add the image, or remove the mask'}; {LAYOUTS}",
         )
-    return pairs
+    return [(image, mask_of[key]) for key, image in image_of.items()]
 
 
 def _by_key(paths: list[Path]) -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,22 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.arms.bank import Example
-from defectsynth_pipeline.arms.external_layouts import (
-    LAYOUTS,
-    Kind,
-    find_pairs,
-    sheet_windows,
-)
+from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.arms.external_layouts import LAYOUTS, Kind, find_pairs, sheet_windows
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.thumbnails import thumbnail
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_levels
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.options import ExternalOptions
 
 _log = logging.getLogger(__name__)
-COLUMNS = ["image_id", "category", "defect_type", "image", "mask", "x", "y", "width", "height"]
+_WINDOW = ["x", "y", "width", "height"]
+COLUMNS = ["image_id", "category", "defect_type", "image", "mask", *_WINDOW]
 _INDEX_LEVELS = 16  # masks of class numbers, or of few colours, have no more levels
 _NEAR = 32
 _MAX_GREY_SHARE = 0.25
@@ -42,13 +39,13 @@ class ExternalSet:
         root: Folder of its output.
         pairs: image_id, category, defect_type, image and mask (paths below the root), and the
             window x, y, width, height where one file is a sheet of several images.
-        thumbnails: Of the images, by image_id; made when asked for where they are missing.
+        thumbnails: Of the images, by image_id, see `corpora.thumbnails`.
     """
 
     name: str
     root: Path
     pairs: pd.DataFrame
-    thumbnails: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    thumbnails: Mapping[str, np.ndarray] = field(repr=False, compare=False)
 
     def example(self, image_id: str) -> Example:
         """Read one pair.
@@ -65,15 +62,9 @@ class ExternalSet:
                 remedy="take image_id from its pairs",
             )
         row = rows.iloc[0]
-        image, mask = _read(self.root, self.root / row["image"], self.root / row["mask"])
-        window = _window(row, image)
-        return Example(image[window].copy(), mask[window].copy())
-
-    def thumbnail(self, image_id: str) -> np.ndarray:
-        """Thumbnail of one image, see `corpora.thumbnails`."""
-        if image_id in self.thumbnails:
-            return self.thumbnails[image_id]
-        return thumbnail(self.example(image_id).image)
+        whole = _read(self.root, self.root / row["image"], self.root / row["mask"])
+        window = Rectangle.at(*(int(row[name]) for name in _WINDOW)).slices
+        return Example(whole.image[window].copy(), whole.mask[window].copy())
 
 
 def read_external(name: str, options: ExternalOptions, samples: pd.DataFrame) -> ExternalSet:
@@ -107,53 +98,48 @@ def read_external(name: str, options: ExternalOptions, samples: pd.DataFrame) ->
     rows: list[dict[str, Any]] = []
     thumbnails: dict[str, np.ndarray] = {}
     for kind in kinds:
-        found = find_pairs(root, kind, kinds, options.layout)
-        rows += _usable(name, root, kind, found, thumbnails, options.layout)
+        usable, useless = _sorted_out(root, kind, find_pairs(root, kind, kinds, options.layout))
+        if useless:
+            message = (
+                "external set %s, %s: %d masks are empty or cover the image and are left out, "
+            )
+            _log.warning(message + "first %s", name, "/".join(kind), len(useless), useless[0])
+        if not usable:
+            raise InputError(
+                f"external set {name} has no {'usable ' if useless else ''}pairs of "
+                + "/".join(kind),
+                file=useless[0] if useless else root,
+                value=f"layout {options.layout}, {len(useless)} masks empty or covering the image",
+                remedy=f"lay the files out as {LAYOUTS}; or leave the type out of "
+                "ingest.defect_types",
+            )
+        rows += (row for row, _ in usable)
+        thumbnails |= {row["image_id"]: picture for row, picture in usable}
     return ExternalSet(name, root, pd.DataFrame(rows, columns=COLUMNS), thumbnails)
 
 
-def _usable(
-    name: str,
-    root: Path,
-    kind: Kind,
-    found: list[tuple[Path, Path]],
-    thumbnails: dict[str, np.ndarray],
-    layout: str,
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    useless: list[Path] = []
-    for image_file, mask_file in found:
-        image, mask = _read(root, image_file, mask_file)
-        windows = sheet_windows(image, mask)
-        for number, (x, y, width, height) in enumerate(windows):
-            part = np.s_[y : y + height, x : x + width]
-            if not 0 < mask[part].mean() <= _MAX_COVER:
-                useless.append(mask_file)
+def _sorted_out(
+    root: Path, kind: Kind, found: Sequence[tuple[Path, Path]]
+) -> tuple[list[tuple[dict[str, Any], np.ndarray]], list[Path]]:
+    """The usable pairs of a type, each a row and a thumbnail, and the masks of the others."""
+    usable, useless = [], []
+    for files in found:
+        whole = _read(root, *files)
+        windows = sheet_windows(whole.image, whole.mask)
+        paths = [file.relative_to(root).as_posix() for file in files]
+        for number, window in enumerate(windows):
+            if not 0 < whole.mask[window.slices].mean() <= _MAX_COVER:
+                useless.append(files[1])
                 continue
-            stem = image_file.stem + (f"#{number}" if len(windows) > 1 else "")
-            row = dict(zip(COLUMNS[:3], ("/".join((*kind, stem)), *kind), strict=True))
-            row |= {"image": _below(root, image_file), "mask": _below(root, mask_file)}
-            rows.append(row | {"x": x, "y": y, "width": width, "height": height})
-            thumbnails[row["image_id"]] = thumbnail(image[part])
-    if useless:
-        _log.warning(
-            "external set %s, %s: %d masks are empty or cover the image and are left out, first %s",
-            name,
-            "/".join(kind),
-            len(useless),
-            useless[0],
-        )
-    if not rows:
-        raise InputError(
-            f"external set {name} has no {'usable ' if useless else ''}pairs of {'/'.join(kind)}",
-            file=useless[0] if useless else root,
-            value=f"layout {layout}, {len(useless)} masks empty or covering the image",
-            remedy=f"lay the files out as {LAYOUTS}; or leave the type out of ingest.defect_types",
-        )
-    return rows
+            stem = files[0].stem + (f"#{number}" if len(windows) > 1 else "")
+            corner_and_size = window.left, window.top, window.width, window.height
+            values = "/".join((*kind, stem)), *kind, *paths, *corner_and_size
+            row = dict(zip(COLUMNS, values, strict=True))
+            usable.append((row, thumbnail(whole.image[window.slices])))
+    return usable, useless
 
 
-def _read(root: Path, image_file: Path, mask_file: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read(root: Path, image_file: Path, mask_file: Path) -> Example:
     image = decode_image(read_bytes(root, image_file), image_file)
     mask = _decode_mask(read_bytes(root, mask_file), mask_file)
     if image.shape[:2] != mask.shape:
@@ -164,7 +150,7 @@ def _read(root: Path, image_file: Path, mask_file: Path) -> tuple[np.ndarray, np
             value="mask {}, image {}".format(*sizes),
             remedy="export both at one size",
         )
-    return image, mask
+    return Example(image, mask)
 
 
 def _decode_mask(data: bytes, file: Path) -> np.ndarray:
@@ -185,13 +171,3 @@ def _decode_mask(data: bytes, file: Path) -> np.ndarray:
             remedy="threshold it, or name the folder of the masks mask",
         )
     return np.asarray(levels > 127)
-
-
-def _window(row: pd.Series, image: np.ndarray) -> tuple[slice, slice]:
-    x, y = int(row.get("x", 0)), int(row.get("y", 0))
-    width, height = int(row.get("width", image.shape[1])), int(row.get("height", image.shape[0]))
-    return slice(y, y + height), slice(x, x + width)
-
-
-def _below(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()

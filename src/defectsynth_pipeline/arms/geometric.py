@@ -9,9 +9,10 @@ import numpy as np
 from scipy import ndimage
 
 from defectsynth_pipeline.arms.arm import Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids
 from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.arms.placing import Shot, shot, show_parts
 from defectsynth_pipeline.corpora.reading import load_mask
 

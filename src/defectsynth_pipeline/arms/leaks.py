@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,13 @@ import pandas as pd
 from defectsynth_pipeline.arms.external_set import ExternalSet
 from defectsynth_pipeline.corpora.columns import part_sha256
 from defectsynth_pipeline.corpora.files import read_bytes
-from defectsynth_pipeline.corpora.reading import load_image
-from defectsynth_pipeline.corpora.thumbnails import SIDE, copies, thumbnail
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.thumbnails import copies, thumbnail
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet
 
 _AGAIN = "run ingest again, and then everything after it"
+_FOR_MEAN = 200  # samples of a category, at least, that its mean picture is made of
 
 
 def check_leaks(
@@ -43,120 +44,101 @@ def check_leaks(
     Raises:
         InputError: A leak, or a file changed after ingest; the message names both paths.
     """
-    _check_files(samples)
-    known = samples.set_index("sample_id", drop=False)
+    known = {sample.sample_id: sample for sample in each_sample(samples)}
+    _check_files(known.values())
     for column in ("background", "reference"):
-        if column in synthetic.manifest:
-            _check_made_from(known, synthetic, "image", column, {"base", "normal"})
-    if "parents" in masks.manifest:
-        _check_made_from(known, masks, "mask", "parents", {"base"})
-    for external_set in external.values():
-        _check_external(samples, external_set)
+        _check_made_from(known, synthetic, "image", column, {"base", "normal"})
+    _check_made_from(known, masks, "mask", "parents", {"base"})
+    for given in external.values():
+        for category, pairs in given.pairs.groupby("category", sort=False):
+            pictures = [given.thumbnails[name] for name in pairs["image_id"]]
+            for number, test in _copied(pictures, str(category), known.values()):
+                raise _leak(
+                    f"an image of the external set {given.name} is a copy of a test image",
+                    given.root / pairs["image"].iloc[number],
+                    test,
+                    "remove the image from the set: its system must not see test images",
+                )
 
 
-def _check_files(samples: pd.DataFrame) -> None:
-    files = samples.drop_duplicates(["root", "image"])
-    shas = {(row["root"], row["image"]): _sha256(row) for _, row in files.iterrows()}
-    test = samples[samples["split"] == "test"]
-    tested = {shas[row["root"], row["image"]]: row for _, row in test.iterrows()}
-    for _, row in samples.iterrows():
-        sha = shas[row["root"], row["image"]]
-        changed = row["sha256"] not in _possible(sha, row)
-        if row["split"] != "test":
+def _check_files(known: Collection[Sample]) -> None:
+    files = dict.fromkeys(map(_file, known))
+    shas = {file: hashlib.sha256(read_bytes(*file)).hexdigest() for file in files}
+    tested = {shas[_file(sample)]: sample for sample in known if sample.split == "test"}
+    for sample in known:
+        sha, path = shas[_file(sample)], _file(sample)[1]
+        window = (sample.x, sample.y, sample.width, sample.height)
+        # What ingest writes for a file with this hash: for the whole of it, or for this part.
+        changed = sample.sha256 not in (sha, part_sha256(sha, window, sample.derivation))
+        if sample.split != "test":
             twin = tested.get(sha)
-            if twin is not None and _path(twin) != _path(row):
-                raise _leak("a training image is a test image", _path(row), twin, _AGAIN)
+            if twin is not None and _file(twin) != _file(sample):
+                raise _leak("a training image is a test image", path, twin, _AGAIN)
             if changed:
-                for twin in _copies_of(row, samples):
-                    raise _leak("a training image copies a test image", _path(row), twin, _AGAIN)
+                for _, twin in _copied([thumbnail(sample.image())], sample.category, known):
+                    raise _leak("a training image copies a test image", path, twin, _AGAIN)
         if changed:
             raise InputError(
                 "the file was changed after ingest",
-                file=_path(row),
-                value=f"sha256 {sha[:16]}..., sample {row['sample_id']}",
+                file=path,
+                value=f"sha256 {sha[:16]}..., sample {sample.sample_id}",
                 remedy="restore it, or " + _AGAIN,
             )
 
 
 def _check_made_from(
-    known: pd.DataFrame, images: ImageSet, name: str, column: str, allowed: set[str]
+    known: Mapping[str, Sample], images: ImageSet, name: str, column: str, allowed: set[str]
 ) -> None:
-    """Raise unless all samples that `column` names are in `known`, on an allowed side."""
-    manifest = images.manifest
-    for image_id, entry in zip(manifest["image_id"], manifest[column], strict=True):
+    """Raise unless all samples that `column` names are among the known, on an allowed side."""
+    if column not in images.manifest:
+        return
+    for image_id, entry in images.manifest.set_index("image_id")[column].items():
         for sample_id in filter(None, str(entry).split("|")):
             path = images.root / f"{name}s" / f"{image_id}.png"
-            if sample_id not in known.index:
+            if sample_id not in known:
                 raise InputError(
                     f"the {name} was made from a sample that these samples do not have",
                     file=path,
                     value=f"{column} {sample_id}",
                     remedy="run augment again on these samples",
                 )
-            row = known.loc[sample_id]
-            if row["split"] not in allowed:
+            sample = known[sample_id]
+            if sample.split not in allowed:
                 raise _leak(
-                    f"the {column} of a generated {name} is a {row['split']} sample",
+                    f"the {column} of a generated {name} is a {sample.split} sample",
                     path,
-                    row,
+                    sample,
                     "run augment again on these samples: they were split anew",
                 )
 
 
-def _check_external(samples: pd.DataFrame, external: ExternalSet) -> None:
-    for category, pairs in external.pairs.groupby("category", sort=False):
-        own = samples[(samples["category"] == category) & (samples["derivation"] == "")]
-        test = own[own["split"] == "test"]
-        pictures = np.stack([external.thumbnail(name) for name in pairs["image_id"]])
-        for first, second in copies(pictures, _pictures(test), _mean(own)):
-            raise _leak(
-                f"an image of the external set {external.name} is a copy of a test image",
-                external.root / pairs.iloc[first]["image"],
-                test.iloc[second],
-                "remove the image from the set: its system must not see test images",
-            )
+def _copied(
+    pictures: Sequence[np.ndarray], category: str, known: Iterable[Sample]
+) -> list[tuple[int, Sample]]:
+    """Which thumbnails show a test sample of their category, by number, and which one."""
+    own = [sample for sample in known if sample.category == category and not sample.derivation]
+    tests = [sample for sample in own if sample.split == "test"]
+    if not tests:
+        return []
+    mean = _pictures(own[:: max(1, len(own) // _FOR_MEAN)]).astype(np.float32).mean(axis=0)
+    pairs = copies(np.stack(pictures), _pictures(tests), mean)
+    return [(first, tests[second]) for first, second in pairs]
 
 
-def _copies_of(row: pd.Series, samples: pd.DataFrame) -> list[pd.Series]:
-    """Test samples of its category that the file of a sample shows now."""
-    own = samples[(samples["category"] == row["category"]) & (samples["derivation"] == "")]
-    test = own[own["split"] == "test"]
-    pairs = copies(thumbnail(load_image(row))[None], _pictures(test), _mean(own))
-    return [test.iloc[second] for _, second in pairs]
+def _pictures(samples: Iterable[Sample]) -> np.ndarray:
+    return np.stack([thumbnail(sample.image()) for sample in samples])
 
 
-def _pictures(rows: pd.DataFrame) -> np.ndarray:
-    if rows.empty:
-        return np.zeros((0, SIDE, SIDE), dtype=np.float16)
-    return np.stack([thumbnail(load_image(row)) for _, row in rows.iterrows()])
+def _file(sample: Sample) -> tuple[Path, Path]:
+    """The folder of its corpus, and its image."""
+    return Path(sample.root), Path(sample.root) / sample.image_file
 
 
-def _mean(rows: pd.DataFrame, limit: int = 200) -> np.ndarray:
-    """Mean picture of a category, of at most `limit` samples spread over it."""
-    chosen = rows.iloc[:: max(1, len(rows) // limit)]
-    return np.asarray(_pictures(chosen).astype(np.float32).mean(axis=0))
-
-
-def _sha256(row: pd.Series) -> str:
-    root = Path(row["root"])
-    return hashlib.sha256(read_bytes(root, root / row["image"])).hexdigest()
-
-
-def _possible(sha: str, row: pd.Series) -> set[str]:
-    """What ingest writes for a file with this hash, for the whole of it or for this part."""
-    window = (int(row["x"]), int(row["y"]), int(row["width"]), int(row["height"]))
-    return {sha, part_sha256(sha, window, row["derivation"])}
-
-
-def _path(row: pd.Series) -> Path:
-    return Path(row["root"]) / row["image"]
-
-
-def _leak(problem: str, used: Path, test: pd.Series, remedy: str) -> InputError:
-    where = "test image" if test["split"] == "test" else "sample"
+def _leak(problem: str, used: Path, test: Sample, remedy: str) -> InputError:
+    where = "test image" if test.split == "test" else "sample"
     return InputError(
         problem,
-        file=f"{used} and {_path(test)}",
-        value=f"{where} {test['sample_id']}",
+        file=f"{used} and {_file(test)[1]}",
+        value=f"{where} {test.sample_id}",
         remedy=remedy,
     )

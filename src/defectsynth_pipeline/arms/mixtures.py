@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from defectsynth_pipeline.arms.arm import TASKS, Arm
-from defectsynth_pipeline.arms.bank import Bank, Example
-from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.drawing import Recipe, Types, shares
+from defectsynth_pipeline.arms.example import Example
 
 
 class Mixture(Arm):
@@ -21,26 +22,21 @@ class Mixture(Arm):
 
     def __init__(self, parts: Sequence[Arm]) -> None:
         self.parts = tuple(parts)
+        self.tasks = tuple(t for t in TASKS if all(t in part.tasks for part in self.parts))
 
-    @property
-    def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What all parts can be used for."""
-        return tuple(task for task in TASKS if all(task in part.tasks for part in self.parts))
-
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`; `part` says which arm makes the image."""
-        shares = [len(range(first, count, len(self.parts))) for first in range(len(self.parts))]
         plans = [
             part.plan(bank, category, types, share, seed)
-            for part, share in zip(self.parts, shares, strict=True)
+            for part, share in zip(self.parts, shares(count, len(self.parts)), strict=True)
         ]
-        turns = [(i % len(plans), i // len(plans)) for i in range(count)]
-        return [
-            {"part": part, "recipe": plans[part][at], **_face(plans[part][at])}
-            for part, at in turns
-        ]
+        recipes = []
+        for number in range(count):
+            turn, part = divmod(number, len(plans))
+            inner = plans[part][turn]
+            face = {name: inner[name] for name in ("defect_type", "source", "sources")}
+            recipes.append(face | {"part": part, "recipe": inner})
+        return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
@@ -57,29 +53,14 @@ class Limited(Arm):
     """
 
     def __init__(self, arm: Arm, number: int, instead: Arm) -> None:
-        if number < 0:
-            raise InputError("fewer than no images", value=number, remedy="give 0 or more after @")
-        self.source, self.number = (arm if number else instead), number
-        self.limited = arm
+        self.source, self.number, self.tasks = arm if number else instead, number, arm.tasks
 
-    @property
-    def tasks(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What the arm can be used for."""
-        return self.limited.tasks
-
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`."""
-        if not self.number:
-            return self.source.plan(bank, category, types, count, seed)
-        recipes = self.source.plan(bank, category, types, min(self.number, count), seed)
+        different = min(self.number, count) if self.number else count
+        recipes = self.source.plan(bank, category, types, different, seed)
         return [recipes[place % len(recipes)] for place in range(count)]
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
         return self.source.make(bank, recipe)
-
-
-def _face(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: recipe[name] for name in ("defect_type", "source", "sources")}

@@ -13,29 +13,20 @@ from typing import Any
 
 import pandas as pd
 
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.arm import TASKS, Arm
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
-from defectsynth_pipeline.arms.drawing import pick, turn
-from defectsynth_pipeline.arms.registry import TASKS, Arm, parse
+from defectsynth_pipeline.arms.drawing import Recipe, Types, draws, made_of, pick
+from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.arms.registry import parse
 from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import SetOptions
 
 _log = logging.getLogger(__name__)
-COLUMNS = [
-    "task",
-    "corpus",
-    "category",
-    "arm",
-    "row",
-    "kind",
-    "defect_type",
-    "source",
-    "sources",
-    "recipe",
-]
+_SHOWN = ["kind", "defect_type", "source", "sources", "recipe"]
+COLUMNS = ["task", "corpus", "category", "arm", "row", *_SHOWN]
 WITHOUT_NORMALS = "base"  # the one arm whose normals' rows are real images
 
 
@@ -65,9 +56,9 @@ def plan_training(
         _log.warning("%s is left out of %s: %s", category, task, reason)
     categories = sorted(set(map(str, bank.samples["category"])) - set(skipped))
     rows = [row for name in categories for row in _category(bank, name, arms, task, set_options)]
-    plan = pd.DataFrame(rows, columns=COLUMNS)
-    _check_sources(bank, plan)
-    return plan
+    for sample_id in sorted({name for row in rows for name in row["sources"].split("|") if name}):
+        bank.sample(sample_id)  # the guard against test images
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def make_example(bank: Bank, row: Any) -> Example:
@@ -121,12 +112,14 @@ def _category(
     n_normals = options.normals if task == "localization" else 0
     seed = counter_seed(bank.options.seed, category)
     n_real = len(base) if options.real is None else options.real
-    real = _real_rows(bank, category, types, n_real, n_normals, seed)
+    real = _real_rows(bank, category, types, n_real + n_normals, seed)
     rows = []
     for name, arm in arms.items():
-        fixed = real
+        fixed = real  # in the arm that has no normals, real rows stand in their place
         if name != WITHOUT_NORMALS and n_normals:
-            fixed = real[:n_real] + _normal_rows(bank, category, n_normals, seed)
+            normals = normal_ids(bank, category)
+            shown = [pick(normals, number, seed, "normals") for number in range(n_normals)]
+            fixed = real[:n_real] + [_row("normal", made_of(GOOD, sample)) for sample in shown]
         own = [_row("own", recipe) for recipe in arm.plan(bank, category, types, count, seed)]
         _log.info("%s, %s: %d rows for %s", category, name, len(fixed) + len(own), task)
         place = {"task": task, "corpus": corpus, "category": category, "arm": name}
@@ -135,12 +128,9 @@ def _category(
 
 
 def _real_rows(
-    bank: Bank, category: str, types: Sequence[str], count: int, more: int, seed: int
+    bank: Bank, category: str, types: Types, count: int, seed: int
 ) -> list[dict[str, Any]]:
-    """Return `count` real rows, types in turn, and `more` in the place of normals.
-
-    A count as large as the base holds each of its images once.
-    """
+    """Return real rows, types in turn; a count as large as the base holds each image once."""
     pools = base_ids(bank, category, types)
     longest = max(map(len, pools.values()))
     once = [
@@ -149,29 +139,12 @@ def _real_rows(
         for name in types
         if number < len(pools[name])
     ]
-    chosen = []
-    for number in range(count + more):
-        if number < len(once):
-            chosen.append(once[number])
-            continue
-        name, rounds = turn(types, number - len(once))
-        chosen.append((name, pick(pools[name], rounds, seed, "real again", name)))
-    return [
-        _row("real", {"defect_type": name, "source": sample, "sources": [sample]})
-        for name, sample in chosen
-    ]
+    again = draws(pools, count - len(once), seed, "real again")
+    chosen = [*once[:count], *((name, sample) for _, name, sample in again)]
+    return [_row("real", made_of(name, sample)) for name, sample in chosen]
 
 
-def _normal_rows(bank: Bank, category: str, count: int, seed: int) -> list[dict[str, Any]]:
-    normals = normal_ids(bank, category)
-    chosen = [pick(normals, number, seed, "normals") for number in range(count)]
-    return [
-        _row("normal", {"defect_type": GOOD, "source": sample, "sources": [sample]})
-        for sample in chosen
-    ]
-
-
-def _row(kind: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _row(kind: str, recipe: Recipe) -> dict[str, Any]:
     return {
         "kind": kind,
         "defect_type": recipe["defect_type"],
@@ -179,17 +152,3 @@ def _row(kind: str, recipe: Mapping[str, Any]) -> dict[str, Any]:
         "sources": "|".join(recipe["sources"]),
         "recipe": json.dumps(recipe, sort_keys=True),
     }
-
-
-def _check_sources(bank: Bank, plan: pd.DataFrame) -> None:
-    """Guard: every real image in the plan is a base or normal sample of this table."""
-    used = sorted({name for text in plan["sources"] for name in text.split("|") if name})
-    shas = bank.samples.set_index("sample_id")["sha256"]
-    for name in used:
-        if name not in shas.index:
-            raise InputError(
-                "a training image was made from a sample that is no longer there",
-                value=name,
-                remedy="run augment again with these samples",
-            )
-    assert_no_test(bank.samples, [str(shas.loc[name]) for name in used], "a training set")

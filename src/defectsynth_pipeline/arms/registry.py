@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from defectsynth_pipeline.arms.arm import TASKS, Arm
+from defectsynth_pipeline.arms.arm import Arm
 from defectsynth_pipeline.arms.base import Base, BaseNormals
 from defectsynth_pipeline.arms.crop_paste import CropPaste, CropPasteMatched
 from defectsynth_pipeline.arms.cutpaste import CutPaste
@@ -20,8 +20,6 @@ from defectsynth_pipeline.arms.mixtures import Limited, Mixture
 from defectsynth_pipeline.arms.photometric import Photometric
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ArmOptions
-
-__all__ = ["ARMS", "TASKS", "Arm", "arm_names", "parse"]
 
 ARMS: dict[str, Arm] = {
     "base": Base(),
@@ -70,11 +68,18 @@ def parse(name: str) -> Arm:
 
 def _part(name: str, whole: str) -> Arm:
     plain, limit, number = name.partition("@")
-    arm = (
-        External(plain.removeprefix(_EXTERNAL)) if plain.startswith(_EXTERNAL) else ARMS.get(plain)
-    )
-    if arm is None or plain == _EXTERNAL:
-        raise _unknown(plain, whole)
+    set_name = plain.removeprefix(_EXTERNAL)
+    arm = ARMS.get(plain) if set_name == plain else External(set_name)
+    if arm is None or not set_name:
+        close = get_close_matches(plain, ARMS, n=1)
+        raise InputError(
+            "unknown arm",
+            file="arms.names",
+            value=whole,
+            remedy=f"did you mean {close[0]}?"
+            if close
+            else f"use one of {', '.join(ARMS)}, {_EXTERNAL}<name>, a mixture a+b, or a@n",
+        )
     if not limit:
         return arm
     if not (number.isascii() and number.isdigit()):
@@ -85,15 +90,3 @@ def _part(name: str, whole: str) -> Arm:
             remedy=f"write {plain}@50, for example",
         )
     return Limited(arm, int(number), ARMS["base_normals"])
-
-
-def _unknown(name: str, whole: str) -> InputError:
-    close = get_close_matches(name, ARMS, n=1)
-    return InputError(
-        "unknown arm",
-        file="arms.names",
-        value=whole,
-        remedy=f"did you mean {close[0]}?"
-        if close
-        else f"use one of {', '.join(ARMS)}, {_EXTERNAL}<name>, a mixture a+b, or a@n",
-    )

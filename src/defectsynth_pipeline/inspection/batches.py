@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from defectsynth_pipeline.arms.bank import Bank, Example
+from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.arms.plan import make_example
 from defectsynth_pipeline.corpora.reading import to_float
 

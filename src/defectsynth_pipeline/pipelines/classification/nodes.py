@@ -30,7 +30,7 @@ def plan_classification(
     options: ClassificationOptions,
 ) -> pd.DataFrame:
     """Decide every row of every arm's training set, after a check that no test image is in one."""
-    from defectsynth_pipeline.arms.opening import open_bank
+    from defectsynth_pipeline.arms.bank import open_bank
     from defectsynth_pipeline.arms.plan import plan_training
     from defectsynth_pipeline.arms.registry import arm_names
 
@@ -51,7 +51,7 @@ def train_classifiers(
     protocol: ProtocolOptions,
 ) -> tuple[Any, Any, pd.DataFrame]:
     """Train a classifier per category, arm and seed; evaluate on the real test samples."""
-    from defectsynth_pipeline.arms.opening import open_bank
+    from defectsynth_pipeline.arms.bank import open_bank
     from defectsynth_pipeline.inspection.experiment import run_classification
 
     bank = open_bank(samples, images, masks, arms, synthesis, framing)
