@@ -17,7 +17,7 @@ from defectsynth_pipeline.arms.arm import Arm
 from defectsynth_pipeline.arms.bank import Bank, Example
 from defectsynth_pipeline.arms.base import normal_ids
 from defectsynth_pipeline.arms.drawing import pick, rng_of
-from defectsynth_pipeline.corpora.reading import full_scale
+from defectsynth_pipeline.imaging.values import full_scale
 
 AREA = (0.02, 0.15)
 ASPECT = 3.3

@@ -17,14 +17,6 @@ _COLOUR_TYPES = (2, 6)
 _BITS_PER_SAMPLE = 258
 
 
-def full_scale(image: np.ndarray) -> int:
-    """White of an image: 255, 65535, or 2**bits - 1 where a uint16 image uses fewer bits."""
-    if image.dtype == np.uint8:
-        return 255
-    highest = int(image.max(initial=0))
-    return 65535 if highest >= 65535 // 4 else max((1 << highest.bit_length()) - 1, 255)
-
-
 def is_deep_colour(image: Image.Image, data: bytes) -> bool:
     """Whether Pillow has cut the colour of this file down to 8 bits.
 

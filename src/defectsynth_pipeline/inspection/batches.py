@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from defectsynth_pipeline.arms.bank import Example
-from defectsynth_pipeline.corpora.reading import to_float
+from defectsynth_pipeline.imaging.values import to_float
 
 STRIDE = 32  # of a ResNet encoder
 DEFECT_SHARE = 0.5  # of the windows, if their image has a defect
