@@ -66,9 +66,8 @@ def test_the_mask_lies_on_the_same_spot_of_a_turned_part(angle: float) -> None:
 def test_a_generated_mask_goes_where_its_parents_defect_is() -> None:
     """The mask itself may lie anywhere; the real defect says where on the part it belongs."""
     here, there, angle = (90.0, 80.0), (100.0, 104.0), 90.0
-    over = lay_over(part_map(draw_part(0, here)), part_map(draw_part(angle, there))).scaled(
-        SIDE / GRID
-    )
+    parts = part_map(draw_part(0, here)), part_map(draw_part(angle, there))
+    over = lay_over(*parts).scaled(SIDE / GRID)
     generated = spot(np.array([20.0, 150.0]))
     placed = mask_on_part(generated, spot(place_of(0, here)), over).warp(generated)
     assert np.linalg.norm(middle(placed) - place_of(angle, there)) < 5

@@ -96,7 +96,7 @@ class Photometric(Arm):
             values = values * torch.tensor(recipe["tint"]).view(3, 1, 1)
         if recipe["blur"] > 0:
             reach = min(int(4 * BLUR), *(side - 1 for side in real.mask.shape))
-            values = tv.gaussian_blur(values, [2 * reach + 1], [recipe["blur"]])
+            values = tv.gaussian_blur(values, [2 * reach + 1] * 2, [recipe["blur"]])
         lit = _array(values)
         noise = np.random.default_rng(recipe["noise_seed"]).standard_normal(lit.shape, np.float32)
         lit = (lit + recipe["noise"] * noise).clip(0, 1)
