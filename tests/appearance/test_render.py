@@ -12,9 +12,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import render_plan
-from defectsynth_pipeline.appearance.visibility import faintest_visible
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import load_image
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish

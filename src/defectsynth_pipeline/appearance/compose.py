@@ -1,4 +1,4 @@
-"""How a decoded crop becomes pixels of the user's image.
+"""How a decoded crop becomes pixels of the user's image, and whether its defect can be seen there.
 
 Outside the mask's collar the result is a copy of the background, bit for bit. Inside, one of three
 ways (none is in the paper, whose decoded image replaces the background as a whole):
@@ -17,6 +17,8 @@ model pixel shows there with a third of its contrast. With m the mask's coverage
 the contrast c that explains the change as c * m is, in least squares, sum(change * m) / sum(m^2)
 over a small neighbourhood, and change + (1 - m) * c gives the native mask the full c: thin strokes
 regain their contrast, detail stays, and where m = 1 nothing is altered.
+
+A mask whose defect is invisible is a wrong label, so what is fainter than real defects is marked.
 """
 
 from __future__ import annotations
@@ -24,19 +26,22 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
+from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.imaging.resizing import crop, resize
-from defectsynth_pipeline.imaging.surroundings import feather, smooth_fill
-from defectsynth_pipeline.imaging.values import as_pixels, as_planes
+from defectsynth_pipeline.imaging.surroundings import continued, feather, smooth_fill
+from defectsynth_pipeline.imaging.values import as_pixels, as_planes, to_float
 
 Array = np.ndarray
 Mode = Literal["delta", "feather", "exemplar"]
 MAX_GAIN = 3.0  # strongest undiluting of a thin stroke
 _RATIO = (0.5, 2.0)  # how far local brightness may scale a change
 _EPS = 1e-6
+_REACH = 12  # px around a defect that are looked at for its contrast
 
 
 class Composed(NamedTuple):
@@ -100,6 +105,31 @@ def compose(
         )
         result = begin + weight * _change(shown, reference, begin, inside, relative)
     return _write(background, frame, result * scale, weight[..., 0] > 0)
+
+
+def contrast(image: np.ndarray, mask: np.ndarray) -> float:
+    """Return how much the masked part differs from what surrounds it.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        mask: (H, W) bool, not empty.
+
+    Returns:
+        Mean absolute difference inside the mask to a smooth continuation of the surroundings,
+        in [0, 1], of the channel where it is largest.
+    """
+    window = Rectangle.around(mask, _REACH).slices
+    part, inside = image[window].astype(np.float64), mask[window]
+    return float(np.abs(part - continued(part, inside))[inside].mean(0).max())
+
+
+def faintest_visible(samples: pd.DataFrame, quantile: float = 0.1) -> dict[str, float]:
+    """Return, per "category/defect_type", the contrast of the faintest real base defects."""
+    values: dict[str, list[float]] = {}
+    for sample in each_sample(samples[samples["split"] == "base"]):
+        key = f"{sample.category}/{sample.defect_type}"
+        values.setdefault(key, []).append(contrast(to_float(sample.image()), sample.mask()))
+    return {key: float(np.quantile(v, quantile)) for key, v in values.items()}
 
 
 def _change(shown: Array, reference: Array, begin: Array, inside: Array, relative: bool) -> Array:

@@ -11,11 +11,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from defectsynth_pipeline.appearance.compose import compose
+from defectsynth_pipeline.appearance.compose import compose, contrast
 from defectsynth_pipeline.appearance.fusion import fuse
 from defectsynth_pipeline.appearance.regions import Region, region_maker
 from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions, latent_masks
-from defectsynth_pipeline.appearance.visibility import contrast
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
 from defectsynth_pipeline.imaging.resizing import resize

@@ -20,7 +20,7 @@ from defectsynth_pipeline.arms.base import base_ids
 from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.imaging.motion import Motion
-from defectsynth_pipeline.imaging.values import as_pixels, as_planes, full_scale
+from defectsynth_pipeline.imaging.values import as_pixels, full_scale
 
 Array = np.ndarray
 TURN = 20.0  # degrees either way
@@ -90,7 +90,8 @@ class Photometric(Arm):
         """As `Arm.make`."""
         real = bank.example(recipe["source"])
         white = full_scale(real.image)
-        values = tv.adjust_contrast(_tensor(as_planes(real.image) / white), recipe["contrast"])
+        values = tv.to_image((real.image / white).astype(np.float32))
+        values = tv.adjust_contrast(values, recipe["contrast"])
         values = tv.adjust_gamma(tv.adjust_brightness(values, recipe["gain"]), recipe["gamma"])
         if len(values) == 3:
             values = values * torch.tensor(recipe["tint"]).view(3, 1, 1)
@@ -136,21 +137,14 @@ def _moved(image: Array, recipe: Mapping[str, Any]) -> Array:
     corners = np.array([(y, x) for y in (0, last[0]) for x in (0, last[1])])
     needed = _motion(recipe, image.shape).back(corners)
     room = int(np.ceil(max(-needed.min(), (needed - last).max(), 0))) + 1
-    border = [(room, room), (room, room), (0, 0)]
-    # "reflect" repeats the border, as in SciPy, whose name it is.
-    planes = _tensor(
-        np.pad(as_planes(image), border, "edge" if recipe["fill"] == "nearest" else "symmetric")
-    )
+    border = [(room, room)] * 2 + [(0, 0)] * (image.ndim - 2)
+    # SciPy's "reflect" repeats the border, numpy calls that symmetric.
+    padded = np.pad(image, border, "symmetric" if recipe["fill"] == "reflect" else "edge")
+    planes = tv.to_image(padded.astype(np.float32))
     planes = tv.vertical_flip(planes) if recipe["flip_y"] else planes
     planes = tv.horizontal_flip(planes) if recipe["flip_x"] else planes
-    moved = tv.affine(
-        planes,
-        angle=recipe["angle"],
-        translate=[recipe["dx"], recipe["dy"]],
-        scale=recipe["scale"],
-        shear=[0.0, 0.0],
-        interpolation=InterpolationMode.BILINEAR,
-    )
+    shift, bilinear = [recipe["dx"], recipe["dy"]], InterpolationMode.BILINEAR
+    moved = tv.affine(planes, recipe["angle"], shift, recipe["scale"], [0.0, 0.0], bilinear)
     return _array(tv.center_crop(moved, [height, width]))
 
 
@@ -166,10 +160,6 @@ def _draw_light(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def _tensor(planes: Array) -> torch.Tensor:
-    """(H, W, C) as float32 (C, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(planes, -1, 0), dtype=np.float32))
-
-
 def _array(tensor: torch.Tensor) -> Array:
+    """(C, H, W) as (H, W, C)."""
     return np.moveaxis(tensor.numpy(), 0, -1)

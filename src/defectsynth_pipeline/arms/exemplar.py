@@ -43,24 +43,15 @@ class Exemplar(Arm):
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`: the start of the renderer, set on the background as it is."""
         background, real = (bank.example(recipe[name]) for name in ("background", "reference"))
-        mask = bank.synthetic.array(recipe["source"], "mask")
-        frame = Rectangle.at(*recipe["frame"])
+        mask, full = bank.synthetic.array(recipe["source"], "mask"), bank.framing.mode == "full"
+        place = background.image, mask, Rectangle.at(*recipe["frame"])
+        picture, resolution = to_float(real.image), recipe["resolution"]
         exemplar = set_on(
-            background.image,
-            mask,
-            frame,
-            to_float(real.image),
-            real.mask,
-            recipe["resolution"],
-            bank.synthesis,
-            full=bank.framing.mode == "full",
-            start=True,
+            *place, picture, real.mask, resolution, bank.synthesis, full=full, start=True
         )
         unchanged = np.zeros((8, 8, 3))  # what a network would have made of it, and from what
         composed = compose(
-            background.image,
-            mask,
-            frame,
+            *place,
             unchanged,
             unchanged,
             mode="exemplar",
