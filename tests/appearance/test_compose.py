@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.compose import compose, feather
-from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, resize, roi_frame
+from defectsynth_pipeline.appearance.compose import compose
+from defectsynth_pipeline.appearance.framing import roi_frame
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import crop, resize
 
 RES = 32
 KINDS = [
@@ -31,7 +33,7 @@ def blob(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarra
     return mask
 
 
-def decoded(image: np.ndarray, frame: Frame) -> np.ndarray:
+def decoded(image: np.ndarray, frame: Rectangle) -> np.ndarray:
     """A crop as a blurry autoencoder would give it back: (RES, RES, 3) in [0, 1]."""
     small = crop(image, frame, RES) / np.iinfo(image.dtype).max
     small = small if small.ndim == 3 else np.repeat(small[..., None], 3, axis=2)
@@ -48,8 +50,8 @@ def test_outside_the_collar_no_pixel_differs(
     mask = blob((70, 110), 8, 60, 7)
     frame = {
         "roi": roi_frame(mask, background.shape, 2.0, 48),
-        "full": full_frame(background.shape),
-        "beyond": Frame(20, -10, 96, 96),
+        "full": Rectangle(0, 0, *background.shape[:2]),
+        "beyond": Rectangle.at(20, -10, 96, 96),
     }[framing]
     generated = np.random.default_rng(1).random((RES, RES, 3)).astype(np.float32)
     start = crop(background, frame) / np.iinfo(dtype).max
@@ -69,14 +71,14 @@ def test_no_change_by_the_model_gives_the_background_exactly(
     dtype: type, channels: tuple[int, ...]
 ) -> None:
     background = surface(dtype, channels, (64, 80))
-    mask, frame = blob((64, 80), 30, 40, 9), Frame(8, 0, 64, 64)
+    mask, frame = blob((64, 80), 30, 40, 9), Rectangle.at(8, 0, 64, 64)
     same = decoded(background, frame)
     assert (compose(background, mask, frame, same, same).image == background).all()
 
 
 def test_delta_keeps_the_grain_that_feather_blurs() -> None:
     background = surface(np.uint8, (), (64, 64))
-    mask, frame = blob((64, 64), 32, 32, 14), Frame(0, 0, 64, 64)
+    mask, frame = blob((64, 64), 32, 32, 14), Rectangle.at(0, 0, 64, 64)
     plain = decoded(background, frame)
     changed = plain - 0.2 * resize(mask, (RES, RES))[..., None]
     inner = blob((64, 64), 32, 32, 9)
@@ -91,7 +93,7 @@ def test_delta_keeps_the_grain_that_feather_blurs() -> None:
 @pytest.mark.parametrize("mode", ["delta", "feather"])
 def test_drift_on_the_ring_is_taken_off(mode: str) -> None:
     background = np.full((64, 64), 128, dtype=np.uint8)
-    mask, frame = blob((64, 64), 32, 32, 8), Frame(0, 0, 64, 64)
+    mask, frame = blob((64, 64), 32, 32, 8), Rectangle.at(0, 0, 64, 64)
     plain = decoded(background, frame)
     image = compose(background, mask, frame, plain + 0.1, plain, mode=mode, relative=False).image
     assert np.abs(image.astype(int) - 128).max() <= 1
@@ -102,7 +104,7 @@ def test_thin_strokes_keep_the_contrast_the_model_meant(width: int) -> None:
     background = np.full((128, 128), 150, dtype=np.uint8)
     mask = np.zeros((128, 128), dtype=bool)
     mask[10:118, 61 : 61 + width] = True
-    frame = Frame(0, 0, 128, 128)
+    frame = Rectangle.at(0, 0, 128, 128)
     plain = decoded(background, frame)
     diluted = plain - 0.2 * resize(mask, (RES, RES))[..., None]
     image = compose(background, mask, frame, diluted, plain).image
@@ -113,7 +115,7 @@ def test_thin_strokes_keep_the_contrast_the_model_meant(width: int) -> None:
 
 def test_wide_defects_are_not_amplified() -> None:
     background = np.full((128, 128), 150, dtype=np.uint8)
-    mask, frame = blob((128, 128), 64, 64, 30), Frame(0, 0, 128, 128)
+    mask, frame = blob((128, 128), 64, 64, 30), Rectangle.at(0, 0, 128, 128)
     plain = decoded(background, frame)
     changed = plain - 0.2 * resize(mask, (RES, RES))[..., None]
     image = compose(background, mask, frame, changed, plain).image
@@ -123,7 +125,7 @@ def test_wide_defects_are_not_amplified() -> None:
 
 def test_changes_are_scaled_by_local_brightness() -> None:
     background = np.full((64, 64), 60, dtype=np.uint8)
-    mask, frame = blob((64, 64), 32, 32, 10), Frame(0, 0, 64, 64)
+    mask, frame = blob((64, 64), 32, 32, 10), Rectangle.at(0, 0, 64, 64)
     brighter = np.full((RES, RES, 3), 120 / 255, dtype=np.float32)
     changed = brighter - 0.2 * resize(mask, (RES, RES))[..., None]
     relative = compose(background, mask, frame, changed, brighter).image[32, 32]
@@ -134,7 +136,7 @@ def test_changes_are_scaled_by_local_brightness() -> None:
 
 def test_white_sets_the_native_scale() -> None:
     background = np.full((64, 64), 2000, dtype=np.uint16)
-    mask, frame = blob((64, 64), 32, 32, 10), Frame(0, 0, 64, 64)
+    mask, frame = blob((64, 64), 32, 32, 10), Rectangle.at(0, 0, 64, 64)
     plain = np.full((RES, RES, 3), 0.5, dtype=np.float32)
     changed = plain - 0.25 * resize(mask, (RES, RES))[..., None]
     image = compose(background, mask, frame, changed, plain, white=4000).image
@@ -143,7 +145,7 @@ def test_white_sets_the_native_scale() -> None:
 
 def test_exemplar_adds_the_networks_change_to_its_start() -> None:
     background = np.full((64, 64), 128, dtype=np.uint8)
-    mask, frame = blob((64, 64), 32, 32, 10), Frame(0, 0, 64, 64)
+    mask, frame = blob((64, 64), 32, 32, 10), Rectangle.at(0, 0, 64, 64)
     start = np.where(mask, 0.3, 128 / 255)
     plain = np.full((RES, RES, 3), 0.4, dtype=np.float32)
     changed = plain - 0.1 * resize(mask, (RES, RES))[..., None]
@@ -151,18 +153,6 @@ def test_exemplar_adds_the_networks_change_to_its_start() -> None:
         background, mask, frame, changed, plain, mode="exemplar", start=start, relative=False
     ).image
     assert int(image[32, 32]) == pytest.approx(0.2 * 255, abs=1)
-
-
-def test_feather_is_one_inside_and_gone_past_the_collar() -> None:
-    mask = blob((40, 40), 20, 20, 6)
-    distance = ndimage.distance_transform_edt(~mask)
-    weight = feather(mask, 3.0)
-    assert (weight[mask] == 1).all()
-    assert (weight[distance > 3] == 0).all()
-    between = (distance > 0) & (distance <= 3)
-    assert ((weight[between] > 0) & (weight[between] < 1)).all()
-    assert (feather(mask, 0.0) == mask).all()
-    assert not feather(np.zeros((5, 5), dtype=bool), 2.0).any()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +168,7 @@ def test_bad_input_is_refused(change: dict[str, object], message: str) -> None:
     arguments = {
         "background": np.zeros((9, 9), dtype=np.uint8),
         "mask": np.ones((9, 9), dtype=bool),
-        "frame": Frame(0, 0, 9, 9),
+        "frame": Rectangle.at(0, 0, 9, 9),
         "generated": plain,
         "decoded_background": plain,
     }

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, resize, roi_frame
+from defectsynth_pipeline.appearance.framing import frame_like, roi_frame
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import crop
 
 
 def box(shape: tuple[int, int], top: int, left: int, height: int, width: int) -> np.ndarray:
@@ -17,7 +19,7 @@ def box(shape: tuple[int, int], top: int, left: int, height: int, width: int) ->
 
 def test_frame_is_context_times_the_extent_around_the_mask() -> None:
     frame = roi_frame(box((200, 300), 90, 140, 20, 40), (200, 300), context=2.0, minimum=16)
-    assert frame == Frame(120, 60, 80, 80)
+    assert frame == Rectangle.at(120, 60, 80, 80)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (0, 290), (195, 0), (195, 290)])
@@ -25,8 +27,8 @@ def test_frames_at_borders_move_inside(corner: tuple[int, int]) -> None:
     mask = box((200, 300), *corner, 5, 10)
     frame = roi_frame(mask, mask.shape, context=2.0, minimum=64)
     assert (frame.width, frame.height) == (64, 64)
-    assert 0 <= frame.x0 <= 300 - 64
-    assert 0 <= frame.y0 <= 200 - 64
+    assert 0 <= frame.left <= 300 - 64
+    assert 0 <= frame.top <= 200 - 64
     assert crop(mask, frame).sum() == mask.sum()
 
 
@@ -36,14 +38,14 @@ def test_frame_never_exceeds_the_short_side_unless_the_mask_does() -> None:
     long_mask = box((100, 400), 40, 10, 10, 300)
     frame = roi_frame(long_mask, long_mask.shape, context=2.0, minimum=64)
     assert frame.width == frame.height == 316
-    assert frame.y0 < 0
-    assert frame.y0 + frame.height > 100
+    assert frame.top < 0
+    assert frame.top + frame.height > 100
     image = np.arange(100 * 400, dtype=np.uint16).reshape(100, 400)
     reflected = crop(image, frame)
     assert reflected.shape == (316, 316)
-    inside, window = frame.window(image.shape)
+    inside, window = frame.shared(image.shape)
     np.testing.assert_array_equal(reflected[window], image[inside])
-    top = -frame.y0
+    top = -frame.top
     np.testing.assert_array_equal(reflected[top - 5], reflected[top + 5])
 
 
@@ -54,46 +56,6 @@ def test_tiny_and_extreme_images_are_framed(shape: tuple[int, int]) -> None:
     assert crop(mask, frame, 64).shape == (64, 64)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-@pytest.mark.parametrize("channels", [(), (3,)])
-def test_crop_keeps_dtype_at_native_size_and_range_when_resized(
-    dtype: type, channels: tuple[int, ...]
-) -> None:
-    top = 1.0 if dtype is np.float32 else float(np.iinfo(dtype).max)
-    image = (np.random.default_rng(0).random((70, 90, *channels)) * top).astype(dtype)
-    frame = Frame(-4, 10, 80, 80)
-    native = crop(image, frame)
-    assert native.dtype == dtype
-    assert native.shape == (80, 80, *channels)
-    for resolution in (32, 64, 160):
-        small = crop(image, frame, resolution)
-        assert small.dtype == np.float32
-        assert small.shape == (resolution, resolution, *channels)
-        assert small.min() >= 0
-        assert small.max() <= top
-
-
-def test_full_frame_is_the_whole_image() -> None:
-    image = np.random.default_rng(0).integers(0, 255, (30, 70, 3), dtype=np.uint8)
-    frame = full_frame(image.shape)
-    np.testing.assert_array_equal(crop(image, frame), image)
-    assert crop(image, frame, 32).shape == (32, 32, 3)
-
-
-def test_a_thin_stroke_keeps_its_area_when_made_small() -> None:
-    mask = box((128, 128), 0, 63, 128, 1)
-    coverage = resize(mask, (32, 32))
-    assert coverage.mean() == pytest.approx(mask.mean())
-    assert (coverage.max(axis=1) == 0.25).all()
-
-
-def test_resize_is_inverse_enough_for_smooth_content() -> None:
-    y, x = np.mgrid[0:96, 0:96] / 96
-    image = (0.5 + 0.3 * np.sin(3 * x) * np.cos(2 * y)).astype(np.float32)
-    back = resize(resize(image, (48, 48)), (96, 96))
-    assert np.abs(back - image).max() < 0.02
-
-
 @pytest.mark.parametrize(
     ("mask", "shape"),
     [(np.zeros((9, 9), dtype=bool), (9, 9)), (np.ones((9, 9), dtype=bool), (9, 8, 3))],
@@ -101,3 +63,18 @@ def test_resize_is_inverse_enough_for_smooth_content() -> None:
 def test_unusable_masks_are_refused(mask: np.ndarray, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"\(9, 9\)[\s\S]*drop empty masks"):
         roi_frame(mask, shape, context=2.0, minimum=4)
+
+
+def test_the_reference_window_has_the_frames_size_around_the_real_defect() -> None:
+    mask = np.zeros((50, 60), dtype=bool)
+    mask[10:14, 50:58] = True
+    assert frame_like(Rectangle.at(3, 4, 20, 20), mask) == Rectangle.at(44, 2, 20, 20)
+
+
+def test_a_window_smaller_than_scattered_parts_still_holds_one() -> None:
+    mask = np.zeros((200, 200), bool)
+    mask[10:20, 10:20] = mask[180:190, 180:190] = True
+    window = frame_like(Rectangle.at(0, 0, 64, 64), mask)
+    inside, _ = window.shared(mask.shape)
+    assert mask[inside].any()
+    assert (window.width, window.height) == (64, 64)

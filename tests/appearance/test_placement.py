@@ -7,11 +7,9 @@ import pytest
 
 from defectsynth_pipeline.appearance.placement import (
     GRID,
-    STAY,
-    Placement,
     lay_over,
+    mask_on_part,
     part_map,
-    place_on_part,
     share_on_part,
 )
 
@@ -57,9 +55,9 @@ def test_the_mask_lies_on_the_same_spot_of_a_turned_part(angle: float) -> None:
     here, there = (90.0, 80.0), (100.0, 104.0)
     parent, background = draw_part(0, here), draw_part(angle, there)
     mask = spot(place_of(0, here))
-    over = lay_over(part_map(parent), part_map(background))
-    placement = place_on_part(mask, mask, over)
-    placed = placement.apply(mask)
+    over = lay_over(part_map(parent), part_map(background)).scaled(SIDE / GRID)
+    placement = mask_on_part(mask, mask, over)
+    placed = placement.warp(mask)
     assert np.linalg.norm(middle(placed) - place_of(angle, there)) < 5
     assert placed.sum() == pytest.approx(mask.sum(), rel=0.15)
     assert share_on_part(placed, part_map(background)) > 0.9
@@ -68,9 +66,10 @@ def test_the_mask_lies_on_the_same_spot_of_a_turned_part(angle: float) -> None:
 def test_a_generated_mask_goes_where_its_parents_defect_is() -> None:
     """The mask itself may lie anywhere; the real defect says where on the part it belongs."""
     here, there, angle = (90.0, 80.0), (100.0, 104.0), 90.0
-    over = lay_over(part_map(draw_part(0, here)), part_map(draw_part(angle, there)))
+    parts = part_map(draw_part(0, here)), part_map(draw_part(angle, there))
+    over = lay_over(*parts).scaled(SIDE / GRID)
     generated = spot(np.array([20.0, 150.0]))
-    placed = place_on_part(generated, spot(place_of(0, here)), over).apply(generated)
+    placed = mask_on_part(generated, spot(place_of(0, here)), over).warp(generated)
     assert np.linalg.norm(middle(placed) - place_of(angle, there)) < 5
 
 
@@ -78,8 +77,8 @@ def test_oblong_images_keep_their_scale() -> None:
     here = (90.0, 80.0)
     parent, background = draw_part(0, here)[:160], draw_part(40, here)[:160]
     mask = spot(place_of(0, here))[:160]
-    over = lay_over(part_map(parent), part_map(background))
-    placed = place_on_part(mask, mask, over).apply(mask)
+    over = lay_over(part_map(parent), part_map(background)).scaled(SIDE / GRID)
+    placed = mask_on_part(mask, mask, over).warp(mask)
     assert np.linalg.norm(middle(placed) - place_of(40, here)) < 5
 
 
@@ -101,19 +100,6 @@ def test_textures_have_no_part(kind: str) -> None:
     if kind == "all part":
         image[2:-2, 2:-2] = 0.9
     assert part_map(image) is None
-
-
-def test_staying_returns_the_mask_itself() -> None:
-    mask = spot(np.array([50.0, 50.0]))
-    assert STAY.apply(mask) is mask
-
-
-def test_a_thin_stroke_survives_its_turn() -> None:
-    mask = np.zeros((SIDE, SIDE), dtype=bool)
-    mask[60:130, 96] = True
-    for angle in (10.0, 33.0, 45.0, 118.0):
-        turned_mask = Placement(angle, 3.3, -4.6, 95.0, 96.0).apply(mask)
-        assert turned_mask.sum() > 0.6 * mask.sum()
 
 
 def test_share_on_part() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.appearance.placement import STAY
-from defectsynth_pipeline.appearance.plan import fit_mask, placement_of, plan_synthesis
+from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imaging.motion import STAY, Motion
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
 from small_models import SYNTHESIS, changed, make_masks, save
 
@@ -160,7 +160,7 @@ def test_textures_keep_the_mask_where_it_was_made(
 ) -> None:
     rows = plan(all_samples, masks, count=20)
     assert set(rows["placement"]) == {"as_is"}
-    assert all(placement_of(row) == STAY for _, row in rows.iterrows())
+    assert all(Motion.of(row) == STAY for _, row in rows.iterrows())
 
 
 def test_a_category_without_normals_is_refused(samples: pd.DataFrame, masks: ImageSet) -> None:
@@ -203,7 +203,7 @@ class TestParts:
         assert rows["background"].nunique() > 1
         for _, row in rows.iterrows():
             angle = self.ANGLES[int(row["background"].rsplit("-", 1)[1])]
-            placed = placement_of(row).apply(made[0])
+            placed = Motion.of(row).warp(made[0])
             goal = place_of(angle, self.CENTRE)
             assert np.linalg.norm(np.argwhere(placed).mean(0) - goal) < 6
 
@@ -212,13 +212,3 @@ class TestParts:
         rows = plan(parts, masks, count=4, placement="as_is")
         assert set(rows["placement"]) == {"as_is"}
         assert (rows[["angle", "dy", "dx"]] == 0).all(axis=None)
-
-
-def test_masks_are_fitted_without_losing_strokes() -> None:
-    mask = np.zeros((64, 64), dtype=bool)
-    assert fit_mask(mask, (64, 64)) is mask
-    mask[:, 30] = True
-    assert fit_mask(mask, (128, 256)).mean() == pytest.approx(mask.mean(), rel=0.5)
-    small = fit_mask(mask, (16, 16))
-    assert small.dtype == bool
-    assert small.any(axis=1).all()

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.appearance.framing import Frame
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.regions import Region, like, region_maker
+from defectsynth_pipeline.appearance.regions import Region, region_maker
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions
@@ -74,18 +73,3 @@ def test_masks_are_brought_to_the_backgrounds_size(
         assert region.background.shape == (48, 40, 3)
         assert region.mask.shape == (48, 40)
         assert region.mask.any()
-
-
-def test_the_reference_window_has_the_frames_size_around_the_real_defect() -> None:
-    mask = np.zeros((50, 60), dtype=bool)
-    mask[10:14, 50:58] = True
-    assert like(Frame(3, 4, 20, 20), mask) == Frame(44, 2, 20, 20)
-
-
-def test_a_window_smaller_than_scattered_parts_still_holds_one() -> None:
-    mask = np.zeros((200, 200), bool)
-    mask[10:20, 10:20] = mask[180:190, 180:190] = True
-    window = like(Frame(0, 0, 64, 64), mask)
-    inside, _ = window.window(mask.shape)
-    assert mask[inside].any()
-    assert (window.width, window.height) == (64, 64)

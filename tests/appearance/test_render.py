@@ -12,9 +12,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import render_plan
-from defectsynth_pipeline.appearance.visibility import faintest_visible
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import load_image
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
@@ -31,6 +31,7 @@ RECORD = {
     "frame_y",
     "frame_width",
     "frame_height",
+    "resolution",
     "model",
     "verdict",
 }
@@ -215,6 +216,7 @@ def test_records_say_what_was_made(
         assert 0 <= item.record["contrast"] <= 1
         assert item.record["model"] == small.fingerprint
         assert item.record["frame_width"] >= 32
+        assert item.record["resolution"] == small.resolution == 32
 
 
 def test_the_verdict_compares_with_the_faintest_real_defect(

@@ -43,7 +43,7 @@ def test_outside_the_collar_is_the_background(shape: str) -> None:
     )
     background = np.repeat(grain(0.5, 2)[..., None], 3, axis=2)
     real = np.repeat(defective(real_mask, 0.5, 0.6)[..., None], 3, axis=2)
-    start = exemplar_start(background, real, real_mask, align(real_mask, mask), mask)
+    start = exemplar_start(background, real, real_mask, align(real_mask, mask).motion, mask)
     outside = ndimage.distance_transform_edt(~mask) > 2
     assert (start[outside] == background[outside]).all()
     assert start.shape == background.shape
@@ -57,9 +57,9 @@ def test_relative_contrast_is_carried_to_a_darker_background(shape: str) -> None
         (disc(20, 20, 9), disc(40, 36, 11)) if shape == "disc" else (stroke(0, 2), stroke(0.5, 3))
     )
     background, real = grain(0.2, 2), defective(real_mask, 0.5, 0.8)
-    alignment = align(real_mask, mask)
-    relative = exemplar_start(background, real, real_mask, alignment, mask)
-    absolute = exemplar_start(background, real, real_mask, alignment, mask, relative=False)
+    motion = align(real_mask, mask).motion
+    relative = exemplar_start(background, real, real_mask, motion, mask)
+    absolute = exemplar_start(background, real, real_mask, motion, mask, relative=False)
     assert np.median(relative[mask]) == pytest.approx(0.1, rel=0.15)
     assert np.median(absolute[mask]) < 0.01
 
@@ -68,7 +68,7 @@ def test_a_wide_defect_brings_its_own_grain() -> None:
     real_mask, mask = disc(30, 30, 14), disc(34, 30, 14)
     smooth = np.full((SIZE, SIZE), 0.5)
     real = defective(real_mask, 0.6, 0.5)
-    start = exemplar_start(smooth, real, real_mask, align(real_mask, mask), mask)
+    start = exemplar_start(smooth, real, real_mask, align(real_mask, mask).motion, mask)
     inner = disc(34, 30, 10)
     assert start[inner].std() == pytest.approx(real[disc(30, 30, 10)].std(), rel=0.3)
 
@@ -77,15 +77,15 @@ def test_a_stroke_is_continuous_over_a_mask_it_hardly_overlaps() -> None:
     real_mask, mask = stroke(0, 1), stroke(0.9, 2)
     real = defective(real_mask, 0.4, 0.6)
     background = np.full((SIZE, SIZE), 0.6)
-    start = exemplar_start(background, real, real_mask, align(real_mask, mask), mask)
+    start = exemplar_start(background, real, real_mask, align(real_mask, mask).motion, mask)
     assert (start[mask] < 0.85 * 0.6).all()
 
 
 @pytest.mark.parametrize("change", ["size", "empty"])
 def test_unusable_exemplars_are_refused(change: str) -> None:
     real_mask, mask = disc(20, 20, 5), disc(30, 30, 5)
-    alignment = align(real_mask, mask)
+    motion = align(real_mask, mask).motion
     real = grain(0.5, 0)[:-1] if change == "size" else grain(0.5, 0)
     real_mask = np.zeros_like(real_mask) if change == "empty" else real_mask
     with pytest.raises(InputError, match=r"share one size[\s\S]*real mask \d+[\s\S]*crop all four"):
-        exemplar_start(grain(0.5, 2), real, real_mask, alignment, mask)
+        exemplar_start(grain(0.5, 2), real, real_mask, motion, mask)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.appearance.visibility import contrast, faintest_visible
+from defectsynth_pipeline.appearance.compose import contrast, faintest_visible
 from small_models import blob
 
 

@@ -164,6 +164,7 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
                 "frame_y": 0,
                 "frame_width": 64,
                 "frame_height": 64,
+                "resolution": 64,
             }
         )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from defectsynth_pipeline.arms.augmentation import KEPT
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.geometric import KEPT
 from defectsynth_pipeline.arms.registry import ARMS
 
 from .builders import DARKENING

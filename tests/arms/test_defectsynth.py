@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from defectsynth_pipeline.appearance.compose import compose
+from defectsynth_pipeline.appearance.plan import plan_synthesis
+from defectsynth_pipeline.appearance.regions import region_maker
+from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.registry import ARMS
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.options import ArmOptions, FramingOptions
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.options import ArmOptions, FramingOptions, PromptOptions
+from small_models import SYNTHESIS, changed
 
 TYPES = ["dent", "scratch"]
+EXEMPLAR = {"mode": "exemplar", "collar": 2.0, "relative": True}
 
 
 def with_manifest(bank: Bank, **columns: object) -> Bank:
@@ -97,3 +107,55 @@ def test_an_exemplar_carries_the_real_defect_to_the_new_mask(
         assert darker < 0.75  # the real ones are a third as bright; thin strokes are diluted
         assert (made.image != normal).reshape(*made.mask.shape, -1).any(-1).mean() < 0.25
         assert np.median(made.image) == pytest.approx(np.median(normal), rel=0.05)
+
+
+@pytest.mark.parametrize("framing", ["roi", "full"])
+def test_an_exemplar_starts_where_the_renderer_does_whatever_the_base_models_resolution(
+    all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, tmp_path: Path, framing: str
+) -> None:
+    """The model works at 32 px: masks aligned on another grid end elsewhere."""
+    options, window = changed(SYNTHESIS, sae={"angles": 72}), FramingOptions(mode=framing)
+    plan = plan_synthesis(all_samples, masks, options, PromptOptions())
+    plan = plan[plan["category"] == "plate"]
+
+    def render(missing: pd.DataFrame) -> Iterator[Rendered]:
+        faintest = dict.fromkeys(("plate/dent", "plate/scratch"), 0.0)
+        return render_plan(
+            missing,
+            plan,
+            samples=all_samples,
+            masks=masks,
+            base=small,
+            options=options,
+            framing=window,
+            faintest=faintest,
+        )
+
+    images = publish(ImageSetJob("f00d", plan, render), tmp_path, version="v1", name="images")
+    given = Bank(all_samples, images, masks, synthesis=options, framing=window)
+    start_of = region_maker(all_samples, masks, small, options, window)
+    rows = {row.image_id: row for row in plan.itertuples(index=False)}
+    for recipe in ARMS["exemplar"].plan(given, "plate", TYPES, len(plan), 0):
+        region, still = start_of(rows[recipe["source"]]), np.zeros((8, 8, 3))
+        expected = compose(
+            region.background,
+            region.mask,
+            region.frame,
+            still,
+            still,
+            **EXEMPLAR,
+            start=region.start,
+        )
+        made = ARMS["exemplar"].make(given, recipe)
+        assert (made.image == expected.image).all()
+
+
+def test_synthetic_images_of_before_do_not_say_their_resolution(bank: Bank) -> None:
+    manifest = bank.synthetic.manifest.drop(columns="resolution")
+    old = replace(bank, synthetic=ImageSet(bank.synthetic.root, manifest))
+    with pytest.raises(InputError, match=r"at which resolution[\s\S]*run augment again"):
+        ARMS["exemplar"].plan(old, "plate", TYPES, 2, 0)
+    told = replace(old, framing=FramingOptions(resolution=64))
+    assert ARMS["exemplar"].plan(told, "plate", TYPES, 2, 0) == ARMS["exemplar"].plan(
+        bank, "plate", TYPES, 2, 0
+    )

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
+from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.crops import make_crops
 from defectsynth_pipeline.appearance.finetune import finetune
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import render_plan
-from defectsynth_pipeline.appearance.visibility import faintest_visible
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.likeness import alike, details
+from defectsynth_pipeline.corpora.duplicates import alike, details
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions

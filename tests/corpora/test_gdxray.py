@@ -5,12 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
+from defectsynth_pipeline.corpora.gdxray import (
+    defect_windows,
+    good_windows,
+    make_gdxray_samples,
+    window_side,
+)
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.corpora.windows import Box, defect_windows, good_windows, window_side
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_mask
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.options import IngestOptions
 
 from .builders import save, texture
@@ -62,7 +67,7 @@ def test_windows_of_test_radiographs_are_test(welds: Path) -> None:
 
 
 def test_neighbouring_defects_share_a_window() -> None:
-    boxes = [Box(40, 40, 48, 48), Box(50, 60, 58, 70), Box(40, 300, 50, 310)]
+    boxes = [Rectangle(40, 40, 48, 48), Rectangle(50, 60, 58, 70), Rectangle(40, 300, 50, 310)]
 
     windows = defect_windows(boxes, 64, 120, 400)
 
@@ -71,16 +76,16 @@ def test_neighbouring_defects_share_a_window() -> None:
 
 
 def test_a_defect_larger_than_the_side_gets_a_larger_window() -> None:
-    (window,) = defect_windows([Box(10, 100, 30, 220)], 64, 200, 400)
+    (window,) = defect_windows([Rectangle(10, 100, 30, 220)], 64, 200, 400)
 
-    assert window.holds(Box(10, 100, 30, 220))
+    assert window.holds(Rectangle(10, 100, 30, 220))
     assert window.bottom - window.top == window.right - window.left == 144
 
 
 def test_good_windows_keep_off_defects_and_each_other() -> None:
-    boxes = [Box(50, 100, 60, 110)]
+    boxes = [Rectangle(50, 100, 60, 110)]
 
-    chosen = good_windows(boxes, [Box(23, 73, 87, 137)], 64, 120, 400)
+    chosen = good_windows(boxes, [Rectangle(23, 73, 87, 137)], 64, 120, 400)
 
     assert chosen
     assert not any(window.meets(box) for window in chosen for box in boxes)
@@ -89,11 +94,11 @@ def test_good_windows_keep_off_defects_and_each_other() -> None:
 
 def test_side_follows_the_clusters_and_the_context() -> None:
     # Two defects of 40 px, 20 px apart, are one cluster of 100 px; the third stands alone.
-    defects = [[Box(0, 0, 40, 40), Box(0, 60, 40, 100), Box(0, 500, 40, 540)]]
+    defects = [[Rectangle(0, 0, 40, 40), Rectangle(0, 60, 40, 100), Rectangle(0, 500, 40, 540)]]
 
     assert window_side(defects, 2.0, 1000) == 8 * round(2 * np.percentile([100, 40], 90) / 8)
     assert window_side(defects, 2.0, 96) == 96
-    assert window_side([[Box(0, 0, 3, 3)]], 2.0, 1000) == 128
+    assert window_side([[Rectangle(0, 0, 3, 3)]], 2.0, 1000) == 128
 
 
 def test_a_series_in_the_root_itself_is_found(welds: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from defectsynth_pipeline.corpora.reading import from_float, load_image, load_mask, to_float
+from defectsynth_pipeline.corpora.reading import load_image, load_mask
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask, encode_png
@@ -133,29 +133,3 @@ def test_unknown_derivation(part: Path) -> None:
     row["derivation"] = "polished"
     with pytest.raises(InputError, match=r"derivation(.|\n)*polished(.|\n)*remedy"):
         load_image(row)
-
-
-@pytest.mark.parametrize("shape", [(5, 6), (5, 6, 3)])
-@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535), (np.uint16, 4000)])
-def test_float_round_trip(shape: tuple[int, ...], dtype: type, top: int) -> None:
-    image = np.random.default_rng(0).integers(0, top, shape).astype(dtype)
-    image.flat[0] = top
-
-    values = to_float(image)
-
-    assert values.shape == (5, 6, 3)
-    assert values.dtype == np.float32
-    assert 0.9 < values.max() <= 1
-    np.testing.assert_array_equal(from_float(values, image), image)
-
-
-def test_twelve_bit_images_share_one_scale() -> None:
-    values = [to_float(np.array([[1000, top]], np.uint16))[0, 0, 0] for top in (3000, 4000)]
-
-    assert values[0] == values[1] == pytest.approx(1000 / 4095)
-
-
-def test_from_float_clips() -> None:
-    like = np.zeros((1, 2), np.uint8)
-
-    assert from_float(np.array([[[-1.0] * 3, [2.0] * 3]]), like).tolist() == [[0, 255]]

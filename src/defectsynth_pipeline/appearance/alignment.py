@@ -7,8 +7,7 @@ only the rotations are searched; they are sampled in one batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal, overload
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,45 +15,26 @@ import torch.nn.functional as F
 from scipy.fft import next_fast_len
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.motion import STAY, Motion, sources
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 Array = np.ndarray
-Fill = Literal["zero", "edge"]
-_MODES = {0: "nearest", 1: "bilinear", 3: "bicubic"}
 _TIE = 2e-3  # overlaps nearer than this are equal
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """A rotation about `centre`, then a shift, on a pixel grid of the masks' size.
+    """How one mask lies best on another.
 
     Attributes:
-        angle: Degrees in [0, 360), clockwise as seen on screen (from +x towards +y, y down).
-        dy: Shift down, pixels.
-        dx: Shift right, pixels.
-        overlap: Eq. 5's sum for this transformation, in pixels.
+        motion: On a pixel grid of the masks' size, about the pixel at the real mask's centroid.
+        overlap: Eq. 5's sum for this motion, in pixels.
         identity_overlap: The same sum for the masks as they were given; never above `overlap`.
-        centre: (y, x), the pivot of the rotation: the pixel at the real mask's centroid.
     """
 
-    angle: float
-    dy: float
-    dx: float
+    motion: Motion
     overlap: float
     identity_overlap: float
-    centre: tuple[float, float]
-
-    def scaled(self, factor: float) -> Alignment:
-        """The same transformation on a grid `factor` times finer (latents to pixels, or back)."""
-        centre_y, centre_x = ((c + 0.5) * factor - 0.5 for c in self.centre)
-        return replace(self, dy=self.dy * factor, dx=self.dx * factor, centre=(centre_y, centre_x))
-
-    def moved(self, points: Array) -> Array:
-        """Where (N, 2) points (y, x) of the real image end up."""
-        radians = np.deg2rad(self.angle)
-        cos, sin = np.cos(radians), np.sin(radians)
-        turn = np.array([[cos, sin], [-sin, cos]])  # acts on rows of (y, x)
-        shifted: Array = (points - self.centre) @ turn.T + self.centre + (self.dy, self.dx)
-        return shifted
 
 
 def align(real_mask: Array, generated_mask: Array, angles: int = 72) -> Alignment:
@@ -84,27 +64,26 @@ def align(real_mask: Array, generated_mask: Array, angles: int = 72) -> Alignmen
     real, generated = real_mask.astype(np.float32), generated_mask.astype(np.float32)
     before = float((real * generated).sum(dtype=np.float64))
     if not real.any() or not generated.any():
-        return Alignment(0.0, 0, 0, before, before, (0.0, 0.0))
-    centre_y, centre_x = (round(c) for c in _centroid(real))
-    centre = (centre_y, centre_x)
-    angle, dy, dx = _search(real, generated, centre, angles)
-    found = Alignment(angle, dy, dx, 0.0, before, centre)
-    overlap = float((apply(found, real.astype(np.float64)) * generated).sum())
+        return Alignment(STAY, before, before)
+    centre = tuple(round(c) for c in _centroid(real))
+    motion = Motion(*_search(real, generated, centre, angles), *map(float, centre))
+    overlap = float((motion.warp(real.astype(np.float64)) * generated).sum())
     if overlap < before * (1 - 1e-9):
-        return Alignment(0.0, 0, 0, before, before, centre)
-    return replace(found, overlap=max(overlap, before))
+        return Alignment(Motion(0.0, 0.0, 0.0, *map(float, centre)), before, before)
+    return Alignment(motion, max(overlap, before), before)
 
 
 def _search(
-    real: Array, generated: Array, centre: tuple[int, int], angles: int
-) -> tuple[float, int, int]:
+    real: Array, generated: Array, centre: tuple[int, ...], angles: int
+) -> tuple[float, float, float]:
     """The best (angle, dy, dx) by cross-correlation with the generated mask's bounding box."""
     rows, columns = np.nonzero(real)
     reach = int(np.ceil(np.hypot(rows - centre[0], columns - centre[1]).max())) + 1
     canvas = np.pad(real, reach)[
         centre[0] : centre[0] + 2 * reach + 1, centre[1] : centre[1] + 2 * reach + 1
     ]  # as large as any rotation needs, the pivot in its middle
-    target, corner = _bounding_box(generated)
+    box = Rectangle.around(generated)
+    target, corner = np.ascontiguousarray(generated[box.slices]), (box.top, box.left)
     first = [place - middle + reach for place, middle in zip(corner, centre, strict=True)]
     lags = [
         _lags(2 * reach + 1, *axis) for axis in zip(target.shape, corner, real.shape, strict=True)
@@ -116,11 +95,11 @@ def _search(
     distance = _drift(real, generated, centre, radians, np.stack([dy, dx])).round(2)
     nearest = np.nonzero(distance == distance.min())[0]
     best = nearest[np.minimum(turn[nearest], angles - turn[nearest]).argmin()]
-    return 360.0 * float(turn[best]) / angles, int(dy[best]), int(dx[best])
+    return 360.0 * float(turn[best]) / angles, float(dy[best]), float(dx[best])
 
 
 def _drift(
-    real: Array, generated: Array, centre: tuple[int, int], radians: Array, shifts: Array
+    real: Array, generated: Array, centre: tuple[int, ...], radians: Array, shifts: Array
 ) -> Array:
     """Squared distance of the masks' centroids after each of N turns and (2, N) shifts."""
     (y, x), goal = np.subtract(_centroid(real), centre), _centroid(generated)
@@ -160,73 +139,12 @@ def _rotations(canvas: Array, angles: int, count: int) -> torch.Tensor:
     """The first `count` of `angles` turns of a canvas (S, S) about its middle: (count, S, S)."""
     turns = torch.arange(count, dtype=torch.float64) * (360.0 / angles)
     middle = (len(canvas) - 1) / 2
-    theta = _theta(turns, (0.0, 0.0), (middle, middle), canvas.shape).float()
+    theta = sources(turns, (0.0, 0.0), (middle, middle), canvas.shape).float()
     grid = F.affine_grid(theta, [count, 1, *canvas.shape], align_corners=False)
     images = torch.from_numpy(np.ascontiguousarray(canvas)).expand(count, 1, -1, -1)
     rotated = F.grid_sample(images, grid, align_corners=False)[:, 0]
     # Resampling changes a small mask's area by some percent, which must not decide the angle.
     return rotated * (float(canvas.sum()) / rotated.sum((1, 2), keepdim=True))
-
-
-@overload
-def apply(alignment: Alignment, values: Array, order: int = ..., fill: Fill = ...) -> Array: ...
-@overload
-def apply(
-    alignment: Alignment, values: torch.Tensor, order: int = ..., fill: Fill = ...
-) -> torch.Tensor: ...
-def apply(
-    alignment: Alignment, values: Array | torch.Tensor, order: int = 1, fill: Fill = "zero"
-) -> Array | torch.Tensor:
-    """Transform latents or an image (Eq. 6): z' = R(T(z)).
-
-    Args:
-        alignment: From `align` at the same resolution (else `Alignment.scaled` first).
-        values: Tensor (C, H, W), or array (H, W) or (H, W, C); any dtype.
-        order: 0 nearest, 1 bilinear, 3 bicubic.
-        fill: What comes in from outside: "zero", or "edge", the nearest border value.
-
-    Returns:
-        The same kind, shape and dtype; integers rounded.
-    """
-    if isinstance(values, torch.Tensor):
-        work = values if values.dtype in (torch.float32, torch.float64) else values.float()
-        return _warp(alignment, work[None], order, fill)[0].to(values.dtype)
-    planes = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
-    tensor = torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float64))
-    warped = _warp(alignment, tensor[None], order, fill)[0].numpy()
-    warped = warped[0] if values.ndim == 2 else np.moveaxis(warped, 0, -1)
-    return _as_dtype(warped, values.dtype)
-
-
-def _warp(alignment: Alignment, batch: torch.Tensor, order: int, fill: Fill) -> torch.Tensor:
-    shift = (float(alignment.dy), float(alignment.dx))
-    turn = torch.tensor([alignment.angle], dtype=torch.float64)
-    theta = _theta(turn, shift, alignment.centre, batch.shape[-2:])
-    grid = F.affine_grid(theta, list(batch.shape), align_corners=False).to(batch)
-    padding = "zeros" if fill == "zero" else "border"
-    return F.grid_sample(batch, grid, _MODES[order], padding, align_corners=False)
-
-
-def _theta(
-    degrees: torch.Tensor,
-    shift: tuple[float, float],
-    pivot: tuple[float, float],
-    shape: tuple[int, ...] | torch.Size,
-) -> torch.Tensor:
-    """Where output pixels read from, as `affine_grid`'s matrices: (N, 2, 3), float64.
-
-    Pixel x of n lies at (2 x + 1) / n - 1 there, and output q reads source
-    R^-1 (q - shift - pivot) + pivot.
-    """
-    height, width = shape
-    radians = torch.deg2rad(degrees)
-    cos, sin = radians.cos(), radians.sin()
-    pivot_y, pivot_x = (2 * p + 1 - n for p, n in zip(pivot, shape, strict=True))
-    shift_y, shift_x = 2 * shift[0], 2 * shift[1]
-    back_x, back_y = -(shift_x + pivot_x), -(shift_y + pivot_y)
-    row_x = (cos, sin * (height / width), (cos * back_x + sin * back_y + pivot_x) / width)
-    row_y = (-sin * (width / height), cos, (cos * back_y - sin * back_x + pivot_y) / height)
-    return torch.stack([torch.stack(row, dim=-1) for row in (row_x, row_y)], dim=1)
 
 
 def _centroid(mask: Array) -> tuple[float, float]:
@@ -236,19 +154,3 @@ def _centroid(mask: Array) -> tuple[float, float]:
         float(rows @ np.arange(len(rows)) / total),
         float(columns @ np.arange(len(columns)) / total),
     )
-
-
-def _bounding_box(mask: Array) -> tuple[Array, tuple[int, int]]:
-    rows, columns = np.nonzero(mask.any(1))[0], np.nonzero(mask.any(0))[0]
-    top, left = int(rows[0]), int(columns[0])
-    box = mask[top : rows[-1] + 1, left : columns[-1] + 1]
-    return np.ascontiguousarray(box), (top, left)
-
-
-def _as_dtype(values: Array, dtype: np.dtype) -> Array:
-    if dtype == np.bool_:
-        return values >= 0.5
-    if np.issubdtype(dtype, np.integer):
-        info = np.iinfo(dtype)
-        return np.clip(np.rint(values), info.min, info.max).astype(dtype)
-    return values.astype(dtype)

@@ -1,4 +1,4 @@
-"""How a decoded crop becomes pixels of the user's image.
+"""How a decoded crop becomes pixels of the user's image, and whether its defect can be seen there.
 
 Outside the mask's collar the result is a copy of the background, bit for bit. Inside, one of three
 ways (none is in the paper, whose decoded image replaces the background as a whole):
@@ -7,7 +7,7 @@ ways (none is in the paper, whose decoded image replaces the background as a who
   small VAE cannot reproduce, because what the VAE loses cancels in the difference.
 * "feather": the decoded crop itself, blended at the mask's border.
 * "exemplar": `start` + w * (decode(z_E) - decode(z_C)), where `start` is a real defect's texture
-  set on the background (`exemplar.exemplar_start`) and z_C its latents.
+  set on the background (`transfer.exemplar_start`) and z_C its latents.
 
 w is 1 in the mask and falls to 0 across the collar. The ring around the mask is matched first:
 what the model changed there is drift, not defect, and is taken off smoothly.
@@ -17,6 +17,8 @@ model pixel shows there with a third of its contrast. With m the mask's coverage
 the contrast c that explains the change as c * m is, in least squares, sum(change * m) / sum(m^2)
 over a small neighbourhood, and change + (1 - m) * c gives the native mask the full c: thin strokes
 regain their contrast, detail stays, and where m = 1 nothing is altered.
+
+A mask whose defect is invisible is a wrong label, so what is fainter than real defects is marked.
 """
 
 from __future__ import annotations
@@ -24,16 +26,22 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.framing import Frame, crop, resize
+from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import crop, resize
+from defectsynth_pipeline.imaging.surroundings import continued, feather, smooth_fill
+from defectsynth_pipeline.imaging.values import as_pixels, as_planes, to_float
 
 Array = np.ndarray
 Mode = Literal["delta", "feather", "exemplar"]
 MAX_GAIN = 3.0  # strongest undiluting of a thin stroke
 _RATIO = (0.5, 2.0)  # how far local brightness may scale a change
 _EPS = 1e-6
+_REACH = 12  # px around a defect that are looked at for its contrast
 
 
 class Composed(NamedTuple):
@@ -51,7 +59,7 @@ class Composed(NamedTuple):
 def compose(
     background: Array,
     mask: Array,
-    frame: Frame,
+    frame: Rectangle,
     generated: Array,
     decoded_background: Array,
     *,
@@ -73,7 +81,7 @@ def compose(
         mode: See the module.
         collar: Native pixels around the mask that may change, fading out.
         relative: Scale what is added by the background's local brightness.
-        start: "exemplar" only: (height, width[, 3]) in [0, 1] at the frame's native size.
+        start: "exemplar" only: (h, w[, 3]) in [0, 1], what the frame shows.
         white: Native value of 1.0; the dtype's maximum unless told.
 
     Raises:
@@ -81,29 +89,47 @@ def compose(
     """
     _check(background, mask, mode, start)
     scale = float(white or np.iinfo(background.dtype).max)
-    native = crop(background, frame).astype(np.float64) / scale
-    inside = crop(mask, frame)
-    channels = 1 if background.ndim == 2 else background.shape[2]
+    base = as_planes(crop(background, frame)) / scale
+    inside, channels = crop(mask, frame), base.shape[2]
     weight = feather(inside, collar)[..., None]
-    base = native if native.ndim == 3 else native[..., None]
-    shown, reference = _channels(generated, channels), _channels(decoded_background, channels)
+    shown, reference = as_planes(generated, channels), as_planes(decoded_background, channels)
     if mode == "feather":
         seen = resize(base, generated.shape[:2])
         pasted = resize(shown - _drift(shown - seen, inside), base.shape[:2])
         result = base + weight * (pasted - base)
     else:
-        begin = base if mode == "delta" else _channels(np.asarray(start), channels)
+        begin = (
+            base
+            if mode == "delta"
+            else as_planes(resize(np.asarray(start), inside.shape), channels)
+        )
         result = begin + weight * _change(shown, reference, begin, inside, relative)
     return _write(background, frame, result * scale, weight[..., 0] > 0)
 
 
-def feather(mask: Array, collar: float) -> Array:
-    """(H, W) weights: 1 in the mask, falling with the square of the distance to 0 past `collar`."""
-    if not mask.any():
-        return np.zeros(mask.shape)
-    distance = ndimage.distance_transform_edt(~mask)
-    weight = np.clip(1 - distance / (collar + 1), 0, 1) ** 2
-    return np.where(distance <= collar, weight, 0.0)
+def contrast(image: np.ndarray, mask: np.ndarray) -> float:
+    """Return how much the masked part differs from what surrounds it.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        mask: (H, W) bool, not empty.
+
+    Returns:
+        Mean absolute difference inside the mask to a smooth continuation of the surroundings,
+        in [0, 1], of the channel where it is largest.
+    """
+    window = Rectangle.around(mask, _REACH).slices
+    part, inside = image[window].astype(np.float64), mask[window]
+    return float(np.abs(part - continued(part, inside))[inside].mean(0).max())
+
+
+def faintest_visible(samples: pd.DataFrame, quantile: float = 0.1) -> dict[str, float]:
+    """Return, per "category/defect_type", the contrast of the faintest real base defects."""
+    values: dict[str, list[float]] = {}
+    for sample in each_sample(samples[samples["split"] == "base"]):
+        key = f"{sample.category}/{sample.defect_type}"
+        values.setdefault(key, []).append(contrast(to_float(sample.image()), sample.mask()))
+    return {key: float(np.quantile(v, quantile)) for key, v in values.items()}
 
 
 def _change(shown: Array, reference: Array, begin: Array, inside: Array, relative: bool) -> Array:
@@ -145,43 +171,19 @@ def _drift(delta: Array, inside: Array) -> Array:
     return smooth_fill(delta, weight, float(reach))
 
 
-def smooth_fill(values: Array, weight: Array, sigma: float) -> Array:
-    """Values (H, W, C) known where `weight` (H, W) is 1, spread smoothly over the whole grid.
-
-    Far from anything known it is the known values' mean.
-    """
-    mean = (values * weight[..., None]).sum((0, 1)) / weight.sum()
-    spread = ndimage.gaussian_filter((values - mean) * weight[..., None], (sigma, sigma, 0))
-    mass = ndimage.gaussian_filter(weight, sigma)[..., None]
-    filled: Array = mean + spread / (mass + 1e-3)
-    return filled
-
-
 def _local(values: Array) -> Array:
     """Brightness of the neighbourhood, (h, w, 1)."""
     sigma = max(1.0, values.shape[0] / 32)
     return np.asarray(ndimage.gaussian_filter(values.mean(-1), sigma))[..., None]
 
 
-def _channels(values: Array, channels: int) -> Array:
-    """(h, w[, 3]) as float64 (h, w, channels): grey is the mean."""
-    image = np.asarray(values, dtype=np.float64)
-    image = image[..., None] if image.ndim == 2 else image
-    if image.shape[2] == channels:
-        return image
-    return np.repeat(image.mean(-1, keepdims=True), channels, axis=2)
-
-
-def _write(background: Array, frame: Frame, values: Array, near: Array) -> Composed:
+def _write(background: Array, frame: Rectangle, values: Array, near: Array) -> Composed:
     """Copy the background and write the crop's `near` pixels into it."""
-    here, there = frame.window(background.shape)
+    here, there = frame.shared(background.shape)
     changed = np.zeros(background.shape[:2], dtype=bool)
     changed[here] = near[there]
-    limit = np.iinfo(background.dtype).max
-    pixels = np.clip(np.rint(values), 0, limit).astype(background.dtype)[there]
     image = background.copy()
-    pixels = pixels.reshape(image[here].shape)
-    image[here][changed[here]] = pixels[changed[here]]
+    image[here][changed[here]] = as_pixels(values, background)[there][changed[here]]
     return Composed(image, changed)
 
 

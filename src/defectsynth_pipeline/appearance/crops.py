@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from defectsynth_pipeline.appearance.framing import Frame, crop, full_frame, roi_frame
+from defectsynth_pipeline.appearance.framing import roi_frame
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.base_model.prompts import prompt_for
 from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.corpora.reading import Sample, each_sample, to_float
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import crop
+from defectsynth_pipeline.imaging.values import to_float
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
 
 log = logging.getLogger(__name__)
@@ -155,26 +158,26 @@ def _fitted(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def _jittered(
     mask: np.ndarray, framing: FramingOptions, base: BaseModel, rng: np.random.Generator
-) -> Frame:
+) -> Rectangle:
     """Return the defect's frame, its size and place varied without losing the defect."""
     if framing.mode == "full":
-        return full_frame(mask.shape)
+        return Rectangle(0, 0, *mask.shape)
     _, minimum = framing_sizes(base, framing)
     context = max(1.0, framing.context * rng.uniform(0.8, 1.3))
     frame = roi_frame(mask, mask.shape, context, minimum)
     slack = 0.2 * frame.width
     if frame.width > min(mask.shape):
         return frame
-    places = np.array([frame.x0, frame.y0]) + rng.uniform(-slack, slack, 2)
+    places = np.array([frame.left, frame.top]) + rng.uniform(-slack, slack, 2)
     limits = np.array([mask.shape[1] - frame.width, mask.shape[0] - frame.height])
     x0, y0 = (round(place) for place in np.clip(places, 0, limits))
-    return replace(frame, x0=x0, y0=y0)
+    return Rectangle.at(x0, y0, frame.width, frame.height)
 
 
 def _cut(
     image: np.ndarray,
     mask: np.ndarray,
-    frame: Frame,
+    frame: Rectangle,
     framing: FramingOptions,
     base: BaseModel,
     rng: np.random.Generator,

@@ -1,49 +1,45 @@
-"""Where on a part a defect goes: the part in the mask's parent is laid over the background's.
+"""Where a defect goes on another image: on the same spot of its part, or anywhere on a texture.
 
 A mask made on one photograph is off the part on another where the part lies differently. Part and
-ground are told apart by the ground's colour at the image border; textures, which have no ground,
-keep the mask where it was made. Our own addition; the paper composes whole images.
+ground are told apart by the ground's colour at the image border, and the part in the defect's own
+image is laid over the background's. Textures have no ground. Our own addition; the paper composes
+whole images. Real defects that are pasted and generated ones are placed alike, so that neither
+wins by its place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.alignment import Alignment, align, apply
-from defectsynth_pipeline.appearance.framing import resize
+from defectsynth_pipeline.appearance.alignment import align
+from defectsynth_pipeline.corpora.reading import Sample
+from defectsynth_pipeline.imaging.motion import Motion, landed_mask
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import resize
+from defectsynth_pipeline.imaging.surroundings import ring
+from defectsynth_pipeline.imaging.values import full_scale, in_values_of, to_float
 
+Array = np.ndarray
+Attempt: TypeAlias = Callable[[Sample, Motion], tuple[Motion, Array, float]]
 GRID = 96  # pixels per side at which parts are laid over one another
 COARSE = 72  # rotations over the whole circle
 FINE_SPAN = 6.0  # degrees around the best coarse rotation
+TRIES = 8  # backgrounds tried before the best of them is taken
+ON_PART = 0.9  # share of a placed mask that must lie on the part, relative to its own image
+RING = (2, 6)  # px outside a mask that its surroundings are judged by
+PLACES = 8  # on a texture: random places, of which the one with the likest surroundings is taken
+_POINTS = 400
+_FEW = 5
 
 
-@dataclass(frozen=True)
-class Placement:
-    """A turn about (centre_y, centre_x) and a shift, in pixels of the background."""
-
-    angle: float
-    dy: float
-    dx: float
-    centre_y: float
-    centre_x: float
-
-    def apply(self, mask: np.ndarray) -> np.ndarray:
-        """Return the mask (H, W) bool moved to its place."""
-        if self.angle == 0 and self.dy == 0 and self.dx == 0:
-            return mask
-        centre = (self.centre_y, self.centre_x)
-        alignment = Alignment(self.angle, self.dy, self.dx, 0.0, 0.0, centre)
-        moved: np.ndarray = apply(alignment, mask.astype(np.float32)) >= 0.5
-        return moved
-
-
-STAY = Placement(0.0, 0.0, 0.0, 0.0, 0.0)
-
-
-def part_map(image: np.ndarray) -> np.ndarray | None:
+def part_map(image: Array) -> Array | None:
     """Return how unlike the ground each place is, in [0, 1], or None for a texture.
 
     Args:
@@ -55,7 +51,7 @@ def part_map(image: np.ndarray) -> np.ndarray | None:
     """
     scale = GRID / max(image.shape[:2])
     small = resize(image, (round(image.shape[0] * scale), round(image.shape[1] * scale)))
-    border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    border = _border(small)
     ground = np.median(border, 0)
     spread = np.median(np.abs(border - ground).max(-1))
     distance = np.abs(small - ground).max(-1)
@@ -68,48 +64,196 @@ def part_map(image: np.ndarray) -> np.ndarray | None:
     return np.pad(soft, [(0, GRID - size) for size in soft.shape])
 
 
-def _border(values: np.ndarray) -> np.ndarray:
+def _border(values: Array) -> Array:
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
-def lay_over(parent: np.ndarray, background: np.ndarray) -> Alignment:
-    """Return the motion that brings the parent's part onto the background's, on the GRID.
-
-    Args:
-        parent: (GRID, GRID) from `part_map`.
-        background: (GRID, GRID) from `part_map`.
-    """
-    coarse = align(parent, background, angles=COARSE)
-    best, best_overlap = coarse, coarse.overlap
+def lay_over(own: Array, background: Array) -> Motion:
+    """Return the motion that brings one part onto another, both (GRID, GRID) from `part_map`."""
+    coarse = align(own, background, angles=COARSE)
+    best, best_overlap = coarse.motion, coarse.overlap
     for offset in np.arange(-FINE_SPAN, FINE_SPAN + 0.1, 1.0):
-        turned = replace(coarse, angle=(coarse.angle + offset) % 360)
-        moved = apply(turned, parent)
-        shift = align(moved, background, angles=1)
+        turned = replace(coarse.motion, angle=(coarse.motion.angle + offset) % 360)
+        shift = align(turned.warp(own), background, angles=1)
         if shift.overlap > best_overlap:
-            best = replace(turned, dy=turned.dy + shift.dy, dx=turned.dx + shift.dx)
+            down, right = shift.motion.dy, shift.motion.dx
+            best = replace(turned, dy=turned.dy + down, dx=turned.dx + right)
             best_overlap = shift.overlap
-    return replace(best, overlap=best_overlap)
+    return best
 
 
-def place_on_part(mask: np.ndarray, parent_mask: np.ndarray, over: Alignment) -> Placement:
-    """Return the placement that puts a mask where its parent's defect lies on the laid-over part.
-
-    Args:
-        mask: (H, W) bool, at the background's size.
-        parent_mask: (H, W) bool, the real defect it stems from, at the background's size.
-        over: From `lay_over`.
-    """
-    where = np.array(ndimage.center_of_mass(parent_mask))
-    goal = over.scaled(max(mask.shape) / GRID).moved(where[None])[0]
-    own = np.array(ndimage.center_of_mass(mask))
-    shift = goal - own
-    return Placement(over.angle, float(shift[0]), float(shift[1]), float(own[0]), float(own[1]))
-
-
-def share_on_part(mask: np.ndarray, part: np.ndarray) -> float:
+def share_on_part(mask: Array, part: Array) -> float:
     """Return the share of the mask (H, W) that lies on a part given by `part_map`."""
     rows, columns = np.nonzero(mask)
     if len(rows) == 0:
         return 0.0
     grid = (rows * GRID // max(mask.shape), columns * GRID // max(mask.shape))
     return float((ndimage.binary_dilation(part > 0.15))[grid].mean())
+
+
+@lru_cache(maxsize=2048)
+def part_of(sample: Sample) -> Array | None:
+    """Return the `part_map` of a sample."""
+    return part_map(to_float(sample.image()))
+
+
+@lru_cache(maxsize=65536)
+def _over(own: Sample, background: Sample) -> Motion | None:
+    """The motion of one sample's part onto another's, in pixels of the other; None if it has none.
+
+    Their longer sides are one, as on the grid.
+    """
+    source, target = part_of(own), part_of(background)
+    if source is None or target is None:
+        return None
+    return lay_over(source, target).scaled(max(background.shape) / GRID)
+
+
+def choose_on_part(
+    own: Sample, backgrounds: Sequence[Sample], order: Sequence[int], stay: Motion, attempt: Attempt
+) -> tuple[int, Motion]:
+    """Try backgrounds until a defect lies on the part as much as it does in its own image.
+
+    Args:
+        own: The real defect on its part.
+        backgrounds: Defect-free samples of the category.
+        order: Numbers of the backgrounds, in the order of trial.
+        stay: The motion onto the first of them, should none of them do.
+        attempt: Called with a background and the motion of the part onto its part; returns the
+            defect's motion, its mask where it lands, and its area in pixels before it was cut off.
+
+    Returns:
+        The number of the best background and the motion onto it.
+    """
+    part, best = part_of(own), (0.0, order[0], stay)
+    if part is None:
+        return order[0], stay
+    goal = ON_PART * share_on_part(own.mask(), part)
+    for number in order:
+        target, over = part_of(backgrounds[number]), _over(own, backgrounds[number])
+        if target is None or over is None:
+            continue
+        motion, placed, area = attempt(backgrounds[number], over)
+        score = min(1.0, placed.sum() / max(area, 1)) * share_on_part(placed, target)
+        if score > best[0]:
+            best = score, number, motion
+        if best[0] >= goal:
+            break
+    return best[1:]
+
+
+def mask_on_part(mask: Array, real_mask: Array, over: Motion) -> Motion:
+    """Return the motion of a mask to where a real defect lies on the laid-over part.
+
+    Args:
+        mask: (H, W) bool, at the background's size.
+        real_mask: (H, W) bool, the real defect it stems from, at the background's size.
+        over: The motion of the real defect's part onto the background's.
+    """
+    goal = over.onto(np.array(ndimage.center_of_mass(real_mask))[None])[0]
+    own = np.array(ndimage.center_of_mass(mask))
+    return Motion(over.angle, *map(float, (*(goal - own), *own)))
+
+
+def paste_on_part(mask: Array, background: Sample, over: Motion) -> tuple[Motion, Array, float]:
+    """Return the motion of a real defect with the part it lies on: an attempt of `choose_on_part`.
+
+    Args:
+        mask: (H, W) bool, in the defect's own image.
+        background: The sample it goes to.
+        over: The motion of its part onto the background's.
+    """
+    scale = _same_size(mask.shape, background)
+    centre = (np.array(ndimage.center_of_mass(mask)) + 0.5) * scale - 0.5
+    shift = over.onto(centre[None])[0] - centre
+    if over.angle == 0:
+        shift = shift.round()  # whole pixels are copied, not resampled
+    motion = Motion(over.angle, *map(float, (*shift, *centre, scale)))
+    return motion, landed_mask(mask, motion, background.shape), mask.sum() * scale**2
+
+
+def place_defect(
+    donor: Sample, backgrounds: Sequence[Sample], rng: np.random.Generator
+) -> tuple[int, Motion]:
+    """Choose a background, and a place on it, for the defect of a donor.
+
+    On a part: up to `TRIES` backgrounds until the defect lies on the part as much as it did on its
+    own. On a texture: the first background of the draw; a defect that runs out of its image keeps
+    running out of the new one at that side.
+
+    Args:
+        donor: A defective sample.
+        backgrounds: Defect-free samples of the category.
+        rng: Source of all draws.
+
+    Returns:
+        The number of the background, and the motion of the donor onto it.
+    """
+    order = [int(number) for number in rng.permutation(len(backgrounds))[:TRIES]]
+    first, mask = backgrounds[order[0]], donor.mask()
+    if part_of(donor) is None or not show_parts(backgrounds):
+        return order[0], _anywhere(donor, first, rng)
+    stay = Motion(scale=_same_size(mask.shape, first))
+    return choose_on_part(
+        donor, backgrounds, order, stay, lambda there, over: paste_on_part(mask, there, over)
+    )
+
+
+def show_parts(normals: Sequence[Sample]) -> bool:
+    """Return whether the first few of these samples show parts on a ground, not a texture.
+
+    Asked of normals: on an even texture the defect itself looks like a part.
+    """
+    few = normals[:_FEW]
+    return 2 * sum(part_of(sample) is not None for sample in few) > len(few)
+
+
+def _same_size(shape: tuple[int, ...], background: Sample) -> float:
+    """Scale that makes the longer sides equal, as on the grid on which parts are laid over."""
+    return max(background.shape) / max(shape)
+
+
+def _anywhere(donor: Sample, background: Sample, rng: np.random.Generator) -> Motion:
+    """Return the best of some random places in the frame, by the surroundings of the defect."""
+    mask = donor.mask()
+    box, shape = Rectangle.around(mask), background.shape
+    scale = min(1.0, shape[0] / box.height, shape[1] / box.width)
+    free = [
+        _free(box.top, box.bottom, mask.shape[0], shape[0], scale),
+        _free(box.left, box.right, mask.shape[1], shape[1], scale),
+    ]
+    shifts = [[float(rng.integers(low, high + 1)) for low, high in free] for _ in range(PLACES)]
+    places = [Motion(dy=dy, dx=dx, scale=scale) for dy, dx in shifts]
+    if all(low == high for low, high in free):
+        return places[0]
+    return places[int(np.argmin(_unlikeness(donor, background, places)))]
+
+
+def _free(low: int, end: int, side: int, limit: int, scale: float) -> tuple[int, int]:
+    """First and last whole-pixel shift that keeps a span [low, end) of `side` px in `limit` px."""
+    first = math.ceil(-low * scale - 1e-9)
+    last = max(first, math.floor(limit - end * scale + 1e-9))
+    if low == 0:
+        return first, first
+    return (last, last) if end == side else (first, last)
+
+
+def _unlikeness(donor: Sample, background: Sample, places: list[Motion]) -> list[float]:
+    """Mean difference between what surrounds the defect there and what would surround it here."""
+    points, around, white = _points_around(donor)
+    ground = background.image()
+    wanted = in_values_of(around[None], ground, white)[0]
+    limit, scores = np.array(ground.shape[:2]) - 1, []
+    for motion in places:
+        here = np.clip(np.rint(motion.onto(points)).astype(int), 0, limit)
+        values = ground[here[:, 0], here[:, 1]].astype(np.float64).reshape(len(here), -1)
+        scores.append(float(np.abs(values - wanted).mean()) if len(points) else 0.0)
+    return scores
+
+
+@lru_cache(maxsize=1024)
+def _points_around(donor: Sample) -> tuple[Array, Array, int]:
+    """Some points (n, 2) of the ring around a defect, the pixels there, and the full scale."""
+    image, points = donor.image(), np.argwhere(ring(donor.mask(), RING))
+    points = points[:: max(1, len(points) // _POINTS)]
+    return points, image[points[:, 0], points[:, 1]], full_scale(image)

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.appearance.framing import resize
 from defectsynth_pipeline.appearance.placement import (
-    STAY,
-    Placement,
-    lay_over,
-    part_map,
-    place_on_part,
-    share_on_part,
+    TRIES,
+    choose_on_part,
+    mask_on_part,
+    part_of,
 )
 from defectsynth_pipeline.base_model.prompts import prompt_for
-from defectsynth_pipeline.corpora.reading import load_image, load_mask, to_float
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.imaging.motion import STAY, Motion
+from defectsynth_pipeline.imaging.resizing import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.shape.plan import split_count
-
-TRIES = 8  # backgrounds tried before the best of them is taken
-ON_PART = 0.9  # share of a placed mask that must lie on the part, relative to its parent's
 
 
 def plan_synthesis(
@@ -66,28 +61,28 @@ class _Placer:
         defect_type: str,
         options: SynthesisOptions,
     ) -> None:
-        mine = samples[samples["category"] == category].set_index("sample_id", drop=False)
-        self.normals = mine[mine["split"] == "normal"].sort_index()
-        self.real = mine[(mine["split"] == "base") & (mine["defect_type"] == defect_type)]
-        self.real = self.real.sort_index()
+        mine = samples[samples["category"] == category].sort_values("sample_id")
+        base = (mine["split"] == "base") & (mine["defect_type"] == defect_type)
+        self.normals = [*each_sample(mine[mine["split"] == "normal"])]
+        self.real = {sample.sample_id: sample for sample in each_sample(mine[base])}
         self.masks, self.options = masks, options
         self.category, self.defect_type = category, defect_type
-        if self.normals.empty:
+        if not self.normals:
             raise InputError(
                 "no defect-free images to put defects on",
                 value=category,
                 remedy="add images to the category's train/good folder",
             )
-        self._parts: dict[str, np.ndarray | None] = {}
-        self._over: dict[tuple[str, str], Any] = {}
 
-    def row(self, number: int, mask: Any, prompts: PromptOptions) -> dict[str, Any]:
+    def row(self, number: int, mask: pd.Series, prompts: PromptOptions) -> dict[str, Any]:
         slug = re.sub(r"[^A-Za-z0-9-]+", "-", f"{self.category}_{self.defect_type}").strip("-")
         kind = f"{slug or 'x'}_{counter_seed(self.category, self.defect_type) % 9973:04d}"
         image_id = f"{kind}_{number:05d}"
         rng = np.random.default_rng(counter_seed(self.options.seed, image_id))
-        reference = self.real.index[rng.integers(len(self.real))]
-        background, placement = self._place(mask, rng)
+        reference = [*self.real][rng.integers(len(self.real))]
+        background, motion = self._place(mask, rng)
+        columns = asdict(motion)
+        del columns["scale"]  # a mask is brought to its background's size first
         return {
             "image_id": image_id,
             "category": self.category,
@@ -99,64 +94,22 @@ class _Placer:
             "normal_prompt": prompt_for(prompts, self.category, "good"),
             "group": f"{kind}_{number // self.options.sff.group:05d}",
             "seed": int(rng.integers(1 << 62)),
-            "placement": "as_is" if placement == STAY else "part",
-            **asdict(placement),
+            "placement": "as_is" if motion == STAY else "part",
+            **columns,
         }
 
-    def _place(self, mask: Any, rng: np.random.Generator) -> tuple[str, Placement]:
-        order = rng.permutation(len(self.normals))[:TRIES]
-        first = str(self.normals.index[order[0]])
-        parents = [p for p in str(mask["parents"]).split("|") if p in self.real.index]
-        if self.options.placement == "as_is" or not parents or self._part(parents[0]) is None:
-            return first, STAY
+    def _place(self, mask: pd.Series, rng: np.random.Generator) -> tuple[str, Motion]:
+        order = [int(number) for number in rng.permutation(len(self.normals))[:TRIES]]
+        parents = [self.real[p] for p in str(mask["parents"]).split("|") if p in self.real]
+        if self.options.placement == "as_is" or not parents or part_of(parents[0]) is None:
+            return self.normals[order[0]].sample_id, STAY
         parent = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
-        best: tuple[float, str, Placement] = (0.0, first, STAY)
-        for place in order:
-            background = str(self.normals.index[place])
-            found = self._try(mask, parent, background)
-            if found is not None and found[0] > best[0]:
-                best = (found[0], background, found[1])
-            if best[0] >= ON_PART * self._own_share(parent):
-                break
-        return best[1], best[2]
+        made, real = self.masks.array(mask["image_id"], "mask"), parent.mask()
 
-    def _try(self, mask: Any, parent: str, background: str) -> tuple[float, Placement] | None:
-        source, target = self._part(parent), self._part(background)
-        if source is None or target is None:
-            return None
-        key = (parent, background)
-        if key not in self._over:
-            self._over[key] = lay_over(source, target)
-        row = self.normals.loc[background]
-        shape = (int(row["height"]), int(row["width"]))
-        generated = fit_mask(self.masks.array(mask["image_id"], "mask"), shape)
-        real = fit_mask(load_mask(self.real.loc[parent]), shape)
-        placement = place_on_part(generated, real, self._over[key])
-        placed = placement.apply(generated)
-        kept = min(1.0, placed.sum() / max(generated.sum(), 1))
-        return kept * share_on_part(placed, target), placement
+        def attempt(background: Sample, over: Motion) -> tuple[Motion, np.ndarray, float]:
+            fitted = fit_mask(made, background.shape)
+            motion = mask_on_part(fitted, fit_mask(real, background.shape), over)
+            return motion, motion.warp(fitted), fitted.sum()
 
-    def _own_share(self, parent: str) -> float:
-        """Return how much of a real defect lies on its part; missing material lies beside it."""
-        part = self._part(parent)
-        return 0.0 if part is None else share_on_part(load_mask(self.real.loc[parent]), part)
-
-    def _part(self, sample_id: str) -> np.ndarray | None:
-        if sample_id not in self._parts:
-            frame = self.normals if sample_id in self.normals.index else self.real
-            self._parts[sample_id] = part_map(to_float(load_image(frame.loc[sample_id])))
-        return self._parts[sample_id]
-
-
-def fit_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a mask (h, w) bool at another size; a stroke that would vanish keeps its pixels."""
-    if mask.shape == tuple(shape):
-        return mask
-    fitted: np.ndarray = resize(mask, shape) >= 0.5
-    return fitted if fitted.any() else resize(mask, shape) > 0
-
-
-def placement_of(row: Mapping[str, Any]) -> Placement:
-    """Return the placement written in a row of the plan."""
-    names = ("angle", "dy", "dx", "centre_y", "centre_x")
-    return Placement(**{name: float(row[name]) for name in names})
+        number, motion = choose_on_part(parent, self.normals, order, STAY, attempt)
+        return self.normals[number].sample_id, motion

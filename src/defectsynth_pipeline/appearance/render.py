@@ -11,16 +11,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from defectsynth_pipeline.appearance.alignment import apply
-from defectsynth_pipeline.appearance.compose import compose
-from defectsynth_pipeline.appearance.framing import resize
+from defectsynth_pipeline.appearance.compose import compose, contrast
 from defectsynth_pipeline.appearance.fusion import fuse
 from defectsynth_pipeline.appearance.regions import Region, region_maker
 from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions, latent_masks
-from defectsynth_pipeline.appearance.visibility import contrast
 from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.corpora.reading import full_scale, to_float
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
+from defectsynth_pipeline.imaging.resizing import resize
+from defectsynth_pipeline.imaging.values import full_scale, to_float
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
 
 logger = logging.getLogger(__name__)
@@ -110,7 +108,7 @@ def _regions(batch: list[Region], base: BaseModel, options: SynthesisOptions) ->
         encoded = base.encode(_stack([r.reference for r in batch]))
         factor = 1 / base.latent_factor
         aligned = [
-            apply(r.alignment.scaled(factor), z.float().cpu(), fill="edge")
+            r.alignment.motion.scaled(factor).warp(z.float().cpu(), fill="edge")
             for r, z in zip(batch, encoded, strict=True)
         ]
         references = torch.stack(aligned).to(base.device, base.dtype)
@@ -165,7 +163,7 @@ def _compose(
                 mode=options.compose.mode,
                 collar=options.compose.collar,
                 relative=options.compose.relative,
-                start=_native(region),
+                start=region.start,
                 white=float(full_scale(region.background)),
             )
             differs = (composed.image != region.background).reshape(*region.mask.shape, -1).any(-1)
@@ -174,19 +172,14 @@ def _compose(
                 "pixels_outside_collar": int((differs & ~composed.changed).sum()),
                 "mask_pixels": int(region.mask.sum()),
                 "overlap": region.alignment.overlap / max(float(region.cover.sum()), 1e-6),
-                "frame_x": region.frame.x0,
-                "frame_y": region.frame.y0,
+                "frame_x": region.frame.left,
+                "frame_y": region.frame.top,
                 "frame_width": region.frame.width,
                 "frame_height": region.frame.height,
+                "resolution": len(region.cover),
                 "model": base.fingerprint,
             }
             yield region, composed.image, region.mask, record
-
-
-def _native(region: Region) -> np.ndarray | None:
-    """Return the exemplar start at the frame's native size."""
-    size = (region.frame.height, region.frame.width)
-    return None if region.start is None else resize(region.start, size)
 
 
 def _pixels(images: Tensor) -> np.ndarray:

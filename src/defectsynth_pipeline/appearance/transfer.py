@@ -7,13 +7,21 @@ addition; the paper has nothing like it.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from defectsynth_pipeline.appearance.alignment import Alignment, apply
-from defectsynth_pipeline.appearance.compose import feather, smooth_fill
+from defectsynth_pipeline.appearance.alignment import Alignment, align
+from defectsynth_pipeline.appearance.framing import frame_like
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.motion import Motion
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import crop, solid
+from defectsynth_pipeline.imaging.surroundings import continued, feather
+from defectsynth_pipeline.imaging.values import as_planes, to_float
+from defectsynth_pipeline.options import SynthesisOptions
 
 Array = np.ndarray
 _STROKE = 0.08  # of the crop's side
@@ -21,11 +29,71 @@ _NEIGHBOURS = 2  # an average over more of them loses a third of a thin scratch'
 _DARKEST = 0.02  # brightness below which relative changes are no longer scaled down
 
 
+class Exemplar(NamedTuple):
+    """A real defect laid on a mask.
+
+    Attributes:
+        window: Where on the real image, of the frame's native size.
+        cover: (r, r) in [0, 1], the mask in its frame.
+        alignment: Real mask onto `cover`, on the r x r grid (Eq. 5).
+        start: (side, side, 3) in [0, 1] at native size, from `exemplar_start`, or None.
+    """
+
+    window: Rectangle
+    cover: Array
+    alignment: Alignment
+    start: Array | None
+
+
+def set_on(
+    background: Array,
+    mask: Array,
+    frame: Rectangle,
+    real: Array,
+    real_mask: Array,
+    resolution: int,
+    options: SynthesisOptions,
+    *,
+    full: bool,
+    start: bool,
+) -> Exemplar:
+    """Lay a real defect on a mask, and set it on the background there if a start is asked for.
+
+    Args:
+        background: (H, W) or (H, W, 3), uint8 or uint16.
+        mask: (H, W) bool, placed.
+        frame: Its window; an oblong one (full framing) is made square for the start.
+        real: (H', W', 3) in [0, 1], an image with a real defect.
+        real_mask: (H', W') bool, where it is.
+        resolution: r, side of the grid the masks are aligned on: that of the base model.
+        options: Rotations tried, and how the start is composed.
+        full: Whether whole images are framed, not windows around the masks.
+        start: Whether to make the start.
+    """
+    window = Rectangle(0, 0, *real_mask.shape) if full else frame_like(frame, real_mask)
+    cover = crop(mask, frame, resolution)
+    alignment = align(crop(real_mask, window, resolution), cover, options.sae.angles)
+    if not start:
+        return Exemplar(window, cover, alignment, None)
+    side = max(frame.width, frame.height)
+    size = None if frame.width == frame.height else side
+    made = exemplar_start(
+        crop(to_float(background), frame, size),
+        crop(real, window, size),
+        solid(crop(real_mask, window, size)),
+        alignment.motion.scaled(side / resolution),
+        solid(crop(mask, frame, size)),
+        relative=options.compose.relative,
+        collar=options.compose.collar,
+    )
+    return Exemplar(window, cover, alignment, made)
+
+
 def exemplar_start(
     background_crop: Array,
     real_crop: Array,
     real_mask: Array,
-    alignment: Alignment,
+    motion: Motion,
     mask: Array,
     *,
     relative: bool = True,
@@ -41,7 +109,7 @@ def exemplar_start(
         background_crop: (H, W) or (H, W, 3) in [0, 1], at the frame's native size.
         real_crop: The same shape, a real defect.
         real_mask: (H, W) bool, where it is.
-        alignment: Real mask to `mask` on this grid (`Alignment.scaled` if found on another).
+        motion: Real mask to `mask` on this grid (`Motion.scaled` if found on another).
         mask: (H, W) bool, the new defect's shape.
         relative: Carry the residual as a share of the local brightness.
         collar: As in `compose`.
@@ -59,16 +127,16 @@ def exemplar_start(
             value=f"{sorted(shapes)}, real mask {int(real_mask.sum())} pixels",
             remedy="crop all four with frames of one side, around masks that are not empty",
         )
-    base, real = _planes(background_crop), _planes(real_crop)
+    base, real = as_planes(background_crop), as_planes(real_crop)
     weight = feather(mask, collar)[..., None]
-    around = _surroundings(real, real_mask)
+    around = continued(real, real_mask)
     residual = real - around
-    surface = _surroundings(base, mask)
+    surface = continued(base, mask)
     if relative:
         residual = residual / np.maximum(around, _DARKEST)
     stroke = _thin(real_mask, mask)
-    transfer = _along_strokes if stroke else _continued
-    moved = transfer(residual, real_mask, alignment, mask)
+    transfer = _along_strokes if stroke else _mirrored
+    moved = transfer(residual, real_mask, motion, mask)
     if relative:
         moved = moved * np.maximum(surface, _DARKEST)
     # A wide defect brings its own grain; a stroke is an average that lies over the surface's.
@@ -77,23 +145,15 @@ def exemplar_start(
     return clipped.reshape(background_crop.shape)
 
 
-def _surroundings(image: Array, mask: Array) -> Array:
-    """The image with the masked part replaced by a smooth continuation of what surrounds it."""
-    gap = ndimage.distance_transform_edt(~mask)
-    depth = float(ndimage.distance_transform_edt(mask).max()) if mask.any() else 0.0
-    outside = (gap > 2).astype(np.float64)
-    return smooth_fill(image, outside, 2.0 + depth) if outside.any() else image
-
-
-def _continued(residual: Array, real_mask: Array, alignment: Alignment, mask: Array) -> Array:
+def _mirrored(residual: Array, real_mask: Array, motion: Motion, mask: Array) -> Array:
     """The aligned residual, mirrored at the real mask's border to where that mask does not reach.
 
     The nearest border value stands in where the mirror image is not in the mask either.
     """
-    moved = apply(alignment, residual, order=1, fill="edge")
-    known = apply(alignment, real_mask.astype(np.float64)) >= 0.5
+    moved = motion.warp(residual, fill="edge")
+    known = motion.warp(real_mask.astype(np.float64)) >= 0.5
     if not known.any():
-        return _along_strokes(residual, real_mask, alignment, mask)
+        return _along_strokes(residual, real_mask, motion, mask)
     core = ndimage.binary_erosion(known)  # pixels at the border are half surface
     known = core if core.any() else known
     nearest = np.stack(ndimage.distance_transform_edt(~known, return_indices=True)[1])
@@ -103,7 +163,7 @@ def _continued(residual: Array, real_mask: Array, alignment: Alignment, mask: Ar
     return moved[source[0], source[1]]
 
 
-def _along_strokes(residual: Array, real_mask: Array, alignment: Alignment, mask: Array) -> Array:
+def _along_strokes(residual: Array, real_mask: Array, motion: Motion, mask: Array) -> Array:
     """Residuals matched pixel by pixel for thin strokes, which never overlap well.
 
     The aligned real stroke is stretched to the new one's spread; a pixel then takes the mean of
@@ -111,7 +171,7 @@ def _along_strokes(residual: Array, real_mask: Array, alignment: Alignment, mask
     """
     near = ndimage.binary_dilation(mask, iterations=4)
     here, there = np.argwhere(near), np.argwhere(real_mask)
-    goal, moved = np.argwhere(mask), alignment.moved(there.astype(np.float64))
+    goal, moved = np.argwhere(mask), motion.onto(there.astype(np.float64))
     stretch = np.clip((goal.std(0) + 1) / (moved.std(0) + 1), 1 / 3, 3)
     moved = (moved - moved.mean(0)) * stretch + goal.mean(0)
     depth = 4 * float(ndimage.distance_transform_edt(real_mask).max())
@@ -135,8 +195,3 @@ def _thin(*masks: Array) -> bool:
     """Whether one of the masks is a stroke: nowhere thicker than a share of the crop."""
     widths = [2 * ndimage.distance_transform_edt(mask).max() for mask in masks if mask.any()]
     return bool(min(widths) < _STROKE * masks[0].shape[0])
-
-
-def _planes(image: Array) -> Array:
-    values = np.asarray(image, dtype=np.float64)
-    return values[..., None] if values.ndim == 2 else values

@@ -8,22 +8,22 @@ matched one is the fair comparison.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
-from itertools import chain
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.compose import feather, smooth_fill
+from defectsynth_pipeline.appearance.placement import RING, place_defect
 from defectsynth_pipeline.arms.arm import Arm
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
 from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
 from defectsynth_pipeline.arms.example import Example
-from defectsynth_pipeline.arms.motion import Motion, Patch, in_values_of, land
-from defectsynth_pipeline.arms.placing import RING, place, ring, shot
-from defectsynth_pipeline.corpora.reading import full_scale
+from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.imaging.motion import Motion, Patch, land
+from defectsynth_pipeline.imaging.surroundings import feather, ring, smooth_fill
+from defectsynth_pipeline.imaging.values import as_pixels, full_scale, in_values_of
 
 Array = np.ndarray
 COLLAR = 2.0  # px of feather outside the mask
@@ -41,16 +41,15 @@ class CropPaste(Arm):
     ) -> list[dict[str, Any]]:
         """As `Arm.plan`; donor, background and place are drawn."""
         pools, normals = base_ids(bank, category, types), normal_ids(bank, category)
-        rows = bank.samples[bank.samples["category"] == category].set_index("sample_id")
-        shots = {name: shot(rows.loc[name]) for name in chain(*pools.values(), normals)}
-        backgrounds = [shots[name] for name in normals]
+        rows = bank.samples[bank.samples["category"] == category]
+        by_id = {sample.sample_id: sample for sample in each_sample(rows)}
+        backgrounds = [by_id[name] for name in normals]
         recipes = []
         for number in range(count):
             defect_type, rounds = turn(types, number)
             donor = pick(pools[defect_type], rounds, seed, "crop_paste", defect_type)
-            chosen, motion = place(
-                shots[donor], backgrounds, rng_of(seed, "crop_paste", number, defect_type)
-            )
+            rng = rng_of(seed, "crop_paste", number, defect_type)
+            chosen, motion = place_defect(by_id[donor], backgrounds, rng)
             recipe = {
                 "defect_type": defect_type,
                 "source": donor,
@@ -63,19 +62,16 @@ class CropPaste(Arm):
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
         donor, normal = bank.example(recipe["source"]), bank.example(recipe["background"])
-        motion = Motion(**{field.name: recipe[field.name] for field in fields(Motion)})
-        patch = land(donor.image, donor.mask, motion, normal.image, _MARGIN)
-        values = self.blend(patch, normal.image)
+        patch = land(donor.image, donor.mask, Motion.of(recipe), normal.image, _MARGIN)
+        window = patch.window.slices
         image, mask = normal.image.copy(), np.zeros(normal.mask.shape, dtype=bool)
-        limit = np.iinfo(image.dtype).max
-        pixels = np.clip(np.rint(values), 0, limit).astype(image.dtype)
-        image[patch.window] = pixels.reshape(image[patch.window].shape)
-        mask[patch.window] = patch.inside
+        image[window] = as_pixels(self.blend(patch, normal.image), image)
+        mask[window] = patch.inside
         return Example(image, mask)
 
     def blend(self, patch: Patch, background: Array) -> Array:
         """Return the window's new values (h, w, C) float64: the donor's in its mask."""
-        ground = in_values_of(background[patch.window], background)
+        ground = in_values_of(background[patch.window.slices], background)
         return np.where(patch.inside[..., None], patch.values, ground)
 
 
@@ -88,8 +84,8 @@ class CropPasteMatched(CropPaste):
         ground + w * (gain * donor - ground), with w the feathered mask and gain the smooth
         brightness of the background's ring over that of the donor's, within [0.5, 2].
         """
-        ground = in_values_of(background[patch.window], background)
-        around = ring(patch.inside) & patch.known
+        ground = in_values_of(background[patch.window.slices], background)
+        around = ring(patch.inside, RING) & patch.known
         values = patch.values
         if around.any():
             values = values * _gain(values, ground, around, patch.inside, full_scale(background))

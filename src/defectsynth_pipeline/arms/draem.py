@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.framing import Frame, crop, resize
 from defectsynth_pipeline.arms.arm import Arm
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import normal_ids
@@ -23,7 +22,9 @@ from defectsynth_pipeline.arms.cutpaste import ANOMALY
 from defectsynth_pipeline.arms.drawing import Recipe, Types, made_of, pick, rng_of
 from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.compact.surfaces import surface
-from defectsynth_pipeline.corpora.reading import from_float, to_float
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.imaging.resizing import crop, resize
+from defectsynth_pipeline.imaging.values import from_float, to_float
 from defectsynth_pipeline.shape.alternatives import perlin_noise
 
 OPACITY = (0.1, 1.0)
@@ -92,7 +93,7 @@ def _texture(
         small, _ = surface(rng)
         factor = max(1.0, max(shape) / 256)
         tile = resize(small, (round(64 * factor), round(64 * factor)))
-        texture = crop(tile, Frame(0, 0, shape[1], shape[0]))
+        texture = crop(tile, Rectangle(0, 0, shape[0], shape[1]))
     else:
         texture = resize(to_float(other), (shape[0], shape[1]))
         texture = np.roll(texture, rng.integers(0, shape[0], 2), axis=(0, 1))

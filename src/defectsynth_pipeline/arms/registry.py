@@ -8,6 +8,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.augmentation import Geometric, Photometric
 from defectsynth_pipeline.arms.base import Base, BaseNormals
 from defectsynth_pipeline.arms.crop_paste import CropPaste, CropPasteMatched
 from defectsynth_pipeline.arms.cutpaste import CutPaste
@@ -15,9 +16,7 @@ from defectsynth_pipeline.arms.defectsynth import DefectSynth
 from defectsynth_pipeline.arms.draem import Draem
 from defectsynth_pipeline.arms.exemplar import Exemplar
 from defectsynth_pipeline.arms.external import External
-from defectsynth_pipeline.arms.geometric import Geometric
 from defectsynth_pipeline.arms.mixtures import Limited, Mixture
-from defectsynth_pipeline.arms.photometric import Photometric
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ArmOptions
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from defectsynth_pipeline.imaging.values import as_pixels
+
 _CANDIDATES = 160
 _COMPARED = 48
 _SEARCH_SEED = 7
@@ -40,8 +42,7 @@ def remove_defect(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     alpha = np.where(hole, 1.0, soft)[..., None]
     alpha[alpha < 0.02] = 0
     filled = values + alpha * (brightness + texture - values)
-    limit = np.iinfo(image.dtype).max
-    return np.rint(filled).clip(0, limit).astype(image.dtype).reshape(image.shape)
+    return as_pixels(filled, image)
 
 
 def _brightness(values: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarray:

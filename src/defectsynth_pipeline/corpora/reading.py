@@ -15,7 +15,6 @@ from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
-from defectsynth_pipeline.imaging.deep_colour import full_scale
 
 CRACK_REMOVED = "crack_removed"
 
@@ -133,39 +132,6 @@ def load_mask(sample: Any) -> np.ndarray:
         shape = (int(_field(sample, "height")), int(_field(sample, "width")))
         return np.zeros(shape, dtype=bool)
     return _crop(_mask(root, mask, _stamp(root, mask)), sample)
-
-
-def to_float(image: np.ndarray) -> np.ndarray:
-    """An image as RGB in [0, 1]; grey is repeated.
-
-    A uint16 image is divided by 65535, or, if its brightest pixel is below a quarter of that, by
-    the next 2**bits - 1 above it: 10- and 12-bit cameras write dark 16-bit files.
-
-    Args:
-        image: uint8 or uint16, (H, W) or (H, W, 3).
-
-    Returns:
-        float32 (H, W, 3).
-    """
-    values = image.astype(np.float32) / full_scale(image)
-    if values.ndim == 2:
-        values = np.repeat(values[..., None], 3, axis=2)
-    return values
-
-
-def from_float(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Inverse of `to_float`, in the format of another image.
-
-    Args:
-        values: float (H, W, 3); clipped to [0, 1].
-        like: Image whose dtype, channels and full scale are taken.
-
-    Returns:
-        uint8 or uint16, (H, W) or (H, W, 3) like `like`; grey is the mean of the channels.
-    """
-    if like.ndim == 2:
-        values = values.mean(axis=2)
-    return np.rint(np.clip(values, 0, 1) * full_scale(like)).astype(like.dtype)
 
 
 def _crop(array: np.ndarray, sample: Any) -> np.ndarray:

@@ -1,8 +1,13 @@
-"""Image and mask files as arrays, and back: what is accepted, and why not."""
+"""Image and mask files as arrays, and back: what is accepted, and why not.
+
+Pillow silently reads 16 bits per colour channel as 8 and cannot write them, so that is done here.
+"""
 
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +15,11 @@ from PIL import ExifTags, Image, ImageOps
 from scipy import ndimage
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imaging.deep_colour import (
-    decode_deep_colour,
-    encode_deep_png,
-    is_deep_colour,
-)
 
 IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"})
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_COLOUR_TYPES = (2, 6)
+_BITS_PER_SAMPLE = 258
 _SAVE_AS = "save it as grey or RGB, 8 or 16 bit, PNG"
 _NEAR = 32
 _SOLID_GREY_SHARE = 0.05
@@ -40,8 +43,8 @@ def decode_image(data: bytes, file: Path) -> np.ndarray:
         InputError: Empty, truncated, several pages, or a mode such as CMYK, 1 bit or float.
     """
     image = _open(data, file)
-    if is_deep_colour(image, data):
-        return decode_deep_colour(data, file)
+    if _is_deep_colour(image, data):
+        return _decode_deep_colour(data, file)
     if image.mode == "1":
         raise InputError(
             "a 1-bit image holds no texture", file=file, value=image.mode, remedy=_SAVE_AS
@@ -107,7 +110,7 @@ def encode_png(array: np.ndarray) -> bytes:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if array.dtype == np.uint16 and array.ndim == 3:
-        return encode_deep_png(array)
+        return _encode_deep_png(array)
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, format="PNG", compress_level=2)
     return buffer.getvalue()
@@ -141,7 +144,7 @@ def _open(data: bytes, file: Path) -> Image.Image:
             remedy="save each page as a file of its own",
         )
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        if is_deep_colour(image, data):
+        if _is_deep_colour(image, data):
             raise InputError(
                 "a 16-bit colour image is rotated by a tag",
                 file=file,
@@ -207,3 +210,61 @@ def _binarise(values: np.ndarray, file: Path) -> np.ndarray:
             remedy="save one mask per defect type with two values, 0 and 255",
         )
     return mask
+
+
+def _is_deep_colour(image: Image.Image, data: bytes) -> bool:
+    """Whether Pillow has cut the colour of this file down to 8 bits."""
+    if data.startswith(_PNG_SIGNATURE):
+        return data[24] == 16 and data[25] in _COLOUR_TYPES
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return len(bits) >= 3 and max(bits) > 8
+
+
+def _decode_deep_colour(data: bytes, file: Path) -> np.ndarray:
+    """Decode a 16-bit colour PNG or TIFF of three opaque channels: uint16 (H, W, 3)."""
+    try:
+        array = _decode_png(data) if data.startswith(_PNG_SIGNATURE) else _decode_tiff(data)
+    except Exception as error:  # libpng and tifffile raise many kinds
+        raise InputError(
+            "the 16-bit colour image cannot be decoded",
+            file=file,
+            value=error,
+            remedy="save it as uncompressed TIFF or as PNG",
+        ) from error
+    if array.ndim == 3 and array.shape[2] == 4 and (array[..., 3] == 65535).all():
+        array = np.ascontiguousarray(array[..., :3])
+    if array.dtype != np.uint16 or array.ndim != 3 or array.shape[2] != 3:
+        raise InputError(
+            "unsupported image mode or bit depth",
+            file=file,
+            value=f"{array.dtype}, {array.shape}",
+            remedy="save it as RGB, 8 or 16 bit, without transparency, PNG",
+        )
+    return array
+
+
+def _encode_deep_png(array: np.ndarray) -> bytes:
+    """Encode uint16 (H, W, 3) as 16-bit colour PNG, without row filters."""
+    height, width, _ = array.shape
+    rows = np.ascontiguousarray(array.astype(">u2")).view(np.uint8).reshape(height, width * 6)
+    filtered = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 4)), (b"IEND", b""))
+    return _PNG_SIGNATURE + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def _decode_png(data: bytes) -> np.ndarray:
+    import torch
+    from torchvision.io import ImageReadMode, decode_image
+
+    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    return decode_image(buffer, ImageReadMode.UNCHANGED).permute(1, 2, 0).contiguous().numpy()
+
+
+def _decode_tiff(data: bytes) -> np.ndarray:
+    import tifffile
+
+    return np.asarray(tifffile.imread(io.BytesIO(data)))

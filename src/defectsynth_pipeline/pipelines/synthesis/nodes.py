@@ -34,8 +34,8 @@ def render_images(
     framing: FramingOptions,
 ) -> ImageSetJob:
     """Hand over the rendering of the plan; the dataset carries it out and publishes it whole."""
+    from defectsynth_pipeline.appearance.compose import faintest_visible
     from defectsynth_pipeline.appearance.render import render_plan
-    from defectsynth_pipeline.appearance.visibility import faintest_visible
 
     used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
