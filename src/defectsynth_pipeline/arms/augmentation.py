@@ -84,7 +84,16 @@ class Photometric(Arm):
             sample = pick(pools[defect_type], rounds, seed, "photometric", defect_type)
             rng = rng_of(seed, "photometric", number)
             recipe = {"defect_type": defect_type, "source": sample, "sources": [sample]}
-            recipes.append(recipe | _draw_light(rng))
+            light = {
+                "gain": float(GAIN ** rng.uniform(-1, 1)),
+                "gamma": float(GAMMA ** rng.uniform(-1, 1)),
+                "contrast": float(CONTRAST ** rng.uniform(-1, 1)),
+                "tint": [float(TINT ** rng.uniform(-1, 1)) for _ in range(3)],
+                "blur": float(rng.uniform(0.3, BLUR)) if rng.random() < 1 / 3 else 0.0,
+                "noise": float(rng.uniform(0, NOISE)),
+                "noise_seed": int(rng.integers(1 << 62)),
+            }
+            recipes.append(recipe | light)
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
@@ -147,18 +156,6 @@ def _moved(image: Array, recipe: Mapping[str, Any]) -> Array:
     shift, bilinear = [recipe["dx"], recipe["dy"]], InterpolationMode.BILINEAR
     moved = tv.affine(planes, recipe["angle"], shift, recipe["scale"], [0.0, 0.0], bilinear)
     return _array(tv.center_crop(moved, [height, width]))
-
-
-def _draw_light(rng: np.random.Generator) -> dict[str, Any]:
-    return {
-        "gain": float(GAIN ** rng.uniform(-1, 1)),
-        "gamma": float(GAMMA ** rng.uniform(-1, 1)),
-        "contrast": float(CONTRAST ** rng.uniform(-1, 1)),
-        "tint": [float(TINT ** rng.uniform(-1, 1)) for _ in range(3)],
-        "blur": float(rng.uniform(0.3, BLUR)) if rng.random() < 1 / 3 else 0.0,
-        "noise": float(rng.uniform(0, NOISE)),
-        "noise_seed": int(rng.integers(1 << 62)),
-    }
 
 
 def _array(tensor: torch.Tensor) -> Array:

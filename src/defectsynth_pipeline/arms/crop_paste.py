@@ -50,13 +50,9 @@ class CropPaste(Arm):
             donor = pick(pools[defect_type], rounds, seed, "crop_paste", defect_type)
             rng = rng_of(seed, "crop_paste", number, defect_type)
             chosen, motion = place_defect(by_id[donor], backgrounds, rng)
-            recipe = {
-                "defect_type": defect_type,
-                "source": donor,
-                "sources": [donor, normals[chosen]],
-                "background": normals[chosen],
-            }
-            recipes.append(recipe | asdict(motion))
+            real = {"source": donor, "sources": [donor, normals[chosen]]}
+            place = {"background": normals[chosen]} | asdict(motion)
+            recipes.append({"defect_type": defect_type} | real | place)
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
