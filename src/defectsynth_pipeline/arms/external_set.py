@@ -100,10 +100,8 @@ def read_external(name: str, options: ExternalOptions, samples: pd.DataFrame) ->
     for kind in kinds:
         usable, useless = _sorted_out(root, kind, find_pairs(root, kind, kinds, options.layout))
         if useless:
-            message = (
-                "external set %s, %s: %d masks are empty or cover the image and are left out, "
-            )
-            _log.warning(message + "first %s", name, "/".join(kind), len(useless), useless[0])
+            why = f"{len(useless)} masks are empty or cover the image and are left out"
+            _log.warning("external set %s, %s: %s, first %s", name, "/".join(kind), why, useless[0])
         if not usable:
             raise InputError(
                 f"external set {name} has no {'usable ' if useless else ''}pairs of "
