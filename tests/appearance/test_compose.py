@@ -9,8 +9,8 @@ from scipy import ndimage
 from defectsynth_pipeline.appearance.compose import compose
 from defectsynth_pipeline.appearance.framing import roi_frame
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.pixels import crop, resize
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop, resize
 
 RES = 32
 KINDS = [

@@ -7,8 +7,8 @@ import pytest
 
 from defectsynth_pipeline.appearance.framing import frame_like, roi_frame
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop
 
 
 def box(shape: tuple[int, int], top: int, left: int, height: int, width: int) -> np.ndarray:

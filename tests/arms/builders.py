@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import ArmOptions, IngestOptions

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.arms.external_set import read_external
+from defectsynth_pipeline.arms.external import read_external
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ExternalOptions, IngestOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from defectsynth_pipeline.base_model.prompts import prompt_for
+from defectsynth_pipeline.base_model.loading import prompt_for
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import PromptOptions
 

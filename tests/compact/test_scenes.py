@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.compact.defects import DEFECTS, scene
-from defectsynth_pipeline.compact.surfaces import SIDE, SURFACES, field, surface
+from defectsynth_pipeline.compact.scenes import DEFECTS, SIDE, SURFACES, field, scene, surface
 
 
 def test_fields_are_standardised(rng: np.random.Generator) -> None:

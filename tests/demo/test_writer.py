@@ -12,10 +12,10 @@ from defectsynth_pipeline.corpora.reading import load_image, load_mask
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.demo import writer as demo_module
 from defectsynth_pipeline.demo.flange import draw_flange
-from defectsynth_pipeline.demo.pavement import draw_pavement
+from defectsynth_pipeline.demo.textures import draw_pavement
 from defectsynth_pipeline.demo.writer import write_demo
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imaging.values import to_float
+from defectsynth_pipeline.imaging.pixels import to_float
 from defectsynth_pipeline.options import IngestOptions
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from defectsynth_pipeline.imaging.pixels import crop, fit_mask, resize
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop, fit_mask, resize
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])

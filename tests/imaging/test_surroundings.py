@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.imaging.surroundings import feather
+from defectsynth_pipeline.imaging.pixels import feather
 
 
 def test_feather_is_one_inside_and_gone_past_the_collar() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.imaging.values import from_float, in_values_of, to_float
+from defectsynth_pipeline.imaging.pixels import from_float, in_values_of, to_float
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (5, 6, 3)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.inspection.batches import (
     View,
     batch_rows,

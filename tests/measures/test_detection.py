@@ -9,8 +9,8 @@ from skimage.measure import label
 from sklearn import metrics as reference
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.measures.counts import image_score, quantise
 from defectsynth_pipeline.measures.detection import METRICS, LocalizationStats
-from defectsynth_pipeline.measures.levels import image_score, quantise
 from defectsynth_pipeline.measures.resampling import image_weights
 from measures.builders import Shot, shots, stats_of
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from defectsynth_pipeline.measures.levels import (
+from defectsynth_pipeline.measures.counts import (
     LEVELS,
     coarse_histograms,
     image_score,

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.shape.alternatives import geometric_mask, perlin_mask, perlin_noise
 from defectsynth_pipeline.shape.parents import Parents
+from defectsynth_pipeline.shape.render import geometric_mask, perlin_mask, perlin_noise
 from shape.builders import masks_of
 from shape.conftest import WriteSamples
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.inspection.results import LEGACY
-from defectsynth_pipeline.verdict.ratio import COLUMNS, ratio_curve
+from defectsynth_pipeline.verdict.verdict import RATIO_COLUMNS, ratio_curve
 from verdict.measured import report_row
 
 
@@ -69,4 +69,4 @@ def test_each_type_has_its_own_number():
 def test_no_points_give_an_empty_curve():
     curve = ratio_curve(pd.DataFrame([report_row()]))
     assert curve.empty
-    assert list(curve.columns) == list(COLUMNS)
+    assert list(curve.columns) == list(RATIO_COLUMNS)

@@ -31,10 +31,17 @@ from scipy import ndimage
 
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.pixels import (
+    as_pixels,
+    as_planes,
+    continued,
+    crop,
+    feather,
+    resize,
+    smooth_fill,
+    to_float,
+)
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop, resize
-from defectsynth_pipeline.imaging.surroundings import continued, feather, smooth_fill
-from defectsynth_pipeline.imaging.values import as_pixels, as_planes, to_float
 
 Array = np.ndarray
 Mode = Literal["delta", "feather", "exemplar"]

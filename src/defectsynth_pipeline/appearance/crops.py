@@ -11,16 +11,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from defectsynth_pipeline.appearance.framing import roi_frame
-from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.base_model.prompts import prompt_for
+from defectsynth_pipeline.appearance.framing import framing_sizes, roi_frame
+from defectsynth_pipeline.base_model.loading import BaseModel, prompt_for
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
+from defectsynth_pipeline.imaging.pixels import crop, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop
-from defectsynth_pipeline.imaging.values import to_float
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
 
 log = logging.getLogger(__name__)
@@ -46,12 +44,6 @@ class Crops:
         """Return latents, masks (B, 1, H, W) in [0, 1] and text states of the given crops."""
         prompts = self.table["prompt"].to_numpy()[rows]
         return self.latents[rows], self.masks[rows].float() / 255, self.text[prompts]
-
-
-def framing_sizes(base: BaseModel, framing: FramingOptions) -> tuple[int, int]:
-    """Return the model's input side and the smallest native side of a crop, both in pixels."""
-    resolution = framing.resolution or base.resolution
-    return resolution, framing.minimum or resolution
 
 
 def make_crops(

@@ -1,19 +1,27 @@
 """Which window of the user's image the model sees.
 
 `roi_frame` cuts a square at native resolution around the defect, so that a small defect in a
-large photograph fills a fair share of the model's few pixels; the paper's way is the whole image,
-squashed to the model's square. `imaging.resizing` goes there and back.
+large photograph fills a fair share of the model's few pixels; `full_frame` is the paper's resize
+of the whole image.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.options import FramingOptions
 
 Array = np.ndarray
 _MARGIN = 8  # native pixels of surroundings kept even where the mask outgrows the image
+
+
+def framing_sizes(base: BaseModel, framing: FramingOptions) -> tuple[int, int]:
+    """Return the model's input side and the smallest native side of a crop, both in pixels."""
+    resolution = framing.resolution or base.resolution
+    return resolution, framing.minimum or resolution
 
 
 def roi_frame(mask: Array, image_shape: tuple[int, ...], context: float, minimum: int) -> Rectangle:

@@ -21,10 +21,8 @@ from scipy import ndimage
 from defectsynth_pipeline.appearance.alignment import align
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imaging.motion import Motion, landed_mask
+from defectsynth_pipeline.imaging.pixels import full_scale, in_values_of, resize, ring, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import resize
-from defectsynth_pipeline.imaging.surroundings import ring
-from defectsynth_pipeline.imaging.values import full_scale, in_values_of, to_float
 
 Array = np.ndarray
 Attempt: TypeAlias = Callable[[Sample, Motion], tuple[Motion, Array, float]]

@@ -15,13 +15,13 @@ from defectsynth_pipeline.appearance.placement import (
     mask_on_part,
     part_of,
 )
-from defectsynth_pipeline.base_model.prompts import prompt_for
+from defectsynth_pipeline.base_model.loading import prompt_for
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import STAY, Motion
-from defectsynth_pipeline.imaging.resizing import fit_mask
+from defectsynth_pipeline.imaging.pixels import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.shape.plan import split_count
 

@@ -17,10 +17,8 @@ from defectsynth_pipeline.appearance.alignment import Alignment, align
 from defectsynth_pipeline.appearance.framing import frame_like
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.motion import Motion
+from defectsynth_pipeline.imaging.pixels import as_planes, continued, crop, feather, solid, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop, solid
-from defectsynth_pipeline.imaging.surroundings import continued, feather
-from defectsynth_pipeline.imaging.values import as_planes, to_float
 from defectsynth_pipeline.options import SynthesisOptions
 
 Array = np.ndarray

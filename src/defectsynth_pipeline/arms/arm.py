@@ -1,16 +1,26 @@
-"""The interface of an arm: what a training set holds beside real images."""
+"""What an arm is: it draws recipes, each by its own counter, and makes an image of any one of them.
+
+Recipe i of an arm depends on i alone, never on how many are asked for. So the first 25 images of
+an arm are the same ones in a training set of 25 and in one of 200, and a mixture holds the same
+images as its parts.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
 
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.drawing import Recipe, Types
-from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.corpora.reading import Example
+from defectsynth_pipeline.fingerprints import counter_seed
 
 TASKS = ("classification", "localization")
+Item = TypeVar("Item")
+Recipe = dict[str, Any]  # JSON scalars and lists, see `Arm.plan`
+Types = Sequence[str]  # defect types of a category, in the order of their turns
 
 
 class Arm(ABC):
@@ -36,3 +46,48 @@ class Arm(ABC):
     @abstractmethod
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """Return the image of a recipe; the same recipe always gives the same image."""
+
+
+def rng_of(*key: object) -> np.random.Generator:
+    """Return a generator that depends on the key alone."""
+    return np.random.default_rng(counter_seed(*key))
+
+
+def turn(types: Types, number: int) -> tuple[str, int]:
+    """Return whose turn it is at `number`, and how many turns that type had before."""
+    rounds, place = divmod(number, len(types))
+    return types[place], rounds
+
+
+def pick(items: Sequence[Item], number: int, *key: object) -> Item:
+    """Return item `number` of endless shuffled passes over `items`: each once before any twice."""
+    passes, place = divmod(number, len(items))
+    return items[int(rng_of(*key, passes).permutation(len(items))[place])]
+
+
+def draws(
+    pools: Mapping[str, Sequence[Item]], count: int, *key: object
+) -> Iterator[tuple[int, str, Item]]:
+    """Yield number, defect type and item of `count` recipes.
+
+    The types take turns, and each item of a type comes once before any comes twice.
+
+    Args:
+        pools: What the recipes of each type are made from.
+        count: How many.
+        key: What the draws depend on, beside number and type.
+    """
+    types = list(pools)
+    for number in range(count):
+        defect_type, rounds = turn(types, number)
+        yield number, defect_type, pick(pools[defect_type], rounds, *key, defect_type)
+
+
+def shares(count: int, number: int) -> list[int]:
+    """Return how many of `count` turns each of `number` players has."""
+    return [len(range(first, count, number)) for first in range(number)]
+
+
+def made_of(defect_type: str, source: str, *others: str) -> Recipe:
+    """Return the recipe of an image made of a real one, the source, and maybe others."""
+    return {"defect_type": defect_type, "source": source, "sources": [source, *others]}

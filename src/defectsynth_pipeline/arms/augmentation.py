@@ -14,14 +14,12 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 from defectsynth_pipeline.appearance.placement import show_parts
-from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.arm import Arm, pick, rng_of, turn
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids
-from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
-from defectsynth_pipeline.arms.example import Example
-from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.corpora.reading import Example, each_sample
 from defectsynth_pipeline.imaging.motion import Motion
-from defectsynth_pipeline.imaging.values import as_pixels, full_scale
+from defectsynth_pipeline.imaging.pixels import as_pixels, full_scale
 
 Array = np.ndarray
 TURN = 20.0  # degrees either way

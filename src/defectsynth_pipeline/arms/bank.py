@@ -8,10 +8,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from defectsynth_pipeline.arms.example import Example
-from defectsynth_pipeline.arms.external_set import ExternalSet, read_external
+from defectsynth_pipeline.arms.external import ExternalSet, read_external
 from defectsynth_pipeline.arms.leaks import check_leaks
-from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.reading import Example, Sample, each_sample
 from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet

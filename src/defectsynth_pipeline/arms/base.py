@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, made_of
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.drawing import Recipe, Types, draws, made_of
-from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
 
 

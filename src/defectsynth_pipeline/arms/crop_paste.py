@@ -15,15 +15,19 @@ import numpy as np
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.placement import RING, place_defect
-from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.arm import Arm, pick, rng_of, turn
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
-from defectsynth_pipeline.arms.drawing import pick, rng_of, turn
-from defectsynth_pipeline.arms.example import Example
-from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.corpora.reading import Example, each_sample
 from defectsynth_pipeline.imaging.motion import Motion, Patch, land
-from defectsynth_pipeline.imaging.surroundings import feather, ring, smooth_fill
-from defectsynth_pipeline.imaging.values import as_pixels, full_scale, in_values_of
+from defectsynth_pipeline.imaging.pixels import (
+    as_pixels,
+    feather,
+    full_scale,
+    in_values_of,
+    ring,
+    smooth_fill,
+)
 
 Array = np.ndarray
 COLLAR = 2.0  # px of feather outside the mask

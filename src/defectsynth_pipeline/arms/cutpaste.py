@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, made_of, pick, rng_of
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import normal_ids
-from defectsynth_pipeline.arms.drawing import Recipe, Types, made_of, pick, rng_of
-from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.corpora.reading import Example
+from defectsynth_pipeline.imaging.pixels import full_scale
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.values import full_scale
 
 AREA = (0.02, 0.15)
 ASPECT = 3.3

@@ -1,16 +1,23 @@
-"""The finished images of the augment run: which of them a training set takes, and in what order."""
+"""Arms of finished sets: the augment run's images, the same without a network, other systems'."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
-from defectsynth_pipeline.arms.arm import Arm
+import numpy as np
+
+from defectsynth_pipeline.appearance.compose import compose
+from defectsynth_pipeline.appearance.transfer import set_on
+from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, shares
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.drawing import Recipe, Types, draws
-from defectsynth_pipeline.arms.example import Example
+from defectsynth_pipeline.arms.external import ExternalSet
+from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imaging.pixels import full_scale, to_float
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 _log = logging.getLogger(__name__)
 
@@ -80,3 +87,116 @@ def recipe_of(row: Mapping[str, Any], bank: Bank) -> Recipe:
         "sources": list(dict.fromkeys(real)),
         "verdict": str(row["verdict"]),
     }
+
+
+_FRAME = ("frame_x", "frame_y", "frame_width", "frame_height")
+
+
+class Exemplar(Arm):
+    """Rows, masks, backgrounds, references and windows of the arm defectsynth.
+
+    The two arms differ by what the network adds, and by nothing else.
+    """
+
+    def plan(
+        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
+    ) -> list[dict[str, Any]]:
+        """As `Arm.plan`; the masks are aligned where the augment run aligned them.
+
+        Raises:
+            InputError: As `Arm.plan`, or the synthetic set does not say at which resolution.
+        """
+        return [
+            recipe_of(row, bank)
+            | {"background": str(row["background"]), "reference": str(row["reference"])}
+            | {"frame": [int(row[name]) for name in _FRAME], "resolution": _resolution(row, bank)}
+            for row in take_rows(bank, category, types, count, seed)
+        ]
+
+    def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
+        """As `Arm.make`: the start of the renderer, set on the background as it is."""
+        background, real = (bank.example(recipe[name]) for name in ("background", "reference"))
+        mask, full = bank.synthetic.array(recipe["source"], "mask"), bank.framing.mode == "full"
+        place = background.image, mask, Rectangle.at(*recipe["frame"])
+        picture, resolution = to_float(real.image), recipe["resolution"]
+        exemplar = set_on(
+            *place, picture, real.mask, resolution, bank.synthesis, full=full, start=True
+        )
+        unchanged = np.zeros((8, 8, 3))  # what a network would have made of it, and from what
+        composed = compose(
+            *place,
+            unchanged,
+            unchanged,
+            mode="exemplar",
+            collar=bank.synthesis.compose.collar,
+            relative=bank.synthesis.compose.relative,
+            start=exemplar.start,
+            white=float(full_scale(background.image)),
+        )
+        return Example(composed.image, mask)
+
+
+def _resolution(row: Mapping[str, Any], bank: Bank) -> int:
+    """Side of the grid on which the masks of a row were aligned, px."""
+    found = row.get("resolution", bank.framing.resolution)
+    if found is None:
+        raise InputError(
+            "the synthetic images do not say at which resolution they were made",
+            file=bank.synthetic.root,
+            value=row["image_id"],
+            remedy="run augment again, or set framing.resolution to that of its base model",
+        )
+    return int(found)
+
+
+class External(Arm):
+    """Image-mask pairs read from a folder.
+
+    Args:
+        name: Its key in `arms.external`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
+        """As `Arm.plan`; none is used twice. Its real sources are not known, so `sources` is empty.
+
+        Raises:
+            InputError: The set is not known, or has fewer images of a type than asked.
+        """
+        given = self._set(bank)
+        mine = given.pairs[given.pairs["category"] == category].sort_values("image_id")
+        pools = {n: list(map(str, mine.loc[mine["defect_type"] == n, "image_id"])) for n in types}
+        for (defect_type, pool), asked in zip(
+            pools.items(), shares(count, len(types)), strict=True
+        ):
+            if len(pool) < asked:
+                enough = len(types) * min(map(len, pools.values()))
+                raise InputError(
+                    "an external set has fewer images than asked",
+                    file=given.root,
+                    value=f"{category}/{defect_type}: {len(pool)} images, {asked} asked",
+                    remedy=f"make more, ask for less by training_set.count, or name the arm "
+                    f"external:{self.name}@{enough} to repeat the ones there are",
+                )
+        return [
+            {"defect_type": name, "source": image_id, "sources": [], "external": self.name}
+            for _, name, image_id in draws(pools, count, seed, "external", self.name)
+        ]
+
+    def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
+        """As `Arm.make`."""
+        return self._set(bank).example(recipe["source"])
+
+    def _set(self, bank: Bank) -> ExternalSet:
+        if self.name in bank.external:
+            return bank.external[self.name]
+        close = get_close_matches(self.name, bank.external, n=1)
+        raise InputError(
+            "an arm names an external set that is not given",
+            value=f"external:{self.name}",
+            remedy=f"did you mean external:{close[0]}?"
+            if close
+            else f"add {self.name}: {{path: /its/folder}} to arms.external",
+        )

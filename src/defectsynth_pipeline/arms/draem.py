@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.arms.arm import Arm
+from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, made_of, pick, rng_of
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import normal_ids
 from defectsynth_pipeline.arms.cutpaste import ANOMALY
-from defectsynth_pipeline.arms.drawing import Recipe, Types, made_of, pick, rng_of
-from defectsynth_pipeline.arms.example import Example
-from defectsynth_pipeline.compact.surfaces import surface
+from defectsynth_pipeline.compact.scenes import surface
+from defectsynth_pipeline.corpora.reading import Example
+from defectsynth_pipeline.imaging.pixels import crop, from_float, resize, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.resizing import crop, resize
-from defectsynth_pipeline.imaging.values import from_float, to_float
-from defectsynth_pipeline.shape.alternatives import perlin_noise
+from defectsynth_pipeline.shape.render import perlin_noise
 
 OPACITY = (0.1, 1.0)
 CELLS = (1, 5)  # powers of two

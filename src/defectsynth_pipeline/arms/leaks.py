@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.arms.external_set import ExternalSet
+from defectsynth_pipeline.arms.external import ExternalSet
 from defectsynth_pipeline.corpora.columns import part_sha256
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.reading import Sample, each_sample

@@ -13,13 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from defectsynth_pipeline.arms.arm import TASKS, Arm
+from defectsynth_pipeline.arms.arm import TASKS, Arm, Recipe, Types, draws, made_of, pick
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
-from defectsynth_pipeline.arms.drawing import Recipe, Types, draws, made_of, pick
-from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.arms.registry import parse
 from defectsynth_pipeline.corpora.columns import GOOD
+from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import SetOptions

@@ -1,7 +1,8 @@
-"""One loader for every base model: the shipped compact one, a diffusers folder, or a hub id.
+"""One loader for every base model, and the words it is told.
 
-All of them are the Stable Diffusion component classes in the diffusers folder layout, so nothing
-after this module asks which one it has.
+The shipped compact one, a diffusers folder or a hub id: all of them are the Stable Diffusion
+component classes in the diffusers folder layout, so nothing after this module asks which one it
+has.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from defectsynth_pipeline.base_model.denoising import embed
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import PromptOptions
 
 COMPACT = Path(__file__).parent.parent / "assets" / "compact"
 WEIGHTED = ("vae", "unet", "text_encoder")
@@ -239,3 +241,21 @@ def save_base_model(components: dict[str, Any], folder: Path, card: str) -> None
     index["requires_safety_checker"] = False
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def prompt_for(options: PromptOptions, category: str, defect_type: str) -> str:
+    """Return the prompt of a sample; `good` as defect type gives the normal one.
+
+    Raises:
+        InputError: The template names anything but category and defect_type.
+    """
+    template = options.normal if defect_type == "good" else options.defect
+    names = {"category": category, "defect_type": defect_type}
+    try:
+        return template.format(**{key: name.replace("_", " ") for key, name in names.items()})
+    except (AttributeError, LookupError, ValueError) as error:
+        raise InputError(
+            "prompt template cannot be filled in",
+            value=template,
+            remedy="use only {category} and {defect_type} in prompts.defect and prompts.normal",
+        ) from error

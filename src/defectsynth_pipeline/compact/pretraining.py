@@ -25,7 +25,7 @@ from defectsynth_pipeline.base_model.denoising import (
     masked_mse,
 )
 from defectsynth_pipeline.compact import networks
-from defectsynth_pipeline.compact.defects import Scene, scene
+from defectsynth_pipeline.compact.scenes import Scene, scene
 from defectsynth_pipeline.options import PretrainOptions
 from defectsynth_pipeline.resumable import Session, learning_rate, set_rate
 

@@ -15,8 +15,13 @@ from pathlib import Path
 import pandas as pd
 
 from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
-from defectsynth_pipeline.corpora.files import SourceImage, SourceMask, natural_key
-from defectsynth_pipeline.corpora.pairs import match_masks, read_pairs
+from defectsynth_pipeline.corpora.files import (
+    SourceImage,
+    SourceMask,
+    match_masks,
+    natural_key,
+    read_pairs,
+)
 from defectsynth_pipeline.errors import InputError
 
 CATEGORY = "pavement"

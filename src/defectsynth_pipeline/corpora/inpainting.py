@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from defectsynth_pipeline.imaging.values import as_pixels
+from defectsynth_pipeline.imaging.pixels import as_pixels
 
 _CANDIDATES = 160
 _COMPARED = 48

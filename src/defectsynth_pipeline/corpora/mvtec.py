@@ -15,9 +15,14 @@ from pathlib import Path
 import pandas as pd
 
 from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
-from defectsynth_pipeline.corpora.files import list_folders, list_images, probe_images
+from defectsynth_pipeline.corpora.files import (
+    list_folders,
+    list_images,
+    match_masks,
+    probe_images,
+    read_pairs,
+)
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, is_category
-from defectsynth_pipeline.corpora.pairs import match_masks, read_pairs
 from defectsynth_pipeline.errors import InputError
 
 _log = logging.getLogger(__name__)

@@ -20,6 +20,19 @@ CRACK_REMOVED = "crack_removed"
 
 
 @dataclass(frozen=True)
+class Example:
+    """An image with its mask.
+
+    Attributes:
+        image: uint8 or uint16, (H, W) or (H, W, 3), native size.
+        mask: (H, W) bool; all False for a defect-free image.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
 class Sample:
     """One row of the table `samples`, whose pixels are read when asked for.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from defectsynth_pipeline.imaging.values import full_scale
+from defectsynth_pipeline.imaging.pixels import full_scale
 
 SIDE = 64
 MAX_DIFFERENCE = 1.5  # grey levels of 255, mean over the cells

@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from defectsynth_pipeline.demo import fabric, flange
-from defectsynth_pipeline.demo.pavement import draw_pavement
-from defectsynth_pipeline.demo.weld import draw_weld
+from defectsynth_pipeline.demo import flange, textures
+from defectsynth_pipeline.demo.textures import draw_pavement, draw_weld
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import encode_png
 
@@ -55,7 +54,9 @@ def write_demo(folder: Path | str, seed: int = 0) -> Path:
     partial = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
         _write_category(partial / "mvtec" / "flange", flange.draw_flange, flange.DEFECT_TYPES, seed)
-        _write_category(partial / "mvtec" / "fabric", fabric.draw_fabric, fabric.DEFECT_TYPES, seed)
+        _write_category(
+            partial / "mvtec" / "fabric", textures.draw_fabric, textures.FABRIC_DEFECTS, seed
+        )
         _write_welds(partial / "gdxray" / "Welds", seed)
         _write_cracks(partial / "deepcrack", seed)
         (partial / MARKER).write_text(json.dumps(mark), encoding="utf-8")

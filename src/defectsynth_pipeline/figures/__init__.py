@@ -1,10 +1,9 @@
 """Pictures of what detectors did: confusion, curves, overlays, the verdict, the ratio curve."""
 
-from defectsynth_pipeline.figures.confusion import draw_confusion
-from defectsynth_pipeline.figures.curves import draw_curves
 from defectsynth_pipeline.figures.forest import draw_verdict
 from defectsynth_pipeline.figures.lines import draw_ratio, draw_training
 from defectsynth_pipeline.figures.overlays import draw_overlays
+from defectsynth_pipeline.figures.performance import draw_confusion, draw_curves
 
 __all__ = [
     "draw_confusion",

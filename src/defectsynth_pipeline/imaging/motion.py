@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
+from defectsynth_pipeline.imaging.pixels import full_scale, in_values_of
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.imaging.values import full_scale, in_values_of
 
 Array = np.ndarray
 Fill = Literal["zero", "edge"]

@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.arms.plan import make_example
-from defectsynth_pipeline.imaging.values import to_float
+from defectsynth_pipeline.corpora.reading import Example
+from defectsynth_pipeline.imaging.pixels import to_float
 
 STRIDE = 32  # of a ResNet encoder
 DEFECT_SHARE = 0.5  # of the windows, if their image has a defect

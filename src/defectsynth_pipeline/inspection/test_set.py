@@ -9,9 +9,8 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.arms.example import Example
 from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.reading import Example, Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.batches import make_view
 

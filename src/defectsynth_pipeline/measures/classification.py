@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.measures.sweeps import ratio
+from defectsynth_pipeline.measures.counts import ratio
 
 
 def classification_metrics(

@@ -12,16 +12,14 @@ import pandas as pd
 
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.measures.levels import (
+from defectsynth_pipeline.measures.counts import (
     COARSE,
     LEVELS,
+    SWEEP_METRICS,
     coarse_histograms,
+    from_top,
     image_score,
     pixel_histograms,
-)
-from defectsynth_pipeline.measures.sweeps import (
-    SWEEP_METRICS,
-    from_top,
     pooled_curves,
     pooled_metrics,
     region_overlap,

@@ -1,4 +1,7 @@
-"""Stage 1: from a plan to masks, row by row, each by the best way that gives a plausible one."""
+"""Stage 1: from a plan to masks, row by row, each by the best way that gives a plausible one.
+
+Also masks without interpolation: Perlin noise, and the paper's "without HMI".
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,11 @@ from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import MaskOptions
-from defectsynth_pipeline.shape.alternatives import geometric_mask, perlin_mask
 from defectsynth_pipeline.shape.branching import interpolate_cracks, warped_crack
-from defectsynth_pipeline.shape.geometry import measure, without_specks
+from defectsynth_pipeline.shape.geometry import measure, top_pixels, without_specks
 from defectsynth_pipeline.shape.image_space import interpolate_coordinates, interpolate_distance
 from defectsynth_pipeline.shape.latent_space import interpolate_latents
-from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, why_implausible
+from defectsynth_pipeline.shape.parents import TYPE, Bounds, Parents, base_types, why_implausible
 from defectsynth_pipeline.shape.variation import IDENTITY, Warp, draw_warp
 
 _TRIES = 4
@@ -204,3 +206,56 @@ def _reach(parents: Parents, pair: tuple[str, str]) -> float:
 def _generator(row: pd.Series, turn: int) -> np.random.Generator:
     """Counter-based: the same for a row and attempt, whatever was rendered before."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([int(row["seed"]), turn])))
+
+
+_OCTAVES = 3
+_MAX_SCALE = 1.3
+
+
+def perlin_noise(rng: np.random.Generator, size: tuple[int, int], cells: int) -> np.ndarray:
+    """Gradient noise (Perlin 1985) of (height, width), `cells` lattice cells along each side."""
+    angles = rng.uniform(0, 2 * np.pi, (cells + 2, cells + 2))
+    gradients = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    row, column = (np.linspace(0, cells, length, endpoint=False) for length in size)
+    cell = row.astype(int)[:, None], column.astype(int)[None]
+    inside = (row % 1)[:, None], (column % 1)[None]
+    fade = [value**3 * (value * (value * 6 - 15) + 10) for value in inside]
+
+    def corner(down: int, right: int) -> np.ndarray:
+        gradient = gradients[cell[0] + down, cell[1] + right]
+        return np.asarray(
+            gradient[..., 0] * (inside[0] - down) + gradient[..., 1] * (inside[1] - right)
+        )
+
+    upper = corner(0, 0) + fade[1] * (corner(0, 1) - corner(0, 0))
+    lower = corner(1, 0) + fade[1] * (corner(1, 1) - corner(1, 0))
+    return np.asarray(upper + fade[0] * (lower - upper))
+
+
+def perlin_mask(rng: np.random.Generator, size: tuple[int, int], bounds: Bounds) -> np.ndarray:
+    """Fractal noise cut at an area drawn from the range of the base masks."""
+    cells = int(rng.integers(2, 7))
+    noise = sum(
+        perlin_noise(rng, size, cells * 2**octave) / 2**octave for octave in range(_OCTAVES)
+    )
+    return top_pixels(np.asarray(noise), int(rng.integers(bounds.area[0], bounds.area[1] + 1)))
+
+
+def geometric_mask(rng: np.random.Generator, parents: Parents, sample: str) -> np.ndarray:
+    """One real mask, flipped, rotated, scaled and moved anywhere in the frame, at random.
+
+    The scale keeps the area within the range of the base masks; strokes keep their width.
+    """
+    measures = parents.measures[sample]
+    limits = np.sqrt(np.array(parents.bounds.area) / measures.area)
+    scale = float(np.clip(rng.uniform(1 / _MAX_SCALE, _MAX_SCALE), *limits))
+    place = rng.uniform(0, 1, 2) * (np.array(parents.size) - 1)
+    angle = float(rng.uniform(-np.pi, np.pi))
+    warp = Warp(angle, scale, place - measures.centroid, np.zeros((0, 5)))
+    if parents.branching:
+        area = parents.bounds.area
+        mask = warped_crack(parents.crack(sample), size=parents.size, warp=warp, area=area)
+    else:
+        shape = parents.shape(sample)
+        mask = interpolate_distance(shape, shape, 0.0, parents.size, warp)
+    return mask[:, ::-1] if rng.random() < 0.5 else mask

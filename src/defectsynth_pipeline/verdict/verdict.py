@@ -1,4 +1,4 @@
-"""Does the data pay? One verdict per defect type, arm and control, by a rule fixed beforehand."""
+"""Does the data pay, and how much of it is worth making? By rules that were fixed beforehand."""
 
 from __future__ import annotations
 
@@ -155,3 +155,45 @@ def _evidence(row: dict[str, Any]) -> str:
 
 def _number(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+_CURVE = [*CATEGORY, "defect_type", "metric", "arm"]
+RATIO_COLUMNS = (*_CURVE, "n", "value", "low", "high", "seeds", "worth_making")
+
+
+def ratio_curve(report: pd.DataFrame) -> pd.DataFrame:
+    """The primary metric over the number n of distinct images in the arms `a@n`.
+
+    `worth_making` is the smallest n of a curve whose value is at least the highest value of the
+    curve less half the width of that highest point's interval. More images than that gain less
+    than the test set can tell. It is 0 where no image at all does as well. It is the same in all
+    rows of a curve, and -1 where the metric is not defined. Set sizes and steps are equal along
+    the curve: fewer images are repeated more often.
+
+    Args:
+        report: From `report.classification_report` or `report.localization_report`.
+
+    Returns:
+        `RATIO_COLUMNS`, a row per point, n ascending; empty without arms `a@n`.
+    """
+    own = report[is_primary(report) & (report["against"] == "") & (report["selected"] != LEGACY)]
+    parts = own["arm"].str.extract(r"^(?P<name>[^+]+)@(?P<n>\d+)$")
+    chosen = own.assign(arm=parts["name"], n=parts["n"]).dropna(subset=["n"])
+    chosen = chosen.assign(n=chosen["n"].astype(int)).sort_values([*_CURVE, "n"])
+    # The table is in the order of its groups.
+    worth = [
+        number
+        for _, points in chosen.groupby(_CURVE, sort=True)
+        for number in [_worth_making(points)] * len(points)
+    ]
+    return chosen.assign(worth_making=worth)[list(RATIO_COLUMNS)].reset_index(drop=True)
+
+
+def _worth_making(points: pd.DataFrame) -> int:
+    """The n of `ratio_curve` for one curve, n ascending."""
+    defined = points.dropna(subset=["value"])
+    if defined.empty:
+        return -1
+    best = defined.loc[defined["value"].idxmax()]
+    enough = defined["value"] >= best["value"] - (best["high"] - best["low"]) / 2
+    return int(defined.loc[enough, "n"].iloc[0])

@@ -1,1 +1,0 @@
-"""Procedural photographs of the demo corpora: one module per surface, defects included."""
