@@ -26,7 +26,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.reading import load_image
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.pipelines.synthesis.nodes import render_images
 from defectsynth_pipeline.shape.area import count_distinct
@@ -93,7 +93,7 @@ def check_images(run: dict[str, Any]) -> Iterator[Check]:
     differing, touched, empty = 0, 0, 0
     for row in images.manifest.itertuples(index=False):
         image, mask = (images.array(row.image_id, name) for name in ("image", "mask"))
-        background = load_image(samples.loc[row.background])
+        background = Sample.of(samples.loc[row.background]).image()
         differs = (image != background).reshape(*mask.shape, -1).any(-1)
         outside = ndimage.distance_transform_edt(~mask) > collar if mask.any() else ~mask
         differing += int((differs & outside).sum())

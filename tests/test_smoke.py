@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from defectsynth_pipeline.base_model.loading import load_base_model
-from defectsynth_pipeline.corpora.reading import load_image
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.errors import InputError
 from sessions import (
     REPOSITORY,
@@ -78,7 +78,7 @@ class TestAugment:
         assert (images.manifest["pixels_outside_collar"] == 0).all()
         for row in images.manifest.itertuples():
             image, mask = images.array(row.image_id, "image"), images.array(row.image_id, "mask")
-            background = load_image(index.loc[row.background])
+            background = Sample.of(index.loc[row.background]).image()
             assert (image.shape, image.dtype) == (background.shape, background.dtype)
             assert mask.any()
             assert mask.shape == image.shape[:2]

@@ -16,7 +16,7 @@ from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.corpora.reading import load_image
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
 from small_models import FRAMING, SYNTHESIS, changed
@@ -82,7 +82,7 @@ def rendered(render: Render) -> dict[str, Rendered]:
 @pytest.fixture
 def backgrounds(all_samples: pd.DataFrame, plan: pd.DataFrame) -> dict[str, np.ndarray]:
     index = all_samples.set_index("sample_id", drop=False)
-    return {row.image_id: load_image(index.loc[row.background]) for row in plan.itertuples()}
+    return {row.image_id: Sample.of(index.loc[row.background]).image() for row in plan.itertuples()}
 
 
 def same_images(one: dict[str, Rendered], other: dict[str, Rendered]) -> bool:

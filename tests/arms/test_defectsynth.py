@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.appearance.compose import compose
-from defectsynth_pipeline.appearance.framing import region_maker
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.render import render_plan
+from defectsynth_pipeline.appearance.render import region_maker, render_plan
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.registry import ARMS
 from defectsynth_pipeline.base_model.loading import BaseModel

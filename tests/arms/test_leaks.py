@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.external import External, ExternalSet, read_external
+from defectsynth_pipeline.arms.defectsynth import External
+from defectsynth_pipeline.arms.external import ExternalSet, read_external
 from defectsynth_pipeline.arms.leaks import check_leaks
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
@@ -180,9 +180,9 @@ def test_manifest_path_that_leaves_the_root(part: Path, tmp_path: Path, path: st
     save(tmp_path / "secret" / "x.png", texture(5))
     row = make_samples(part, IngestOptions()).iloc[0].copy()
     row["image"] = row["mask"] = path.replace("/{root}", str(tmp_path))
-    for load in (load_image, load_mask):
+    for load in (Sample.of(row).image, Sample.of(row).mask):
         with pytest.raises(InputError, match=r"leaves the corpus root(.|\n)*x.png(.|\n)*remedy"):
-            load(row)
+            load()
 
 
 def test_the_wanted_types_are_all_that_is_left(part: Path) -> None:

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from defectsynth_pipeline.corpora.deepcrack import make_deepcrack_samples
 from defectsynth_pipeline.corpora.inpainting import remove_defect
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
@@ -49,14 +49,18 @@ def test_masks_are_thresholded_above_127(cracks: Path) -> None:
     samples = make_deepcrack_samples(cracks)
     row = samples[samples["image"] == "train_img/11-1.jpg"].iloc[0]
 
-    assert np.flatnonzero(load_mask(row)[0]).tolist() == [20, 21]
+    assert np.flatnonzero(Sample.of(row).mask()[0]).tolist() == [20, 21]
 
 
 def test_the_crack_is_gone_and_the_rest_untouched(cracks: Path) -> None:
     samples = make_deepcrack_samples(cracks)
     rows = samples[samples["image"] == "train_img/IMG_7.jpg"]
     cracked, good = (rows[rows["defect_type"] == kind].iloc[0] for kind in ("crack", "good"))
-    before, after, mask = load_image(cracked), load_image(good), load_mask(cracked)
+    before, after, mask = (
+        Sample.of(cracked).image(),
+        Sample.of(good).image(),
+        Sample.of(cracked).mask(),
+    )
 
     assert before[mask].mean() < 30
     assert (

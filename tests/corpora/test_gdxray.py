@@ -11,7 +11,7 @@ from defectsynth_pipeline.corpora.gdxray import (
     make_gdxray_samples,
     window_side,
 )
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_mask
@@ -43,7 +43,7 @@ def test_every_defect_is_whole_in_a_window_and_none_in_a_good_one(welds: Path) -
             part = np.s_[row.y : row.y + row.height, row.x : row.x + row.width]
             assert mask[part].any() == (row.defect_type == "defect")
             if row.defect_type == "defect":
-                np.testing.assert_array_equal(load_mask(row), mask[part])
+                np.testing.assert_array_equal(Sample.of(row).mask(), mask[part])
                 seen[part] = True
         assert seen[mask].all()
 
@@ -54,7 +54,7 @@ def test_image_and_mask_are_cut_at_the_same_place(welds: Path) -> None:
     whole = texture(1, shape=(120, 400))
 
     np.testing.assert_array_equal(
-        load_image(row), whole[row.y : row.y + row.height, row.x : row.x + row.width]
+        Sample.of(row).image(), whole[row.y : row.y + row.height, row.x : row.x + row.width]
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.corpora.mvtec import make_mvtec_samples
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
 
@@ -33,8 +33,8 @@ def test_pixels_of_a_row_are_those_of_its_files(part: Path) -> None:
     samples = make_samples(part, IngestOptions())
     row = next(r for r in samples.itertuples() if r.sample_id == "parts/plate/scratch/002")
 
-    np.testing.assert_array_equal(load_image(row), texture(202))
-    np.testing.assert_array_equal(load_mask(row), blob(202) > 0)
+    np.testing.assert_array_equal(Sample.of(row).image(), texture(202))
+    np.testing.assert_array_equal(Sample.of(row).mask(), blob(202) > 0)
     assert list(samples.columns) == [*COLUMNS, "split_protocol", "partition"]
 
 
@@ -59,7 +59,7 @@ def test_names_with_spaces_unicode_and_no_digits_work(part: Path) -> None:
 
     assert sorted(mine["sample_id"].str.rsplit("/", n=1).str[1]) == sorted(names)
     assert set(mine["split"]) == {"base", "test"}
-    assert all(load_mask(row).any() for row in mine.itertuples())
+    assert all(Sample.of(row).mask().any() for row in mine.itertuples())
 
 
 def test_hidden_and_foreign_files_are_not_samples(part: Path) -> None:

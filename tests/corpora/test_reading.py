@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask, encode_png
@@ -102,34 +102,34 @@ def test_anti_aliased_masks_are_accepted(width: int) -> None:
 
 def test_what_was_loaded_may_be_changed(part: Path) -> None:
     row = make_samples(part, IngestOptions()).iloc[0]
-    first = load_image(row)
+    first = Sample.of(row).image()
     kept = first.copy()
     first[:] = 0
-    load_mask(row)[:] = True
+    Sample.of(row).mask()[:] = True
 
-    np.testing.assert_array_equal(load_image(row), kept)
+    np.testing.assert_array_equal(Sample.of(row).image(), kept)
 
 
 def test_a_changed_file_is_read_again(part: Path) -> None:
     row = make_samples(part, IngestOptions()).iloc[0]
-    load_image(row)
+    Sample.of(row).image()
     save(Path(row["root"]) / row["image"], texture(7777, shape=(48, 48)))
 
-    np.testing.assert_array_equal(load_image(row), texture(7777, shape=(48, 48)))
+    np.testing.assert_array_equal(Sample.of(row).image(), texture(7777, shape=(48, 48)))
 
 
 def test_a_file_that_shrank_or_vanished(part: Path) -> None:
     row = make_samples(part, IngestOptions()).iloc[0]
     path = save(Path(row["root"]) / row["image"], texture(1, shape=(40, 40)))
     with pytest.raises(InputError, match=r"window(.|\n)*48x48 at 0,0 of 40x40(.|\n)*ingest again"):
-        load_image(row)
+        Sample.of(row).image()
     path.unlink()
     with pytest.raises(InputError, match=r"cannot be read(.|\n)*000.png(.|\n)*remedy"):
-        load_image(row)
+        Sample.of(row).image()
 
 
 def test_unknown_derivation(part: Path) -> None:
     row = make_samples(part, IngestOptions()).iloc[0].copy()
     row["derivation"] = "polished"
     with pytest.raises(InputError, match=r"derivation(.|\n)*polished(.|\n)*remedy"):
-        load_image(row)
+        Sample.of(row).image()

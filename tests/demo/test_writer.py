@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from defectsynth_pipeline.corpora.layout import find_corpora
-from defectsynth_pipeline.corpora.reading import load_image, load_mask
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.demo import writer as demo_module
 from defectsynth_pipeline.demo.flange import draw_flange
@@ -44,7 +44,7 @@ def test_three_layouts_with_enough_of_everything(demo: Path) -> None:
 def test_one_type_is_large_one_thin_and_one_tiny(demo: Path) -> None:
     samples = make_samples(demo, IngestOptions())
     masks = {
-        str(name): [load_mask(row) for row in rows.itertuples()]
+        str(name): [Sample.of(row).mask() for row in rows.itertuples()]
         for name, rows in samples[samples["defect_type"] != "good"].groupby("defect_type")
     }
     area = {name: np.mean([mask.mean() for mask in group]) for name, group in masks.items()}
@@ -60,7 +60,7 @@ def test_one_type_is_large_one_thin_and_one_tiny(demo: Path) -> None:
 def test_defects_are_visible_inside_their_masks(demo: Path) -> None:
     samples = make_samples(demo, IngestOptions())
     for row in samples[samples["defect_type"] != "good"].itertuples():
-        image, mask = to_float(load_image(row)).mean(axis=2), load_mask(row)
+        image, mask = to_float(Sample.of(row).image()).mean(axis=2), Sample.of(row).mask()
         near = ndimage.binary_dilation(mask, iterations=5)
         ring = near & ~ndimage.binary_dilation(mask, iterations=2)
         change = abs(image[mask].mean() - image[ring].mean()) + image[mask].std()

@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from defectsynth_pipeline.corpora.reading import Example
+from defectsynth_pipeline.imaging.pixels import crop
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.inspection.batches import (
     View,
     batch_rows,
     classification_batch,
-    cut,
     draw_window,
     localization_batch,
     make_view,
     normalised,
-    padded,
 )
 
 
@@ -58,9 +58,7 @@ def test_sixteen_bits_become_eight() -> None:
 def test_windows_reflect_without_repeating_the_border() -> None:
     array = noise((5, 7, 3))
     expected = np.pad(array, ((3, 4), (6, 5), (0, 0)), mode="reflect")
-    assert np.array_equal(cut(array, -3, -6, 12, 18), expected)
-    assert padded(array, 32).shape == (32, 32, 3)
-    assert np.array_equal(padded(array, 32)[:5, :7], array)
+    assert np.array_equal(crop(array, Rectangle.at(-6, -3, 18, 12)), expected)
 
 
 def test_inputs_are_normalised_as_imagenet() -> None:

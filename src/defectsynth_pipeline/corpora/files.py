@@ -142,17 +142,6 @@ def probe_masks(root: Path, paths: Sequence[Path]) -> list[SourceMask]:
     return _threaded(lambda path: _probe_mask(root, path), paths)
 
 
-def check_pair(image: SourceImage, mask: SourceMask) -> None:
-    """Raise an InputError unless both have one size."""
-    if (image.width, image.height) != (mask.width, mask.height):
-        raise InputError(
-            "the mask has another size than its image",
-            file=mask.path,
-            value=f"mask {mask.width}x{mask.height}, image {image.width}x{image.height}",
-            remedy="export the mask at the size of the image",
-        )
-
-
 def _probe_image(root: Path, path: Path) -> SourceImage:
     data = read_bytes(root, path)
     array = decode_image(data, path)
@@ -232,5 +221,11 @@ def read_pairs(
     images = probe_images(root, [image for image, _ in pairs])
     masks = probe_masks(root, [mask for _, mask in pairs])
     for image, mask in zip(images, masks, strict=True):
-        check_pair(image, mask)
+        if (image.width, image.height) != (mask.width, mask.height):
+            raise InputError(
+                "the mask has another size than its image",
+                file=mask.path,
+                value=f"mask {mask.width}x{mask.height}, image {image.width}x{image.height}",
+                remedy="export the mask at the size of the image",
+            )
     return list(zip(images, masks, strict=True))

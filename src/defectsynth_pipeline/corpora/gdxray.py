@@ -18,14 +18,7 @@ import pandas as pd
 from scipy import ndimage
 
 from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
-from defectsynth_pipeline.corpora.files import (
-    SourceImage,
-    check_pair,
-    list_images,
-    probe_images,
-    probe_masks,
-    read_bytes,
-)
+from defectsynth_pipeline.corpora.files import SourceImage, match_masks, read_bytes, read_pairs
 from defectsynth_pipeline.corpora.layout import weld_folder
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_mask
@@ -55,16 +48,13 @@ def make_gdxray_samples(
         InputError: Unpaired, unreadable or ill-sized files, or no defect-free window at all.
     """
     base = Path(root)
-    pairs = _pair(weld_folder(base) or base)
-    images = probe_images(base, [image for image, _ in pairs])
-    masks = probe_masks(base, [mask for _, mask in pairs])
-    for image, mask in zip(images, masks, strict=True):
-        check_pair(image, mask)
-    defects = [_defect_boxes(base, mask.path) for mask in masks]
-    short = min((min(image.width, image.height) for image in images), default=0)
+    folder = weld_folder(base) or base
+    pairs = read_pairs(base, match_masks(folder / "W0001", folder / "W0002", key=_number))
+    defects = [_defect_boxes(base, mask.path) for _, mask in pairs]
+    short = min((min(image.width, image.height) for image, _ in pairs), default=0)
     side = window_side(defects, context, short)
     rows: list[Row] = []
-    for image, mask, boxes in zip(images, masks, defects, strict=True):
+    for (image, mask), boxes in zip(pairs, defects, strict=True):
         ident = f"{corpus}/{CATEGORY}"
         rows += _window_rows(base, ident, image, mask.path, _windows(image, boxes, side))
     if rows and all(row["defect_type"] != GOOD for row in rows):
@@ -159,31 +149,8 @@ def good_windows(
     return (on_weld or chosen)[:MAX_GOOD_PER_RADIOGRAPH]
 
 
-def _pair(folder: Path) -> list[tuple[Path, Path]]:
-    masks = {_number(path): path for path in list_images(folder / "W0002")}
-    pairs = []
-    for image in list_images(folder / "W0001"):
-        mask = masks.pop(_number(image), None)
-        if mask is None:
-            raise InputError(
-                "the image has no mask",
-                file=image,
-                value=f"no W0002_{_number(image)}.png in {folder / 'W0002'}",
-                remedy="add the mask, or remove the radiograph",
-            )
-        pairs.append((image, mask))
-    for mask in masks.values():
-        raise InputError(
-            "the mask has no image",
-            file=mask,
-            value=f"no W0001_{_number(mask)}.png in {folder / 'W0001'}",
-            remedy="add the radiograph, or remove the mask",
-        )
-    return pairs
-
-
-def _number(path: Path) -> str:
-    return re.sub(r"^W\d{4}_", "", path.stem)
+def _number(stem: str) -> str:
+    return re.sub(r"^W\d{4}_", "", stem)
 
 
 def _defect_boxes(root: Path, path: Path) -> list[Rectangle]:

@@ -1,4 +1,4 @@
-"""The pixels of a sample: cropped, and with the defect removed where the row says so."""
+"""A sample and its pixels: cropped, and with the defect removed where the row says so."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 CRACK_REMOVED = "crack_removed"
 
@@ -78,15 +79,53 @@ class Sample:
         return self.height, self.width
 
     def image(self) -> np.ndarray:
-        """Its pixels, see `load_image`."""
-        return load_image(self._row())
+        """Read its pixels.
+
+        Returns:
+            uint8 or uint16, (height, width) or (height, width, 3); the caller may change it.
+
+        Raises:
+            InputError: The file left its root, is gone, was changed or cannot be decoded.
+        """
+        root = Path(self.root)
+        stamp = _stamp(root, self.image_file)
+        if not self.derivation:
+            return self._window(_image(root, self.image_file, stamp))
+        if self.derivation != CRACK_REMOVED:
+            raise InputError(
+                "unknown derivation",
+                file=root / self.image_file,
+                value=self.derivation,
+                remedy=f"use '' or '{CRACK_REMOVED}'",
+            )
+        stamps = (stamp, _stamp(root, self.mask_of))
+        return self._window(_without_defect(root, self.image_file, self.mask_of, stamps))
 
     def mask(self) -> np.ndarray:
-        """Its mask, see `load_mask`."""
-        return load_mask(self._row())
+        """Read its mask.
 
-    def _row(self) -> dict[str, Any]:
-        return {column: getattr(self, name) for name, column, _ in _COLUMNS}
+        Returns:
+            bool (height, width), all False for a defect-free sample; the caller may change it.
+
+        Raises:
+            InputError: As `image`.
+        """
+        root = Path(self.root)
+        if not self.mask_file:
+            return np.zeros(self.shape, dtype=bool)
+        return self._window(_mask(root, self.mask_file, _stamp(root, self.mask_file)))
+
+    def _window(self, array: np.ndarray) -> np.ndarray:
+        window = Rectangle.at(self.x, self.y, self.width, self.height)
+        if window.clipped(array.shape) != window:
+            raise InputError(
+                "the window of the sample leaves its image",
+                file=f"{self.root}/{self.image_file}",
+                value=f"{self.width}x{self.height} at {self.x},{self.y} "
+                f"of {array.shape[1]}x{array.shape[0]}",
+                remedy="the file was changed after ingest: run ingest again",
+            )
+        return array[window.slices].copy()
 
 
 _COLUMNS = [
@@ -97,67 +136,6 @@ _COLUMNS = [
 def each_sample(samples: pd.DataFrame) -> Iterator[Sample]:
     """The rows of the table `samples`, typed, in order."""
     return map(Sample.of, samples.to_dict("records"))
-
-
-def load_image(sample: Any) -> np.ndarray:
-    """Pixels of a sample.
-
-    Args:
-        sample: A row of `samples`: a Series, a mapping or a named tuple.
-
-    Returns:
-        uint8 or uint16, (height, width) or (height, width, 3); the caller may change it.
-
-    Raises:
-        InputError: The file left its root, is gone, was changed or cannot be decoded.
-    """
-    root, image = Path(_field(sample, "root")), str(_field(sample, "image"))
-    derivation = _field(sample, "derivation")
-    if not derivation:
-        return _crop(_image(root, image, _stamp(root, image)), sample)
-    if derivation != CRACK_REMOVED:
-        raise InputError(
-            "unknown derivation",
-            file=root / image,
-            value=derivation,
-            remedy=f"use '' or '{CRACK_REMOVED}'",
-        )
-    mask = str(_field(sample, "mask_of"))
-    return _crop(
-        _without_defect(root, image, mask, (_stamp(root, image), _stamp(root, mask))), sample
-    )
-
-
-def load_mask(sample: Any) -> np.ndarray:
-    """Mask of a sample.
-
-    Args:
-        sample: A row of `samples`: a Series, a mapping or a named tuple.
-
-    Returns:
-        bool (height, width), all False for a defect-free sample; the caller may change it.
-
-    Raises:
-        InputError: As `load_image`.
-    """
-    root, mask = Path(_field(sample, "root")), str(_field(sample, "mask"))
-    if not mask:
-        shape = (int(_field(sample, "height")), int(_field(sample, "width")))
-        return np.zeros(shape, dtype=bool)
-    return _crop(_mask(root, mask, _stamp(root, mask)), sample)
-
-
-def _crop(array: np.ndarray, sample: Any) -> np.ndarray:
-    x, y, width, height = (int(_field(sample, name)) for name in ("x", "y", "width", "height"))
-    part = array[y : y + height, x : x + width]
-    if x < 0 or y < 0 or part.shape[:2] != (height, width):
-        raise InputError(
-            "the window of the sample leaves its image",
-            file=f"{_field(sample, 'root')}/{_field(sample, 'image')}",
-            value=f"{width}x{height} at {x},{y} of {array.shape[1]}x{array.shape[0]}",
-            remedy="the file was changed after ingest: run ingest again",
-        )
-    return part.copy()
 
 
 def _field(sample: Any, name: str) -> Any:

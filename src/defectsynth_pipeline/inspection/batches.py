@@ -18,7 +18,8 @@ from torch import Tensor
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import make_example
 from defectsynth_pipeline.corpora.reading import Example
-from defectsynth_pipeline.imaging.pixels import to_float
+from defectsynth_pipeline.imaging.pixels import crop, to_float
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 STRIDE = 32  # of a ResNet encoder
 DEFECT_SHARE = 0.5  # of the windows, if their image has a defect
@@ -129,9 +130,8 @@ def draw_window(
         centre = np.array(divmod(int(pixel), view.cover.shape[1]))
         wanted = np.rint(centre - (0.5 + jitter) * (height, width)).astype(int)
         corner = np.clip(wanted, np.minimum(spare, 0), np.maximum(spare, 0))
-    top, left = int(corner[0]), int(corner[1])
-    window = (top, left, height, width)
-    return cut(view.image, *window), cut(view.cover, *window)
+    window = Rectangle.at(int(corner[1]), int(corner[0]), width, height)
+    return crop(view.image, window), crop(view.cover, window)
 
 
 def batch_rows(n_rows: int, batch_size: int, seed: int, step: int) -> np.ndarray:
@@ -164,23 +164,3 @@ def localization_batch(
     ]
     cover = torch.from_numpy(np.stack([cover for _, cover in windows]))
     return normalised(np.stack([image for image, _ in windows])), cover[:, None].float() / 255
-
-
-def padded(array: np.ndarray, multiple: int) -> np.ndarray:
-    """Return (h, w, ...) reflected at its lower right until both sides divide by `multiple`."""
-    height, width = (-(-length // multiple) * multiple for length in array.shape[:2])
-    return cut(array, 0, 0, height, width)
-
-
-def cut(array: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
-    """Return a window of (h, w, ...), reflected where it leaves the array."""
-    rows = _reflected(top + np.arange(height), array.shape[0])
-    columns = _reflected(left + np.arange(width), array.shape[1])
-    return array[rows[:, None], columns]
-
-
-def _reflected(index: np.ndarray, length: int) -> np.ndarray:
-    """Indices outside [0, length) folded back in; the border itself is not repeated."""
-    period = max(2 * (length - 1), 1)
-    folded = np.abs(index) % period
-    return np.minimum(folded, period - folded) if length > 1 else np.zeros_like(index)

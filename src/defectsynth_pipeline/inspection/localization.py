@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from defectsynth_pipeline.imaging.pixels import crop
+from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.inspection.batches import (
     STRIDE,
     View,
     localization_batch,
     normalised,
-    padded,
 )
 from defectsynth_pipeline.inspection.test_set import TestSet
 from defectsynth_pipeline.inspection.training import Batches, Task, fast_arithmetic
@@ -121,7 +122,8 @@ def score_map(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -> np.
     """
     model.eval()
     device = next(model.parameters()).device
-    inputs = normalised(padded(image, STRIDE)[None]).to(device)
+    height, width = (-(-length // STRIDE) * STRIDE for length in image.shape[:2])
+    inputs = normalised(crop(image, Rectangle(0, 0, height, width))[None]).to(device)
     with fast_arithmetic(device):
         logits = model(inputs).float()
     logits = logits[..., : image.shape[0], : image.shape[1]]

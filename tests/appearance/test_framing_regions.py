@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.appearance.framing import Region, region_maker
 from defectsynth_pipeline.appearance.plan import plan_synthesis
+from defectsynth_pipeline.appearance.render import Region, region_maker
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions
