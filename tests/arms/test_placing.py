@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from categories import save
 from defectsynth_pipeline.arms.motion import landed_mask
 from defectsynth_pipeline.arms.placing import Shot, place, shot, show_parts
-
-from .builders import save
 
 
 def shot_of(root: Path, name: str, image: np.ndarray, mask: np.ndarray | None = None) -> Shot:

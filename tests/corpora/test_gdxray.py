@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from categories import save
 from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
 from defectsynth_pipeline.corpora.samples import make_samples
@@ -13,7 +14,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_mask
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import save, texture
+from .builders import texture
 
 
 def test_windows_are_squares_of_one_side_inside_the_radiograph(welds: Path) -> None:

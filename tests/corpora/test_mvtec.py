@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from categories import save
 from defectsynth_pipeline.corpora.mvtec import make_mvtec_samples
 from defectsynth_pipeline.corpora.reading import load_image, load_mask
 from defectsynth_pipeline.corpora.samples import COLUMNS, make_samples
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import blob, save, texture
+from .builders import blob, texture
 
 
 def test_rows_of_a_category(part: Path) -> None:
