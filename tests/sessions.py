@@ -11,7 +11,8 @@ from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner
 from mlflow import MlflowClient
 
-from corpora.builders import blob, save, texture
+from categories import write_category
+from corpora.builders import blob, texture
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Kedro sets up logging when it first meets a project; within a test that would end `caplog`.
@@ -63,14 +64,12 @@ def artifact(run: Any, name: str) -> Path:
 
 def write_own(root: Path) -> Path:
     """Parts as a user names them: blanks, umlauts, no digits, two types alike once made safe."""
-    category = root / "Größe №1 板"
-    for index, stem in enumerate(("front", "back side", "über", "x")):
-        save(category / "train" / "good" / f"{stem}.png", texture(index))
-    for number, defect_type in enumerate(("Kratzer tief", "裂纹", "Kratzer_tief")):
-        for index, stem in enumerate(("a b", "ü", "left", "right", "über alles", "z")):
-            seed = 100 * (number + 1) + index
-            image, mask = texture(seed), blob(seed)
-            image[mask > 0] //= 4
-            save(category / "test" / defect_type / f"{stem}.png", image)
-            save(category / "ground_truth" / defect_type / f"{stem}_mask.png", mask)
-    return root
+    types = ("Kratzer tief", "裂纹", "Kratzer_tief")
+    return write_category(
+        root / "Größe №1 板",
+        texture,
+        dict.fromkeys(types, lambda seed: blob(seed) > 0),
+        good=("front", "back side", "über", "x"),
+        defective=("a b", "ü", "left", "right", "über alles", "z"),
+        darkening=4,
+    )

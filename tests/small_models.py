@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
-from PIL import Image
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from categories import NUMBERED, SHAPES, surface, surface16, write_category
 from defectsynth_pipeline.appearance.crops import Crops, make_crops
 from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
@@ -28,7 +28,6 @@ from defectsynth_pipeline.options import (
     SynthesisOptions,
 )
 
-SHAPE = (64, 80)
 FRAMING = FramingOptions()
 TRAINING = FinetuneOptions(
     steps=6,
@@ -168,53 +167,6 @@ def awaken(controlnet: ControlNetModel) -> None:
             torch.nn.init.normal_(parameter, std=0.2)
 
 
-def save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = array.astype(np.uint8) * 255 if array.dtype == bool else array
-    Image.fromarray(pixels).save(path)
-
-
-def surface(seed: int, shape: tuple[int, int] = SHAPE, grey16: bool = False) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    if grey16:
-        return rng.integers(20_000, 40_000, shape, dtype=np.uint16)
-    return rng.integers(90, 160, (*shape, 3), dtype=np.uint8)
-
-
-def blob(seed: int, shape: tuple[int, int] = SHAPE) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    y, x = np.indices(shape)
-    row, column = rng.integers(16, shape[0] - 16), rng.integers(16, shape[1] - 16)
-    return np.hypot((y - row) / 1.3, x - column) < rng.integers(4, 8)
-
-
-def stroke(seed: int, shape: tuple[int, int] = SHAPE) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    mask = np.zeros(shape, dtype=bool)
-    row, column = rng.integers(12, shape[0] - 12), rng.integers(10, shape[1] - 40)
-    for step in range(28):
-        mask[row + step // 6 : row + step // 6 + 2, column + step] = True
-    return mask
-
-
-SHAPES = {"dent": blob, "scratch": stroke}
-
-
-def write_parts(root: Path, category: str = "plate", *, grey16: bool = False) -> None:
-    """An MVTec category: 5 good, 1 good test, types dent and scratch with 6 images each."""
-    folder = root / category
-    for index in range(5):
-        save(folder / "train" / "good" / f"{index:03d}.png", surface(index, grey16=grey16))
-    save(folder / "test" / "good" / "000.png", surface(90, grey16=grey16))
-    for number, (defect_type, draw) in enumerate(SHAPES.items()):
-        for index in range(6):
-            seed = 100 * (number + 1) + index
-            image, mask = surface(seed, grey16=grey16), draw(seed)
-            image[mask] = image[mask] // 3
-            save(folder / "test" / defect_type / f"{index:03d}.png", image)
-            save(folder / "ground_truth" / defect_type / f"{index:03d}_mask.png", mask)
-
-
 def make_masks(
     folder: Path, samples: pd.DataFrame, masks: dict[str, list[np.ndarray]] | None = None
 ) -> ImageSet:
@@ -275,9 +227,8 @@ def small(small_folder: Path) -> BaseModel:
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two MVTec categories of 64 x 80: RGB `plate` and 16-bit grey `x ray`."""
     root = tmp_path_factory.mktemp("parts")
-    write_parts(root)
-    write_parts(root, "x ray", grey16=True)
-    return root
+    write_category(root / "plate", surface, SHAPES, tested=NUMBERED[:1])
+    return write_category(root / "x ray", surface16, SHAPES, tested=NUMBERED[:1])
 
 
 @pytest.fixture(scope="session")

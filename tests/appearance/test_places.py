@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from categories import save
 from defectsynth_pipeline.appearance.placement import place_defect, show_parts
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imaging.motion import landed_mask
-from small_models import save
 
 
 def sample_of(root: Path, name: str, image: np.ndarray, mask: np.ndarray | None = None) -> Sample:

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from categories import save
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.imaging.motion import STAY, Motion
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
-from small_models import SYNTHESIS, changed, make_masks, save
+from small_models import SYNTHESIS, changed, make_masks
 
 from .test_placement import draw_part, place_of, spot
 

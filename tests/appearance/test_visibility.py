@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from categories import blob
 from defectsynth_pipeline.appearance.compose import contrast, faintest_visible
-from small_models import blob
 
 
 def scene(depth: float) -> tuple[np.ndarray, np.ndarray]:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from categories import NUMBERED, SHAPE, SHAPES, write_category
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import ArmOptions, IngestOptions
 
-SHAPE = (64, 80)
 SIDE = 128  # of the part's images
 SPOT = (28.0, 4.0)  # of the part's defect, (y, x) from the part's origin
 DARKENING = 3  # what a defect divides its surface by
-
-
-def save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = array.astype(np.uint8) * 255 if array.dtype == bool else array
-    Image.fromarray(pixels).save(path)
 
 
 def texture(seed: int, *, grey16: bool = False) -> np.ndarray:
@@ -35,25 +29,6 @@ def texture(seed: int, *, grey16: bool = False) -> np.ndarray:
     if grey16:
         return rng.integers(200 * level, 220 * level, SHAPE, dtype=np.uint16)
     return rng.integers(level - 10, level + 10, (*SHAPE, 3), dtype=np.uint8)
-
-
-def dent(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    y, x = np.indices(SHAPE)
-    row, column = rng.integers(16, SHAPE[0] - 16), rng.integers(16, SHAPE[1] - 16)
-    return np.hypot((y - row) / 1.3, x - column) < rng.integers(4, 8)
-
-
-def scratch(seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    mask = np.zeros(SHAPE, dtype=bool)
-    row, column = rng.integers(12, SHAPE[0] - 12), rng.integers(10, SHAPE[1] - 40)
-    for step in range(28):
-        mask[row + step // 6 : row + step // 6 + 2, column + step] = True
-    return mask
-
-
-DRAW: dict[str, Callable[[int], np.ndarray]] = {"dent": dent, "scratch": scratch}
 
 
 def turned(angle: float) -> np.ndarray:
@@ -93,39 +68,14 @@ def spot(seed: int) -> np.ndarray:
     return np.hypot(rows - y, columns - x) <= 4.5
 
 
-def write_textures(root: Path, category: str, *, grey16: bool = False, first: int = 0) -> None:
-    """An MVTec category: 5 good, types dent and scratch with 6 images each."""
-    folder = root / category
-    for index in range(5):
-        image = texture(first + index, grey16=grey16)
-        save(folder / "train" / "good" / f"{index:03d}.png", image)
-    for number, (name, draw) in enumerate(DRAW.items()):
-        for index in range(6):
-            seed = first + 100 * (number + 1) + index
-            image, mask = texture(seed, grey16=grey16), draw(seed)
-            image[mask] = image[mask] // DARKENING
-            save(folder / "test" / name / f"{index:03d}.png", image)
-            save(folder / "ground_truth" / name / f"{index:03d}_mask.png", mask)
-
-
-def write_parts(root: Path) -> None:
-    """An MVTec category `bracket` of one type: a dark spot, always at one place of the part."""
-    folder = root / "bracket"
-    for index in range(4):
-        save(folder / "train" / "good" / f"{index:03d}.png", part(index))
-    for index in range(6):
-        image, mask = part(100 + index), spot(100 + index)
-        image[mask] = image[mask] // DARKENING
-        save(folder / "test" / "spot" / f"{index:03d}.png", image)
-        save(folder / "ground_truth" / "spot" / f"{index:03d}_mask.png", mask)
-
-
 def make_bank(folder: Path, **options: Any) -> Bank:
     """The categories `plate` (RGB), `x ray` (16-bit grey) and `bracket`, and synthetic images."""
     raw = folder / "raw"
-    write_textures(raw, "plate")
-    write_textures(raw, "x ray", grey16=True, first=1000)
-    write_parts(raw)
+    write_category(raw / "plate", texture, SHAPES, darkening=DARKENING)
+    grey = partial(texture, grey16=True)
+    write_category(raw / "x ray", grey, SHAPES, darkening=DARKENING, first=1000)
+    spots = {"spot": spot}
+    write_category(raw / "bracket", part, spots, good=NUMBERED[:4], darkening=DARKENING)
     samples = make_samples(raw, IngestOptions(base_share=0.5))
     masks = _masks(folder / "masks", samples)
     synthetic = _synthetic(folder / "synthetic", samples, masks)
@@ -138,7 +88,7 @@ def _masks(folder: Path, samples: pd.DataFrame) -> ImageSet:
     for (category, defect_type), parents in base.groupby(["category", "defect_type"]):
         for number in range(4):
             image_id = f"m{len(rows):03d}"
-            arrays[image_id] = DRAW[defect_type](500 + number)
+            arrays[image_id] = SHAPES[defect_type](500 + number)
             named = "|".join(parents["sample_id"].iloc[:2])
             row = {"image_id": image_id, "category": category, "defect_type": defect_type}
             rows.append(row | {"parents": named, "alpha": 0.5})
@@ -203,6 +153,6 @@ def external_set(
 
     def example(image_id: str) -> Example:
         name, index = image_id.split("/")
-        return Example(texture(int(index)), DRAW[name](int(index)))
+        return Example(texture(int(index)), SHAPES[name](int(index)))
 
     return SimpleNamespace(name="other", root=root, pairs=pd.DataFrame(pairs), example=example)

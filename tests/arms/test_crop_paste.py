@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
+from categories import SHAPE
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.registry import ARMS
 
-from .builders import DARKENING, SHAPE, SIDE, pose, spot_centre
+from .builders import DARKENING, SIDE, pose, spot_centre
 
 TYPES = ["dent", "scratch"]
 

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from categories import save
 from defectsynth_pipeline.arms.external import read_external
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ExternalOptions, IngestOptions
 
-from .pairs import TYPES, made, save, write_category
+from .pairs import TYPES, made, write_plate
 
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    return make_samples(write_category(tmp_path_factory.mktemp("parts")), IngestOptions())
+    return make_samples(write_plate(tmp_path_factory.mktemp("parts")), IngestOptions())
 
 
 def _grey(mask: np.ndarray) -> np.ndarray:

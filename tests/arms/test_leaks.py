@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from categories import save
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.defectsynth import External
 from defectsynth_pipeline.arms.external import ExternalSet, read_external
@@ -19,12 +20,12 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ExternalOptions, IngestOptions
 
-from .pairs import TYPES, made, save, write_category
+from .pairs import TYPES, made, write_plate
 
 
 @pytest.fixture
 def samples(tmp_path: Path) -> pd.DataFrame:
-    return make_samples(write_category(tmp_path / "parts"), IngestOptions())
+    return make_samples(write_plate(tmp_path / "parts"), IngestOptions())
 
 
 def _ids(samples: pd.DataFrame, split: str, defect_type: str = "dent") -> list[str]:
@@ -92,11 +93,11 @@ def test_a_test_image_saved_anew_over_a_normal_image(tmp_path: Path, samples: pd
 def test_a_test_image_copied_into_the_base_folder_before_ingest(
     tmp_path: Path, samples: pd.DataFrame
 ) -> None:
-    test = _file(samples, "parts/plate/good/test-005")
+    test = _file(samples, "parts/plate/good/test-001")
     copy = test.parents[2] / "train" / "good" / "099.png"
     shutil.copy(test, copy)
 
-    with pytest.raises(InputError, match=r"test/good/005.png and .*train/good/099.png"):
+    with pytest.raises(InputError, match=r"test/good/001.png and .*train/good/099.png"):
         make_samples(tmp_path / "parts", IngestOptions())
 
 
@@ -158,7 +159,7 @@ def test_parts_that_look_alike_are_no_copies(tmp_path: Path) -> None:
         image[y : y + 12, x : x + 12] += 25
         return np.clip(image, 0, 255).astype(np.uint8)
 
-    root = write_category(tmp_path / "parts")
+    root = write_plate(tmp_path / "parts")
     for number, path in enumerate(sorted(root.glob("plate/t*/*/*.png"))):
         save(path, shot(number))
     samples = make_samples(root, IngestOptions())

@@ -163,15 +163,15 @@ def test_a_test_image_among_the_sources_stops_the_plan(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "task", "said"),
+    ("names", "task", "expected"),
     [
         (["base", "crop_past"], "localization", "did you mean crop_paste"),
         (["draem"], "classification", "no arm is left"),
         (["base"], "segmentation", "unknown task"),
     ],
 )
-def test_wrong_names(bank: Bank, names: list[str], task: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+def test_wrong_names(bank: Bank, names: list[str], task: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
         plan_training(bank, names, task, SMALL)
 
 

@@ -94,7 +94,7 @@ def test_anomalies_are_for_localization_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("crop_past", "did you mean crop_paste?"),
         ("base+croppaste_matched", "did you mean crop_paste_matched?"),
@@ -106,10 +106,10 @@ def test_anomalies_are_for_localization_only() -> None:
         ("defectsynth@many", "whole number"),
     ],
 )
-def test_unknown_names(name: str, said: str) -> None:
+def test_unknown_names(name: str, expected: str) -> None:
     with pytest.raises(InputError) as error:
         parse(name)
-    assert said in str(error.value)
+    assert expected in str(error.value)
 
 
 def test_names_with_a_ratio_curve() -> None:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-from PIL import Image
+
+from categories import disc
 
 SIZE = 48
-
-
-def save(path: Path, array: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
-    return path
 
 
 def texture(seed: int, *, shape: tuple[int, ...] = (SIZE, SIZE, 3)) -> np.ndarray:
@@ -21,6 +14,4 @@ def texture(seed: int, *, shape: tuple[int, ...] = (SIZE, SIZE, 3)) -> np.ndarra
 
 
 def blob(seed: int, *, size: int = SIZE) -> np.ndarray:
-    y, x = np.mgrid[:size, :size]
-    cx, cy = np.random.default_rng(seed).integers(12, size - 12, 2)
-    return (np.hypot(x - cx, y - cy) < 5).astype(np.uint8) * 255
+    return disc(seed, (size, size), radius=5, margin=12).astype(np.uint8) * 255

@@ -7,24 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .builders import blob, save, texture
+from categories import NUMBERED, save, write_category
+
+from .builders import blob, texture
 
 
 @pytest.fixture
 def part(tmp_path: Path) -> Path:
     """An MVTec tree of one category: 4 good, 2 good test, types dent and scratch, 6 each."""
-    root = tmp_path / "parts" / "plate"
-    for index in range(4):
-        save(root / "train" / "good" / f"{index:03d}.png", texture(index))
-    for index in range(2):
-        save(root / "test" / "good" / f"{index:03d}.png", texture(50 + index))
-    for number, defect_type in enumerate(("dent", "scratch")):
-        for index in range(6):
-            seed = 100 * (number + 1) + index
-            save(root / "test" / defect_type / f"{index:03d}.png", texture(seed))
-            mask = root / "ground_truth" / defect_type / f"{index:03d}_mask.png"
-            save(mask, blob(seed))
-    return root.parent
+    masks = dict.fromkeys(("dent", "scratch"), lambda seed: blob(seed) > 0)
+    good, tested = NUMBERED[:4], NUMBERED[:2]
+    plate = tmp_path / "parts" / "plate"
+    return write_category(plate, texture, masks, good=good, tested=tested, darkening=1)
 
 
 @pytest.fixture

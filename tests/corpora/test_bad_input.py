@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from categories import save
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import blob, save, texture
+from .builders import blob, texture
 
 DENT = Path("plate/test/dent")
 DENT_MASK = Path("plate/ground_truth/dent")

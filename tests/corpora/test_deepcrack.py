@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from categories import save
 from defectsynth_pipeline.corpora.deepcrack import make_deepcrack_samples
 from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.corpora.reading import Sample
@@ -14,7 +15,7 @@ from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import save, texture
+from .builders import texture
 
 
 def test_each_cracked_image_has_a_counterpart_on_its_side(cracks: Path) -> None:

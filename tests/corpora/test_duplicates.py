@@ -12,12 +12,11 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+from categories import save
 from defectsynth_pipeline.corpora.duplicates import alike, details
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
-
-from .builders import save
 
 SIDE = 128
 

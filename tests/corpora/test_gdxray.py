@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from categories import save
 from defectsynth_pipeline.corpora.gdxray import (
     defect_windows,
     good_windows,
@@ -18,7 +19,7 @@ from defectsynth_pipeline.imaging.codec import decode_mask
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import save, texture
+from .builders import texture
 
 
 def test_windows_are_squares_of_one_side_inside_the_radiograph(welds: Path) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from categories import save
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.corpora.mvtec import make_mvtec_samples
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import blob, save, texture
+from .builders import blob, texture
 
 
 def test_rows_of_a_category(part: Path) -> None:

@@ -7,13 +7,14 @@ import pytest
 import tifffile
 from PIL import Image
 
+from categories import save
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask, encode_png
 from defectsynth_pipeline.options import IngestOptions
 
-from .builders import blob, save, texture
+from .builders import blob, texture
 
 
 def _decode(path: Path) -> np.ndarray:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from categories import NUMBERED, disc, surface, write_category
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
@@ -38,24 +38,13 @@ LOCALIZATION = LocalizationOptions.model_validate(
 PROTOCOL = ProtocolOptions(seeds=[0, 1])
 
 
-def write_corpus(root: Path) -> Path:
-    """An MVTec category `plate`: 4 good, 2 good test, six dents and six scratches."""
-    folder = root / "plate"
-    for index in range(4):
-        _save(folder / "train" / "good" / f"{index:03d}.png", surface(index))
-    for index in range(2):
-        _save(folder / "test" / "good" / f"{index:03d}.png", surface(90 + index))
-    for number, defect_type in enumerate(("dent", "scratch")):
-        for index in range(6):
-            image, mask = defective(100 * number + 10 + index, defect_type)
-            _save(folder / "test" / defect_type / f"{index:03d}.png", image)
-            _save(folder / "ground_truth" / defect_type / f"{index:03d}_mask.png", mask)
-    return root
-
-
 def make_bank(folder: Path) -> Bank:
     """The bank over the corpus, half of whose defects are base."""
-    samples = make_samples(write_corpus(folder / "mvtec"), IngestOptions(base_share=0.5))
+    plate = folder / "mvtec" / "plate"
+    root = write_category(
+        plate, _surface, MASKS, good=NUMBERED[:4], tested=NUMBERED[:2], darkening=4
+    )
+    samples = make_samples(root, IngestOptions(base_share=0.5))
     base = samples[samples["split"] == "base"].reset_index(drop=True)
     masks = _publish(folder / "masks", base, lambda row: {"parents": row["sample_id"]})
     normal = samples[samples["split"] == "normal"]["sample_id"].iloc[0]
@@ -72,21 +61,21 @@ def make_bank(folder: Path) -> Bank:
     return Bank(samples, synthetic, masks, options=ArmOptions(names=["base_normals"]))
 
 
-def surface(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(90, 160, (*SHAPE, 3), dtype=np.uint8)
+def _surface(seed: int) -> np.ndarray:
+    return surface(seed, (*SHAPE, 3))
 
 
-def defective(seed: int, defect_type: str) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    row, column = rng.integers(12, SHAPE[0] - 12), rng.integers(12, SHAPE[1] - 24)
+def _dent(seed: int) -> np.ndarray:
+    return disc(seed, SHAPE, radius=6, margin=12)
+
+
+def _scratch(seed: int) -> np.ndarray:
+    row, column = np.random.default_rng(seed).integers(12, np.array(SHAPE) - (12, 24))
     y, x = np.indices(SHAPE)
-    if defect_type == "dent":
-        mask = np.hypot(y - row, x - column) < 6
-    else:
-        mask = (abs(y - row) < 2) & (x >= column) & (x < column + 16)
-    image = surface(seed)
-    image[mask] //= 4
-    return image, mask
+    return (abs(y - row) < 2) & (x >= column) & (x < column + 16)
+
+
+MASKS = {"dent": _dent, "scratch": _scratch}
 
 
 class Tracked:
@@ -123,12 +112,9 @@ def _publish(folder: Path, base: pd.DataFrame, record: Any) -> ImageSet:
 
     def render(missing: pd.DataFrame) -> Iterator[Rendered]:
         for place, row in missing.iterrows():
-            image, mask = defective(500 + int(str(place)), row["defect_type"])
+            seed = 500 + int(str(place))
+            image, mask = _surface(seed), MASKS[row["defect_type"]](seed)
+            image[mask] //= 4
             yield Rendered(row["image_id"], {"image": image, "mask": mask})
 
     return publish(ImageSetJob("f00d", plan, render), folder, version="v1", name="set")
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array.astype(np.uint8) * 255 if array.dtype == bool else array).save(path)

@@ -1,0 +1,98 @@
+"""An MVTec category on disk, and the little surfaces and defects that tests draw on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+Draw = Callable[[int], np.ndarray]
+SHAPE = (64, 80)
+NUMBERED = [f"{index:03d}" for index in range(6)]
+
+
+def write_category(
+    folder: Path,
+    draw_surface: Draw,
+    draw_masks: Mapping[str, Draw],
+    *,
+    good: Sequence[str] = NUMBERED[:5],
+    tested: Sequence[str] = (),
+    defective: Sequence[str] = NUMBERED,
+    darkening: int = 3,
+    first: int = 0,
+) -> Path:
+    """Write one MVTec category; what is drawn depends on a seed per file.
+
+    Args:
+        folder: Of the category.
+        draw_surface: Seed to image.
+        draw_masks: Seed to mask (H, W) bool, by defect type.
+        good: Stems of the defect-free images, seeds 0, 1, ...
+        tested: Stems of the defect-free test images, seeds 90, 91, ...
+        defective: Stems of the images of each type, seeds 100, 101, ... and 200, 201, ...
+        darkening: What a defect divides its surface by; 1 leaves it as it is.
+        first: Added to all seeds.
+
+    Returns:
+        The corpus that the category belongs to.
+    """
+    for part, stems, seed in (("train", good, first), ("test", tested, first + 90)):
+        for index, stem in enumerate(stems):
+            save(folder / part / "good" / f"{stem}.png", draw_surface(seed + index))
+    for number, (defect_type, draw_mask) in enumerate(draw_masks.items(), start=1):
+        for index, stem in enumerate(defective):
+            seed = first + 100 * number + index
+            image, mask = draw_surface(seed), draw_mask(seed)
+            image[mask] //= darkening
+            save(folder / "test" / defect_type / f"{stem}.png", image)
+            save(folder / "ground_truth" / defect_type / f"{stem}_mask.png", mask)
+    return folder.parent
+
+
+def save(path: Path, array: np.ndarray, **how: int) -> Path:
+    """Write an image, or a mask as 0 and 255."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = array.astype(np.uint8) * 255 if array.dtype == bool else array
+    Image.fromarray(pixels).save(path, **how)
+    return path
+
+
+def surface(seed: int, shape: tuple[int, ...] = (*SHAPE, 3)) -> np.ndarray:
+    """Even noise, uint8."""
+    return np.random.default_rng(seed).integers(90, 160, shape, dtype=np.uint8)
+
+
+def surface16(seed: int) -> np.ndarray:
+    """Even grey noise, uint16."""
+    return np.random.default_rng(seed).integers(20_000, 40_000, SHAPE, dtype=np.uint16)
+
+
+def disc(seed: int, shape: tuple[int, int], radius: float, margin: int) -> np.ndarray:
+    """A disc whose middle is at least `margin` px from the borders: bool (H, W)."""
+    row, column = np.random.default_rng(seed).integers(margin, np.array(shape) - margin)
+    y, x = np.indices(shape)
+    return np.asarray(np.hypot(y - row, x - column) < radius)
+
+
+def blob(seed: int) -> np.ndarray:
+    """A small ellipse, bool (64, 80)."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices(SHAPE)
+    row, column = rng.integers(16, SHAPE[0] - 16), rng.integers(16, SHAPE[1] - 16)
+    return np.asarray(np.hypot((y - row) / 1.3, x - column) < rng.integers(4, 8))
+
+
+def stroke(seed: int) -> np.ndarray:
+    """A slanting line of two pixels, bool (64, 80)."""
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(SHAPE, dtype=bool)
+    row, column = rng.integers(12, SHAPE[0] - 12), rng.integers(10, SHAPE[1] - 40)
+    for step in range(28):
+        mask[row + step // 6 : row + step // 6 + 2, column + step] = True
+    return mask
+
+
+SHAPES: dict[str, Draw] = {"dent": blob, "scratch": stroke}
