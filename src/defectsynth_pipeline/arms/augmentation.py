@@ -5,7 +5,7 @@ torchvision does the pixel work, on float32 for 8 and 16 bit alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 from defectsynth_pipeline.appearance.placement import show_parts
-from defectsynth_pipeline.arms.arm import Arm, pick, rng_of, turn
+from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, made_of, rng_of
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids
 from defectsynth_pipeline.corpora.reading import Example, each_sample
@@ -38,9 +38,7 @@ NOISE = 0.02  # of full scale
 class Geometric(Arm):
     """Mirrors, turns within 20 degrees, scales within 15 %, shifts within 10 %."""
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`; a motion that takes the defect out of the image is drawn again."""
         pools = base_ids(bank, category, types)
         real = {sample.sample_id: sample for sample in each_sample(bank.base(category))}
@@ -48,13 +46,10 @@ class Geometric(Arm):
         normals = [*each_sample(bank.normals(category))]
         fill = "nearest" if show_parts(normals or [*real.values()]) else "reflect"
         recipes = []
-        for number in range(count):
-            defect_type, rounds = turn(types, number)
-            sample = pick(pools[defect_type], rounds, seed, "geometric", defect_type)
+        for number, defect_type, sample in draws(pools, count, seed, "geometric"):
             rng = rng_of(seed, "geometric", number)
-            recipe = {"defect_type": defect_type, "source": sample, "sources": [sample]}
             drawn = _draw_motion(rng, points[sample], real[sample].shape)
-            recipes.append(recipe | {"fill": fill} | drawn)
+            recipes.append(made_of(defect_type, sample) | {"fill": fill} | drawn)
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
@@ -71,17 +66,12 @@ class Geometric(Arm):
 class Photometric(Arm):
     """Brightness, contrast, gamma, tint, blur and noise; the mask stays."""
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`."""
         pools = base_ids(bank, category, types)
         recipes = []
-        for number in range(count):
-            defect_type, rounds = turn(types, number)
-            sample = pick(pools[defect_type], rounds, seed, "photometric", defect_type)
+        for number, defect_type, sample in draws(pools, count, seed, "photometric"):
             rng = rng_of(seed, "photometric", number)
-            recipe = {"defect_type": defect_type, "source": sample, "sources": [sample]}
             light = {
                 "gain": float(GAIN ** rng.uniform(-1, 1)),
                 "gamma": float(GAMMA ** rng.uniform(-1, 1)),
@@ -91,7 +81,7 @@ class Photometric(Arm):
                 "noise": float(rng.uniform(0, NOISE)),
                 "noise_seed": int(rng.integers(1 << 62)),
             }
-            recipes.append(recipe | light)
+            recipes.append(made_of(defect_type, sample) | light)
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:

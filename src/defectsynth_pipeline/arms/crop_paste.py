@@ -7,7 +7,7 @@ matched one is the fair comparison.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.placement import RING, place_defect
-from defectsynth_pipeline.arms.arm import Arm, pick, rng_of, turn
+from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, made_of, rng_of
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
 from defectsynth_pipeline.corpora.reading import Example, each_sample
@@ -40,23 +40,18 @@ _MARGIN = RING[1] + 2
 class CropPaste(Arm):
     """Hard edge, the donor's own pixels."""
 
-    def plan(
-        self, bank: Bank, category: str, types: Sequence[str], count: int, seed: int
-    ) -> list[dict[str, Any]]:
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`; donor, background and place are drawn."""
         pools, normals = base_ids(bank, category, types), normal_ids(bank, category)
         rows = bank.samples[bank.samples["category"] == category]
         by_id = {sample.sample_id: sample for sample in each_sample(rows)}
         backgrounds = [by_id[name] for name in normals]
         recipes = []
-        for number in range(count):
-            defect_type, rounds = turn(types, number)
-            donor = pick(pools[defect_type], rounds, seed, "crop_paste", defect_type)
+        for number, defect_type, donor in draws(pools, count, seed, "crop_paste"):
             rng = rng_of(seed, "crop_paste", number, defect_type)
             chosen, motion = place_defect(by_id[donor], backgrounds, rng)
-            real = {"source": donor, "sources": [donor, normals[chosen]]}
             place = {"background": normals[chosen]} | asdict(motion)
-            recipes.append({"defect_type": defect_type} | real | place)
+            recipes.append(made_of(defect_type, donor, normals[chosen]) | place)
         return recipes
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from defectsynth_pipeline.arms.anomalies import CutPaste, Draem
 from defectsynth_pipeline.arms.arm import TASKS, Arm, Recipe, Types, shares
 from defectsynth_pipeline.arms.augmentation import Geometric, Photometric
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import Base, BaseNormals
 from defectsynth_pipeline.arms.crop_paste import CropPaste, CropPasteMatched
-from defectsynth_pipeline.arms.cutpaste import CutPaste
 from defectsynth_pipeline.arms.defectsynth import DefectSynth, Exemplar, External
-from defectsynth_pipeline.arms.draem import Draem
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ArmOptions
