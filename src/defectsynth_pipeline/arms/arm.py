@@ -53,12 +53,6 @@ def rng_of(*key: object) -> np.random.Generator:
     return np.random.default_rng(counter_seed(*key))
 
 
-def turn(types: Types, number: int) -> tuple[str, int]:
-    """Return whose turn it is at `number`, and how many turns that type had before."""
-    rounds, place = divmod(number, len(types))
-    return types[place], rounds
-
-
 def pick(items: Sequence[Item], number: int, *key: object) -> Item:
     """Return item `number` of endless shuffled passes over `items`: each once before any twice."""
     passes, place = divmod(number, len(items))
@@ -79,7 +73,8 @@ def draws(
     """
     types = list(pools)
     for number in range(count):
-        defect_type, rounds = turn(types, number)
+        rounds, place = divmod(number, len(types))
+        defect_type = types[place]
         yield number, defect_type, pick(pools[defect_type], rounds, *key, defect_type)
 
 
