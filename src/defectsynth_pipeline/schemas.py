@@ -56,7 +56,9 @@ def _optional(names: str) -> Columns:
 
 
 _PLAN = Schema(
-    _text("task corpus category arm") | _whole("row") | _text("kind defect_type source sources recipe"),
+    _text("task corpus category arm")
+    | _whole("row")
+    | _text("kind defect_type source sources recipe"),
     remake="downstream",
 )
 _HISTORY = Schema(

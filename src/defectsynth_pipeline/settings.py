@@ -31,7 +31,9 @@ class PartitionedConfig(OmegaConfigLoader):
         if key != "catalog":
             return found
         own = {name: entry for name, entry in found.items() if not name.startswith("partition_")}
-        return {f"partition_{{k}}.{name}": _one_deeper(entry) for name, entry in own.items()} | found
+        return {
+            f"partition_{{k}}.{name}": _one_deeper(entry) for name, entry in own.items()
+        } | found
 
 
 def _one_deeper(entry: dict[str, Any]) -> dict[str, Any]:

@@ -68,9 +68,9 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         outputs="bank",
         name="open_bank",
     )
-    return Pipeline(
-        [bank], namespace="downstream", prefix_datasets_with_namespace=False
-    ) + Pipeline(nodes, namespace=task, prefix_datasets_with_namespace=False)
+    return Pipeline([bank], namespace="bank", prefix_datasets_with_namespace=False) + Pipeline(
+        nodes, namespace=task, prefix_datasets_with_namespace=False
+    )
 
 
 def open_bank(

@@ -172,7 +172,10 @@ def _table_x(of_types: pd.DataFrame, of_places: pd.DataFrame, paper: pd.DataFram
     `difference_lowest` and `difference_highest` are over single categories and partitions.
     """
     tire = paper.pivot(index="metric", columns="arm", values="value")
-    tasks = {"classification": (of_types, CLASSIFICATION), "localization": (of_places, LOCALIZATION)}
+    tasks = {
+        "classification": (of_types, CLASSIFICATION),
+        "localization": (of_places, LOCALIZATION),
+    }
     lines = []
     for task, (rows, metrics) in tasks.items():
         for corpus, metric in product(rows["corpus"].unique() if len(rows) else [""], metrics):
