@@ -47,7 +47,9 @@ def draw_paper_tables(viii: pd.DataFrame, ix: pd.DataFrame, x: pd.DataFrame) -> 
     lower.set_title("Table IX: localization, pixel AP by corpus", loc="left", fontsize=10)
     _differences(figure.add_subplot(grid[:, 1]), x)
     handles = {str(line.get_label()): line for ax in (upper, lower) for line in ax.get_lines()}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=SMALL)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=SMALL
+    )
     figure.suptitle(
         "Filled: measured here, partitions in brackets. Hollow: printed in the paper, on its data."
     )
