@@ -43,14 +43,9 @@ augment: $(STAMP)
 downstream: $(STAMP)
 	$(BIN)/kedro run --pipeline=downstream $(if $(PARAMS),"--params=$(PARAMS)") $(KEDRO_ARGS)
 
-# Each partition is a version of every artifact; `tables` puts the latest of each together.
+# One run; stopped, it goes on with KEDRO_ARGS=--only-missing-outputs.
 partitions: $(STAMP)
-	set -e; for partition in 0 1 2; do \
-	  $(BIN)/kedro run --pipeline=augment \
-	    "--params=ingest.partition=$$partition$(if $(GIVEN),$(comma)$(GIVEN))" $(KEDRO_ARGS); \
-	  $(BIN)/kedro run --pipeline=downstream $(if $(PARAMS),"--params=$(PARAMS)") $(KEDRO_ARGS); \
-	done
-	$(BIN)/kedro run --pipeline=tables $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=partitions $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
 
 pretrain: $(STAMP)
 	$(BIN)/kedro run --pipeline=pretrain $(KEDRO_ARGS)

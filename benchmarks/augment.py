@@ -28,7 +28,7 @@ from scipy import ndimage
 
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.pipelines.synthesis.nodes import render_images
+from defectsynth_pipeline.pipelines.synthesis.nodes import attach_controlnet, render_images
 from defectsynth_pipeline.shape.area import count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, mask_size
@@ -134,8 +134,7 @@ def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[st
         plan,
         run["samples"],
         run["defect_masks"],
-        run["base_model"],
-        run["controlnet"],
+        attach_controlnet(run["base_model"], run["controlnet"]),
         options,
         run["params:framing"],
     )

@@ -19,6 +19,7 @@ from PIL import Image
 from scipy import ndimage
 
 from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.schemas import read_table
 from defectsynth_pipeline.shape.area import area_ratio_table, count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import Parents, base_types, mask_size
@@ -162,7 +163,7 @@ def main() -> None:
         if arguments.samples is None:
             samples = write_samples(Path(folder), procedural_masks(arguments.side))
         elif arguments.samples.suffix == ".csv":
-            samples = pd.read_csv(arguments.samples, keep_default_na=False)
+            samples = read_table(arguments.samples, "samples")
         else:
             samples = pd.read_parquet(arguments.samples)
         figures = judge(samples, options)

@@ -25,7 +25,14 @@ def make_project(folder: Path, mlflow_template: Path) -> Path:
     return folder
 
 
-def run(project: Path, pipeline: str = "augment", **parameters: Any) -> Any:
+def run(
+    project: Path,
+    pipeline: str = "augment",
+    *,
+    node_names: list[str] | None = None,
+    only_missing_outputs: bool = False,
+    **parameters: Any,
+) -> Any:
     """One session; the catalog of a later one looks at what it left."""
     with KedroSession.create(
         project_path=project,
@@ -33,7 +40,12 @@ def run(project: Path, pipeline: str = "augment", **parameters: Any) -> Any:
         env="smoke",
         runtime_params=parameters,
     ) as session:
-        session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+        session.run(
+            pipeline_names=[pipeline],
+            node_names=node_names,
+            only_missing_outputs=only_missing_outputs,
+            runner=SequentialRunner(),
+        )
     return open_catalog(project)
 
 

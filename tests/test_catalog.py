@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import _create_hook_manager
 from kedro.framework.project import configure_project, pipelines
@@ -11,16 +10,15 @@ from kedro.io import DataCatalog
 from kedro.io.core import parse_dataset_definition
 
 from defectsynth_pipeline.hooks.parameters import CATALOG_PARAMETERS, STAGES
-from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS
+from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 
-UNVERSIONED = {
+IN_MEMORY = {"bank", "generator"}
+UNVERSIONED = IN_MEMORY | {
     "corpora",
     "base_model",
     "finetune_checkpoints",
     "pretrain_checkpoints",
     "downstream_checkpoints",
-    "classification_versions",
-    "localization_versions",
 }
 LAYERS = {
     "raw",
@@ -34,18 +32,6 @@ LAYERS = {
 }
 
 
-def load_entries(repository, env="base", runtime_params=None) -> dict:
-    loader = OmegaConfigLoader(
-        str(repository / "conf"), env=env, runtime_params=runtime_params, **CONFIG_LOADER_ARGS
-    )
-    return loader["catalog"]
-
-
-@pytest.fixture(scope="module")
-def entries(repository) -> dict:
-    return load_entries(repository)
-
-
 @pytest.fixture(scope="module")
 def registry() -> dict:
     configure_project("defectsynth_pipeline")
@@ -55,6 +41,28 @@ def registry() -> dict:
 @pytest.fixture(scope="module")
 def used(registry) -> set[str]:
     return set().union(*(pipeline.datasets() for pipeline in registry.values()))
+
+
+@pytest.fixture(scope="module")
+def factories(repository) -> dict:
+    return CONFIG_LOADER_CLASS(str(repository / "conf"), env="base", **CONFIG_LOADER_ARGS)[
+        "catalog"
+    ]
+
+
+@pytest.fixture(scope="module")
+def entries(factories, used) -> dict:
+    """Every entry that a pipeline uses, as the factories make it."""
+    resolver = DataCatalog.from_config(factories).config_resolver
+    names = {name for name in used if not name.startswith("params:")}
+    found = {name: resolver.resolve_pattern(name) for name in names}
+    return {name: entry for name, entry in found.items() if entry}
+
+
+@pytest.fixture(scope="module")
+def single(entries) -> dict:
+    """The entries outside the partitions."""
+    return {name: entry for name, entry in entries.items() if "." not in name}
 
 
 def test_pipelines_have_the_names_users_type(registry):
@@ -80,11 +88,61 @@ def test_every_node_belongs_to_the_box_of_its_stage(registry):
         "localization",
         "tables",
     ):
-        assert {node.namespace for node in registry[stage].nodes} == {stage}
+        assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
+
+
+def test_no_node_takes_more_than_six_inputs(registry):
+    wide = {n.name for p in registry.values() for n in p.nodes if len(n.inputs) > 6}
+    assert wide == set()
+
+
+def test_the_bank_is_opened_once_and_every_task_takes_it(registry):
+    nodes = registry["downstream"].nodes
+    assert [node.name for node in nodes if "bank" in node.outputs] == ["bank.open_bank"]
+    takers = {node.name for node in nodes if "bank" in node.inputs}
+    assert takers == {
+        "classification.plan_classification",
+        "classification.train_classifiers",
+        "localization.plan_localization",
+        "localization.train_localizers",
+    }
+
+
+def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
+    once = registry["augment"] + registry["downstream"]
+    names = {f"partition_{k}.{node.name}" for k in range(3) for node in once.nodes}
+    names |= {node.name for node in registry["tables"].nodes}
+    assert {node.name for node in registry["partitions"].nodes} == names
+    free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
+    folders = ("finetune_checkpoints", "downstream_checkpoints")
+    assert free == {"corpora", "base_model"} | {
+        f"partition_{k}.{name}" for k in range(3) for name in folders
+    }
+
+
+def test_a_partition_has_every_entry_one_folder_deeper(entries, single):
+    twins = {name: entry for name, entry in entries.items() if name.startswith("partition_1.")}
+    assert len(twins) > 30
+    for name, entry in twins.items():
+        path, alone = entry.get("filepath", ""), single[name.removeprefix("partition_1.")]
+        assert path.replace("/partition_1/", "/") == alone.get("filepath", "")
+        assert {**entry, "filepath": "", "optional": ""} == {
+            **alone,
+            "filepath": "",
+            "optional": "",
+        }
 
 
 def test_every_dataset_of_a_pipeline_is_in_the_catalog(entries, used):
     assert {name for name in used if not name.startswith("params:")} == set(entries)
+
+
+def test_every_entry_of_the_catalog_is_used(factories, used):
+    resolver = DataCatalog.from_config(factories).config_resolver
+    unused = {name for name in factories if "{" not in name} - used
+    assert unused == set()
+    patterns = {name for name in factories if "{" in name and not name.startswith("partition_")}
+    assert patterns == {resolver.match_dataset_pattern(n) for n in used if "." not in n} & patterns
 
 
 def test_every_parameter_is_used(used):
@@ -104,16 +162,20 @@ def test_files_lie_in_the_folder_of_their_layer(entries):
             assert folder.split("_", maxsplit=1)[1] == layer, name
 
 
-def test_everything_but_inputs_and_work_folders_is_versioned(entries):
-    assert {name for name, entry in entries.items() if not entry.get("versioned")} == UNVERSIONED
+def test_everything_but_inputs_and_work_folders_is_versioned(single):
+    assert {name for name, entry in single.items() if not entry.get("versioned")} == UNVERSIONED
 
 
-def test_what_a_person_would_look_at_has_a_preview(entries):
-    unseen = {"corpora", "base_model", "finetune_checkpoints", "controlnet"}
+def test_what_only_memory_holds_is_handed_on_as_it_is(single):
+    assert {n: single[n]["copy_mode"] for n in IN_MEMORY} == dict.fromkeys(IN_MEMORY, "assign")
+
+
+def test_what_a_person_would_look_at_has_a_preview(single):
+    unseen = IN_MEMORY | {"corpora", "base_model", "finetune_checkpoints", "controlnet"}
     unseen |= {"pretrain_checkpoints", "compact_model", "downstream_checkpoints"}
     unseen |= {"classifiers", "localizers", "classification_results", "localization_results"}
     unseen |= {"verdict_page"}  # Markdown, which Kedro-Viz does not show
-    for name, entry in entries.items():
+    for name, entry in single.items():
         kind, _ = parse_dataset_definition(dict(entry))
         assert hasattr(kind, "preview") == (name not in unseen), name
 
@@ -126,7 +188,10 @@ def test_marks_for_mlflow_are_known(entries):
 def test_runtime_parameters_reach_the_catalog(repository):
     given = {"root": "/my parts/ö", "base_model": "/models/sd"}
     assert set(given) == set(CATALOG_PARAMETERS)
-    entries = load_entries(repository, runtime_params=given)
+    loader = CONFIG_LOADER_CLASS(
+        str(repository / "conf"), env="base", runtime_params=given, **CONFIG_LOADER_ARGS
+    )
+    entries = loader["catalog"]
     assert entries["corpora"]["filepath"] == "/my parts/ö"
     assert entries["base_model"]["model"] == "/models/sd"
 
@@ -138,7 +203,7 @@ def test_the_default_is_the_demo_and_the_compact_model(entries):
 
 @pytest.mark.parametrize("env", ["sd15", "paper", "smoke"])
 def test_the_catalog_can_be_made_in_every_environment(repository, tmp_path, env, registry):
-    loader = OmegaConfigLoader(str(repository / "conf"), env=env, **CONFIG_LOADER_ARGS)
+    loader = CONFIG_LOADER_CLASS(str(repository / "conf"), env=env, **CONFIG_LOADER_ARGS)
     context = KedroContext(tmp_path, loader, env, "defectsynth_pipeline", _create_hook_manager())
     assert isinstance(context.catalog, DataCatalog)
     expected = STAGES["masks"](**loader["parameters"]["masks"])
@@ -149,10 +214,11 @@ def test_tables_keep_names_that_look_like_numbers_or_nothing(repository, tmp_pat
     import pandas as pd
 
     entry = {**entries["samples"], "filepath": (tmp_path / "samples.csv").as_posix()}
-    samples = pd.DataFrame(
-        {"sample_id": ["a/007/nan/1"], "category": ["007"], "defect_type": ["nan"]}
-        | {"mask": [""], "width": [4]}
-    )
+    from defectsynth_pipeline.schemas import empty_table
+
+    named = {"sample_id": "a/007/nan/1", "category": "007", "defect_type": "nan", "width": 4}
+    fields = {n: 1 if t == "int64" else "" for n, t in empty_table("samples").dtypes.items()}
+    samples = pd.DataFrame([fields | named])
     catalog = DataCatalog.from_config({"samples": entry})
     catalog["samples"].save(samples)
     loaded = catalog["samples"].load()

@@ -116,17 +116,11 @@ class TestPublish:
         assert published.manifest["area"].tolist() == [0.25] * 6
         assert published.manifest["count"].tolist() == [3] * 6
 
-    def test_summary_sees_the_published_set(self, tmp_path):
-        seen = []
-        job = ImageSetJob(KEY, make_plan(), Renderer(), summary=seen.append)
-        publish(job, tmp_path, version=VERSION, name=NAME)
-        assert len(seen[0]) == 6
-
     def test_progress_tells_rate_and_time_left(self, tmp_path, caplog):
         caplog.set_level("INFO")
         run(tmp_path, Renderer())
-        assert "6 of 6 images" in caplog.text
-        assert "s left" in caplog.text
+        assert "image 6/6, " in caplog.text
+        assert "0:00 left" in caplog.text
 
 
 class TestResume:

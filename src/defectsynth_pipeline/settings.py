@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+
 from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.memory import MemoryRefill
 from defectsynth_pipeline.hooks.parameters import ParameterCheck
 from defectsynth_pipeline.hooks.tracking import MlflowTracking
 
 quiet_libraries()
 show_input_errors()
 
-HOOKS = (ParameterCheck(), MlflowTracking())
+HOOKS = (ParameterCheck(), MemoryRefill(), MlflowTracking())
 
+
+class PartitionedConfig(OmegaConfigLoader):
+    """Every entry has a twin per partition, one folder deeper.
+
+    `samples` in data/02_intermediate/samples.csv gives the factory `partition_{k}.samples` in
+    data/02_intermediate/partition_{k}/samples.csv; `conf/` may define one otherwise.
+    """
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """Return a part of the configuration, the catalog with its factories."""
+        found: dict[str, Any] = super().__getitem__(key)
+        if key != "catalog":
+            return found
+        own = {name: entry for name, entry in found.items() if not name.startswith("partition_")}
+        return {
+            f"partition_{{k}}.{name}": _one_deeper(entry) for name, entry in own.items()
+        } | found
+
+
+def _one_deeper(entry: dict[str, Any]) -> dict[str, Any]:
+    path = PurePosixPath(entry.get("filepath", ""))
+    deeper = {"filepath": str(path.parent / "partition_{k}" / path.name)}
+    return entry | (deeper if path.name else {})
+
+
+CONFIG_LOADER_CLASS = PartitionedConfig
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

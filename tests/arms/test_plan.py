@@ -12,7 +12,6 @@ import pytest
 
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import (
-    COLUMNS,
     make_example,
     plan_training,
     skipped_categories,
@@ -20,6 +19,7 @@ from defectsynth_pipeline.arms.plan import (
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ArmOptions, SetOptions
+from defectsynth_pipeline.schemas import own_columns
 
 from .builders import make_bank
 
@@ -42,7 +42,7 @@ def rows_of(plan: pd.DataFrame, arm: str, category: str = "plate") -> pd.DataFra
 
 
 def test_all_sets_have_one_size(plan: pd.DataFrame) -> None:
-    assert list(plan.columns) == COLUMNS
+    assert list(plan.columns) == own_columns("localization_plan")
     sizes = plan.groupby(["category", "arm"]).size()
     assert len(sizes) == 3 * len(ARMS)
     assert set(sizes) == {17}
@@ -135,7 +135,7 @@ def test_a_run_whose_categories_are_all_skipped_has_an_empty_plan(bank: Bank) ->
     only = replace(bank, samples=bank.samples[bank.samples["category"] == "bracket"])
     plan = plan_training(only, ["base"], "classification", SMALL)
     assert plan.empty
-    assert list(plan.columns) == COLUMNS
+    assert list(plan.columns) == own_columns("localization_plan")
 
 
 def test_a_category_without_normals(bank: Bank) -> None:

@@ -22,10 +22,9 @@ from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import SetOptions
+from defectsynth_pipeline.schemas import own_columns
 
 _log = logging.getLogger(__name__)
-_SHOWN = ["kind", "defect_type", "source", "sources", "recipe"]
-COLUMNS = ["task", "corpus", "category", "arm", "row", *_SHOWN]
 WITHOUT_NORMALS = "base"  # the one arm whose normals' rows are real images
 
 
@@ -57,7 +56,7 @@ def plan_training(
     rows = [row for name in categories for row in _category(bank, name, arms, task, set_options)]
     for sample_id in sorted({name for row in rows for name in row["sources"].split("|") if name}):
         bank.sample(sample_id)  # the guard against test images
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=own_columns("localization_plan"))
 
 
 def make_example(bank: Bank, row: Any) -> Example:

@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.corpora.files import SourceImage
+from defectsynth_pipeline.schemas import own_columns
 
 GOOD = "good"
 PIXELS = "pixels"
 THUMBNAIL = "thumbnail"
 
 
-class Row(TypedDict):
-    """One sample; `split` is empty until `split.assign_split` decides it.
-
-    `pixels` (a hash of the decoded source image) and `thumbnail` only serve to find duplicates and
-    are not part of the published table.
-    """
-
-    sample_id: str
-    corpus: str
-    category: str
-    defect_type: str
-    root: str
-    image: str
-    mask: str
-    x: int
-    y: int
-    width: int
-    height: int
-    derivation: str
-    mask_of: str
-    group: str
-    sha256: str
-    split: str
-    pixels: str
-    thumbnail: np.ndarray
-
-
-COLUMNS = [name for name in Row.__annotations__ if name not in (PIXELS, THUMBNAIL)]
+COLUMNS = own_columns("samples")
+# `split` is empty until `split.assign_split` decides it. Beside COLUMNS a row has `pixels` (a hash
+# of the decoded source image) and `thumbnail`, which only serve to find duplicates.
+Row = dict[str, Any]
 
 
 def sample_row(
@@ -79,7 +55,7 @@ def sample_row(
     sha256 = source.sha256
     if window or derivation:
         sha256 = part_sha256(sha256, (x, y, width, height), derivation)
-    return Row(
+    return dict(
         sample_id=sample_id,
         corpus=corpus,
         category=category,
@@ -108,5 +84,5 @@ def part_sha256(sha256: str, window: tuple[int, int, int, int], derivation: str)
 
 
 def to_table(rows: list[Row]) -> pd.DataFrame:
-    """Rows as a table with the columns of `Row`, also when there are none."""
+    """Rows as a table with all their columns, also when there are none."""
     return pd.DataFrame(rows, columns=[*COLUMNS, PIXELS, THUMBNAIL])

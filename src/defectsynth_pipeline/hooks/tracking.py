@@ -142,7 +142,7 @@ class MlflowTracking:
     def _note(self, way: str, name: str) -> None:
         dataset = self._catalog[name]
         resolve = getattr(dataset, f"resolve_{way}_version", None)
-        version = resolve() if resolve is not None else None
+        version = resolve() if resolve is not None and dataset.exists() else None
         if version is not None:
             self._versions[way][name] = version
 

@@ -8,23 +8,10 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.schemas import own_columns
 from defectsynth_pipeline.shape.branching import is_branching
 from defectsynth_pipeline.shape.geometry import Measures, measure
 from defectsynth_pipeline.shape.parents import base_types, load_masks
-
-COLUMNS = [
-    "category",
-    "defect_type",
-    "n_masks",
-    "mean_area_ratio",
-    "min_area_ratio",
-    "max_area_ratio",
-    "stroke_width",
-    "tau",
-    "space",
-    "mask_capacity",
-    "branching",
-]
 
 
 def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFrame:
@@ -64,7 +51,7 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
                 "branching": is_branching(measures),
             }
         )
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=own_columns("area_ratios"))
 
 
 def mask_capacity(masks: int, frames: int) -> int:

@@ -11,17 +11,15 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.measures.resampling import interval, seed_mean
+from defectsynth_pipeline.schemas import own_columns
 
 CONTROLS = ("base", "base_normals", "crop_paste", "crop_paste_matched")
 ALL = "all"
 PAYS, NO_EVIDENCE, HARMS = "pays", "no evidence", "harms"
 CATEGORY = ["task", "corpus", "category"]
-_VALUE = ("value", "low", "high", "seed_std")
 _GAP = ("difference", "difference_low", "difference_high")
-_NUMBERS = ("n_test", "n_groups", "n_good", "seeds")
 SETTINGS = ("n_synthetic", "set_size", "steps", "weights")
-_ROW = ("defect_type", "arm", "metric", *_VALUE, "against", *_GAP, *_NUMBERS, *SETTINGS)
-COLUMNS = (*CATEGORY, *_ROW, "selected", "note")
+COLUMNS = own_columns("localization_report")
 
 METRIC_NAMES = {
     "accuracy": "accuracy",

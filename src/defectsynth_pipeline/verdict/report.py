@@ -107,7 +107,7 @@ def _report(
         measured = {run: measure(draws) for run, (_, measure) in runs.items()}
         place = {"task": task, **dict(zip(_KEYS, key, strict=True))}
         rows.extend({**place, **row} for row in _rows(trainings, images, measured, protocol))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _shared_images(tables: Mapping[Run, pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.schemas import own_columns
 from defectsynth_pipeline.verdict.comparison import (
     ALL,
     CATEGORY,
@@ -21,9 +22,7 @@ from defectsynth_pipeline.verdict.comparison import (
     is_primary,
 )
 
-_JUDGED = ("defect_type", "arm", "against", "metric", "verdict", "difference", "low", "high")
-_GROUNDS = ("value", "against_value", "n_synthetic", "set_size", "seeds", "n_test", "n_good")
-COLUMNS = (*CATEGORY, *_JUDGED, *_GROUNDS, "sentence")
+COLUMNS = own_columns("verdict")
 
 
 def make_verdict(
@@ -55,7 +54,7 @@ def make_verdict(
         for lookup in (_values(report),)
         for row in _candidates(report).to_dict("records")
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _candidates(report: pd.DataFrame) -> pd.DataFrame:
@@ -158,7 +157,7 @@ def _number(count: int, thing: str) -> str:
 
 
 _CURVE = [*CATEGORY, "defect_type", "metric", "arm"]
-RATIO_COLUMNS = (*_CURVE, "n", "value", "low", "high", "seeds", "worth_making")
+RATIO_COLUMNS = own_columns("ratio_curve")
 
 
 def ratio_curve(report: pd.DataFrame) -> pd.DataFrame:
@@ -186,7 +185,7 @@ def ratio_curve(report: pd.DataFrame) -> pd.DataFrame:
         for _, points in chosen.groupby(_CURVE, sort=True)
         for number in [_worth_making(points)] * len(points)
     ]
-    return chosen.assign(worth_making=worth)[list(RATIO_COLUMNS)].reset_index(drop=True)
+    return chosen.assign(worth_making=worth)[RATIO_COLUMNS].reset_index(drop=True)
 
 
 def _worth_making(points: pd.DataFrame) -> int:

@@ -1,5 +1,12 @@
 """ResNet-34 tells defect types apart, trained with every arm."""
 
-from defectsynth_pipeline.pipelines.classification.pipeline import create_pipeline
+from __future__ import annotations
 
-__all__ = ["create_pipeline"]
+from kedro.pipeline import Pipeline
+
+from defectsynth_pipeline.pipelines import task
+
+
+def create_pipeline() -> Pipeline:
+    """The classification stage."""
+    return task.create_pipeline("classification")

@@ -1,5 +1,36 @@
 """Stage 2, training: the ControlNet learns the few real defects."""
 
-from defectsynth_pipeline.pipelines.controlnet.pipeline import create_pipeline
+from __future__ import annotations
 
-__all__ = ["create_pipeline"]
+from kedro.pipeline import Node, Pipeline
+
+from defectsynth_pipeline.pipelines.controlnet.nodes import draw_curves, finetune_controlnet
+
+
+def create_pipeline() -> Pipeline:
+    """`samples`, `base_model` -> `controlnet`, `finetune_history`, `finetune_curves`."""
+    return Pipeline(
+        [
+            Node(
+                finetune_controlnet,
+                inputs=[
+                    "samples",
+                    "base_model",
+                    "finetune_checkpoints",
+                    "params:finetune",
+                    "params:framing",
+                    "params:prompts",
+                ],
+                outputs=["controlnet", "finetune_history"],
+                name="finetune_controlnet",
+            ),
+            Node(
+                draw_curves,
+                inputs="finetune_history",
+                outputs="finetune_curves",
+                name="draw_curves",
+            ),
+        ],
+        namespace="controlnet",
+        prefix_datasets_with_namespace=False,
+    )

@@ -12,6 +12,9 @@ from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
 
+# Rooms whose code decides what is made here: a change elsewhere restarts nothing.
+ROOMS = ("imaging", "corpora", "base_model", "appearance")
+
 
 def finetune_controlnet(
     samples: pd.DataFrame,
@@ -26,7 +29,9 @@ def finetune_controlnet(
     from defectsynth_pipeline.appearance.finetune import finetune
 
     seen = samples[samples["split"].isin(["base", "normal"])]
-    key = fingerprint(seen, options, framing, prompts, base_model.fingerprint, code_fingerprint())
+    key = fingerprint(
+        seen, options, framing, prompts, base_model.fingerprint, code_fingerprint(*ROOMS)
+    )
     crops = make_crops(seen, base_model, options, framing, prompts)
     return finetune(
         base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=live_metrics

@@ -1,5 +1,12 @@
-"""U-Net finds defects, trained with every arm."""
+"""A U-Net marks defective pixels, trained with every arm."""
 
-from defectsynth_pipeline.pipelines.localization.pipeline import create_pipeline
+from __future__ import annotations
 
-__all__ = ["create_pipeline"]
+from kedro.pipeline import Pipeline
+
+from defectsynth_pipeline.pipelines import task
+
+
+def create_pipeline() -> Pipeline:
+    """The localization stage."""
+    return task.create_pipeline("localization")

@@ -1,5 +1,39 @@
 """Stage 1: area ratios and generated defect masks."""
 
-from defectsynth_pipeline.pipelines.masks.pipeline import create_pipeline
+from __future__ import annotations
 
-__all__ = ["create_pipeline"]
+from kedro.pipeline import Node, Pipeline
+
+from defectsynth_pipeline.pipelines.masks.nodes import (
+    generate_masks,
+    measure_area_ratios,
+    preview_masks,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """`samples` -> `area_ratios`, `defect_masks`, `mask_preview`."""
+    return Pipeline(
+        [
+            Node(
+                measure_area_ratios,
+                inputs=["samples", "params:masks"],
+                outputs="area_ratios",
+                name="measure_area_ratios",
+            ),
+            Node(
+                generate_masks,
+                inputs=["samples", "area_ratios", "base_model", "params:masks"],
+                outputs="defect_masks",
+                name="generate_masks",
+            ),
+            Node(
+                preview_masks,
+                inputs=["samples", "defect_masks"],
+                outputs="mask_preview",
+                name="preview_masks",
+            ),
+        ],
+        namespace="masks",
+        prefix_datasets_with_namespace=False,
+    )

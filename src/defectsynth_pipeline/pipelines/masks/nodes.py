@@ -14,6 +14,9 @@ from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
 from defectsynth_pipeline.options import MaskOptions
 
+# Rooms whose code decides what is made here: a change elsewhere restarts nothing.
+ROOMS = ("imaging", "corpora", "base_model", "shape")
+
 
 def measure_area_ratios(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFrame:
     """Measure the base masks and choose image or latent space for every defect type."""
@@ -36,7 +39,7 @@ def generate_masks(
     assert_no_test(samples, used["sha256"], "the mask parents")
     latent = (plan["space"] == "latent").any()
     key = fingerprint(
-        plan, base, options, base_model.fingerprint if latent else None, code_fingerprint()
+        plan, base, options, base_model.fingerprint if latent else None, code_fingerprint(*ROOMS)
     )
     render = partial(render_masks, samples=base, options=options, base_model=base_model)
     return ImageSetJob(fingerprint=key, plan=plan, render=render)

@@ -1,5 +1,60 @@
 """Stage 2, inference: plan, render, look."""
 
-from defectsynth_pipeline.pipelines.synthesis.pipeline import create_pipeline
+from __future__ import annotations
 
-__all__ = ["create_pipeline"]
+from kedro.pipeline import Node, Pipeline
+
+from defectsynth_pipeline.pipelines.synthesis.nodes import (
+    attach_controlnet,
+    plan_images,
+    preview_images,
+    render_images,
+    summarise_images,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """`defect_masks`, `controlnet` -> `synthesis_plan`, `synthetic_images`, `synthetic_preview`."""
+    return Pipeline(
+        [
+            Node(
+                plan_images,
+                inputs=["samples", "defect_masks", "params:synthesis", "params:prompts"],
+                outputs="synthesis_plan",
+                name="plan_images",
+            ),
+            Node(
+                attach_controlnet,
+                inputs=["base_model", "controlnet"],
+                outputs="generator",
+                name="attach_controlnet",
+            ),
+            Node(
+                render_images,
+                inputs=[
+                    "synthesis_plan",
+                    "samples",
+                    "defect_masks",
+                    "generator",
+                    "params:synthesis",
+                    "params:framing",
+                ],
+                outputs="synthetic_images",
+                name="render_images",
+            ),
+            Node(
+                preview_images,
+                inputs=["samples", "synthetic_images"],
+                outputs="synthetic_preview",
+                name="preview_images",
+            ),
+            Node(
+                summarise_images,
+                inputs="synthetic_images",
+                outputs="synthesis_summary",
+                name="summarise_images",
+            ),
+        ],
+        namespace="synthesis",
+        prefix_datasets_with_namespace=False,
+    )

@@ -14,6 +14,9 @@ from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
 
+# Rooms whose code decides what is made here: a change elsewhere restarts nothing.
+ROOMS = ("imaging", "corpora", "base_model", "shape", "appearance")
+
 
 def plan_images(
     samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions, prompts: PromptOptions
@@ -24,12 +27,16 @@ def plan_images(
     return plan_synthesis(samples, masks, options, prompts)
 
 
+def attach_controlnet(base_model: Any, controlnet: Any) -> Any:
+    """The base model with the fine-tuned networks in place."""
+    return controlnet.attach(base_model)
+
+
 def render_images(
     plan: pd.DataFrame,
     samples: pd.DataFrame,
     masks: ImageSet,
-    base_model: Any,
-    controlnet: Any,
+    generator: Any,
     options: SynthesisOptions,
     framing: FramingOptions,
 ) -> ImageSetJob:
@@ -39,20 +46,23 @@ def render_images(
 
     used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
-    base = controlnet.attach(base_model)
     render = partial(
         render_plan,
         plan=plan,
         samples=samples,
         masks=masks,
-        base=base,
+        base=generator,
         options=options,
         framing=framing,
         faintest=faintest_visible(samples),
     )
     # The masks' content, not their version: a run repeated after a kill makes a new version.
-    key = fingerprint(plan, options, framing, base.fingerprint, masks.manifest, code_fingerprint())
-    return ImageSetJob(fingerprint=key, plan=plan.assign(code=code_fingerprint()), render=render)
+    key = fingerprint(
+        plan, options, framing, generator.fingerprint, masks.manifest, code_fingerprint(*ROOMS)
+    )
+    return ImageSetJob(
+        fingerprint=key, plan=plan.assign(code=code_fingerprint(*ROOMS)), render=render
+    )
 
 
 def preview_images(samples: pd.DataFrame, images: ImageSet) -> Figure:

@@ -1,33 +1,97 @@
-"""Rendering a set into a partial folder and publishing it whole."""
+"""Sets of generated images on disk: rendered one by one, resumed per image, published whole."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import io
 import json
 import logging
-import os
 import re
 import shutil
-import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets.sets import MANIFEST, ImageSet, ImageSetJob, Rendered
-from defectsynth_pipeline.imaging.codec import encode_png
+from defectsynth_pipeline.imaging.codec import decode_image, encode_png
+from defectsynth_pipeline.resumable import Progress
 
 logger = logging.getLogger(__name__)
 
+MANIFEST = "manifest.parquet"
 _SAFE_ID = re.compile(r"[\w][\w.\-]*", re.ASCII)
-_PROGRESS_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One finished item.
+
+    Args:
+        image_id: The id of its plan row.
+        arrays: Named pictures, written losslessly to `<name>s/<image_id>.png`: bool (H, W), or
+            uint8 or uint16, (H, W) or (H, W, 3).
+        record: Further manifest columns, JSON scalars.
+    """
+
+    image_id: str
+    arrays: dict[str, np.ndarray]
+    record: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A published set; pictures are read when asked for.
+
+    Args:
+        root: The folder of the set.
+        manifest: One row per image, column `image_id` and what plan and records say.
+    """
+
+    root: Path
+    manifest: pd.DataFrame
+
+    @classmethod
+    def open(cls, root: Path) -> ImageSet:
+        """Open the set published at `root`."""
+        return cls(root, pd.read_parquet(root / MANIFEST))
+
+    def array(self, image_id: str, name: str) -> np.ndarray:
+        """Read the picture `name` of one image; bool for `name == "mask"`, else its own dtype."""
+        path = self.root / f"{name}s" / f"{image_id}.png"
+        if not path.exists():
+            raise InputError(
+                f"the image set has no {name} of this image",
+                file=path,
+                value=image_id,
+                remedy="take image_id from the manifest of the same version",
+            )
+        pixels = decode_image(path.read_bytes(), path)
+        return pixels > 0 if name == "mask" else pixels
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+
+@dataclass(frozen=True)
+class ImageSetJob:
+    """A set still to be rendered: what a node returns and the dataset carries out.
+
+    Args:
+        fingerprint: Hex digest of all that decides the pixels; the same one resumes.
+        plan: One row per image, column `image_id`.
+        render: Yields the finished items of the given plan rows, in any order.
+    """
+
+    fingerprint: str
+    plan: pd.DataFrame
+    render: Callable[[pd.DataFrame], Iterator[Rendered]]
 
 
 def publish(job: ImageSetJob, folder: Path, *, version: str, name: str) -> ImageSet:
@@ -59,8 +123,6 @@ def publish(job: ImageSetJob, folder: Path, *, version: str, name: str) -> Image
     published = ImageSet.open(folder / version / name)
     shutil.rmtree(published.root / "records")
     logger.info("published %d images in %s", len(published), published.root)
-    if job.summary is not None:
-        job.summary(published)
     return published
 
 
@@ -84,20 +146,19 @@ def _check_plan(plan: pd.DataFrame) -> None:
 @contextmanager
 def _locked(partial: Path) -> Iterator[None]:
     """Hold the folder for this process; the system lets go of the lock when the process dies."""
-    partial.mkdir(parents=True, exist_ok=True)
-    handle = os.open(partial, os.O_RDONLY)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    path = partial.with_name(f"{partial.name}.lock")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        with FileLock(path, timeout=0):
+            partial.mkdir(exist_ok=True)
+            yield
+        path.unlink(missing_ok=True)
+    except Timeout as error:
         raise InputError(
             "another run is rendering the same images",
             file=partial,
             remedy="wait for it to end, or stop it",
         ) from error
-    else:
-        yield
-    finally:
-        os.close(handle)
 
 
 def _render_missing(job: ImageSetJob, work: Path) -> None:
@@ -113,8 +174,8 @@ def _render_missing(job: ImageSetJob, work: Path) -> None:
     if missing.empty:
         return
     waiting = set(missing["image_id"].astype(str))
-    progress = _Progress(len(waiting))
-    for item in job.render(missing):
+    progress = Progress("image", len(waiting))
+    for done, item in enumerate(job.render(missing), start=1):
         if item.image_id not in waiting:
             raise InputError(
                 "an image was rendered twice or was not in the plan",
@@ -123,7 +184,7 @@ def _render_missing(job: ImageSetJob, work: Path) -> None:
             )
         _write_item(work, item)
         waiting.remove(item.image_id)
-        progress.step()
+        progress(done)
     if waiting:
         raise InputError(
             f"{len(waiting)} planned images were not rendered",
@@ -181,26 +242,3 @@ def _as_scalar(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is not a JSON scalar")
-
-
-class _Progress:
-    """Logs count, rate and time left, at most every ten seconds."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done = total, 0
-        self._start = self._last = time.monotonic()
-
-    def step(self) -> None:
-        self._done += 1
-        now = time.monotonic()
-        if self._done < self._total and now - self._last < _PROGRESS_SECONDS:
-            return
-        self._last = now
-        rate = self._done / max(now - self._start, 1e-9)
-        logger.info(
-            "%d of %d images, %.1f per second, %.0f s left",
-            self._done,
-            self._total,
-            rate,
-            (self._total - self._done) / rate,
-        )

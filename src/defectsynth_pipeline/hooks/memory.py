@@ -1,0 +1,31 @@
+"""What only memory holds is made again where a run begins behind it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.io import MemoryDataset
+from kedro.pipeline import Pipeline
+from kedro.runner import SequentialRunner
+
+logger = logging.getLogger(__name__)
+
+
+class MemoryRefill:
+    """Lets `--from-nodes` and `--nodes` begin anywhere, also behind `open_bank`."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Run the nodes whose results the pipeline needs from memory and does not make itself."""
+        lost = {
+            name
+            for name in pipeline.inputs()
+            if isinstance(catalog.get(name), MemoryDataset) and not catalog.exists(name)
+        }
+        nodes = {n for p in pipelines.values() for n in p.nodes if lost.intersection(n.outputs)}
+        if nodes:
+            logger.info("making %s again, which is kept in memory only", ", ".join(sorted(lost)))
+            SequentialRunner().run(Pipeline(nodes), catalog)

@@ -1,0 +1,162 @@
+"""One task's way from the bank to its report; made for classification and for localization."""
+
+# Without `annotations` from the future: Kedro makes a node's options of the annotated class, which
+# differs by task, and looks the names of postponed annotations up in the module.
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+from matplotlib.figure import Figure
+
+from defectsynth_pipeline import figures
+from defectsynth_pipeline.corpora.split import split_settings
+from defectsynth_pipeline.hooks.tracking import nested_run
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import (
+    ArmOptions,
+    ClassificationOptions,
+    FramingOptions,
+    LocalizationOptions,
+    ProtocolOptions,
+    SynthesisOptions,
+)
+
+OPTIONS = {"classification": ClassificationOptions, "localization": LocalizationOptions}
+DETECTORS = {"classification": "classifiers", "localization": "localizers"}
+
+
+def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline:
+    """`samples`, image sets -> `bank`, the task's plan, detectors, results, history and report.
+
+    `bank` is the same node for both tasks, so that it is opened once where both are run.
+    """
+    plan, results = f"{task}_plan", f"{task}_results"
+    nodes = [
+        Node(
+            training_planner(task),
+            inputs=["bank", f"params:{task}"],
+            outputs=plan,
+            name=f"plan_{task}",
+        ),
+        Node(
+            trainer(task),
+            inputs=[plan, "bank", "downstream_checkpoints", f"params:{task}", "params:protocol"],
+            outputs=[DETECTORS[task], results, f"{task}_history"],
+            name=f"train_{DETECTORS[task]}",
+        ),
+        Node(
+            reporter(task),
+            inputs=[results, "samples", "params:protocol"],
+            outputs=f"{task}_report",
+            name=f"report_{task}",
+        ),
+        *_drawings(task, results),
+    ]
+    bank = Node(
+        open_bank,
+        inputs=[
+            "samples",
+            "synthetic_images",
+            "defect_masks",
+            "params:arms",
+            "params:synthesis",
+            "params:framing",
+        ],
+        outputs="bank",
+        name="open_bank",
+    )
+    return Pipeline([bank], namespace="bank", prefix_datasets_with_namespace=False) + Pipeline(
+        nodes, namespace=task, prefix_datasets_with_namespace=False
+    )
+
+
+def open_bank(
+    samples: pd.DataFrame,
+    images: ImageSet,
+    masks: ImageSet,
+    arms: ArmOptions,
+    synthesis: SynthesisOptions,
+    framing: FramingOptions,
+) -> Any:
+    """All that arms may draw from, after a check of every file that no test image is in it."""
+    from defectsynth_pipeline.arms.bank import open_bank
+
+    return open_bank(samples, images, masks, arms, synthesis, framing)
+
+
+def training_planner(task: str) -> Callable[..., pd.DataFrame]:
+    """The node that plans a task's training sets."""
+    kind = OPTIONS[task]
+
+    def plan_training_sets(bank: Any, options: kind) -> pd.DataFrame:
+        """Decide every row of every arm's training set."""
+        from defectsynth_pipeline.arms.plan import plan_training
+        from defectsynth_pipeline.arms.registry import arm_names
+
+        return plan_training(bank, arm_names(bank.options), task, options.training_set)
+
+    return plan_training_sets
+
+
+def trainer(task: str) -> Callable[..., tuple[Any, Any, pd.DataFrame]]:
+    """The node that trains and tests a task's detectors."""
+    kind = OPTIONS[task]
+
+    def train_detectors(
+        plan: pd.DataFrame, bank: Any, checkpoints: Path, options: kind, protocol: ProtocolOptions
+    ) -> tuple[Any, Any, pd.DataFrame]:
+        """Train a detector per category, arm and seed; evaluate on the real test samples."""
+        from defectsynth_pipeline.inspection import experiment
+
+        run = {
+            "classification": experiment.run_classification,
+            "localization": experiment.run_localization,
+        }[task]
+        return run(plan, bank, options, protocol, checkpoints / task, nested_run)
+
+    return train_detectors
+
+
+def reporter(task: str) -> Callable[..., pd.DataFrame]:
+    """The node that reports on a task's results."""
+
+    def report_results(
+        results: Any, samples: pd.DataFrame, protocol: ProtocolOptions
+    ) -> pd.DataFrame:
+        """Every metric per arm, with intervals and differences."""
+        from defectsynth_pipeline.verdict import report
+
+        make = {
+            "classification": report.classification_report,
+            "localization": report.localization_report,
+        }[task]
+        return make(results, protocol).assign(**split_settings(samples))
+
+    return report_results
+
+
+def _drawings(task: str, results: str) -> list[Node]:
+    if task == "classification":
+        return [Node(draw_confusion, results, "confusion_matrices", name="draw_confusion")]
+    return [
+        Node(draw_detection_curves, results, "detection_curves", name="draw_detection_curves"),
+        Node(draw_overlays, [results, "samples"], "prediction_overlays", name="draw_overlays"),
+    ]
+
+
+def draw_confusion(results: Any) -> Figure:
+    """True against predicted types, a panel per arm."""
+    return figures.draw_confusion(results)
+
+
+def draw_detection_curves(results: Any) -> Figure:
+    """ROC and precision-recall curves over pixels, a line per arm."""
+    return figures.draw_curves(results)
+
+
+def draw_overlays(results: Any, samples: pd.DataFrame) -> Figure:
+    """Test images with their truth and what each arm's U-Net sees there."""
+    return figures.draw_overlays(results, samples)

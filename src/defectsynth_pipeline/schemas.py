@@ -1,0 +1,202 @@
+"""Every table that a run writes: its columns in order, their types, and how its CSV is read.
+
+Names such as nan or 007 stay text and an empty field is the empty string; a number may be missing
+only where the schema says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import pandas as pd
+
+from defectsynth_pipeline.errors import InputError
+
+Kind: TypeAlias = Literal["str", "int64", "float64", "bool", "float64?"]
+Columns: TypeAlias = dict[str, Kind]
+OPTIONAL: Kind = "float64?"  # a number or nothing
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A table's layout.
+
+    Attributes:
+        columns: Column to type, in the table's order.
+        remake: The pipeline that writes the table.
+        more: Whether further columns, of numbers that may be missing, can follow.
+    """
+
+    columns: Columns
+    remake: str
+    more: bool = False
+
+    def types(self, found: Iterable[str]) -> Columns:
+        """Return the type of every column of a file."""
+        return {name: self.columns.get(name, OPTIONAL) for name in found}
+
+
+def _text(names: str) -> Columns:
+    return dict.fromkeys(names.split(), "str")
+
+
+def _whole(names: str) -> Columns:
+    return dict.fromkeys(names.split(), "int64")
+
+
+def _real(names: str) -> Columns:
+    return dict.fromkeys(names.split(), "float64")
+
+
+def _optional(names: str) -> Columns:
+    return dict.fromkeys(names.split(), OPTIONAL)
+
+
+_PLAN = Schema(
+    _text("task corpus category arm")
+    | _whole("row")
+    | _text("kind defect_type source sources recipe"),
+    remake="downstream",
+)
+_HISTORY = Schema(
+    _text("task corpus category arm") | _whole("seed step") | _optional("loss"),
+    remake="downstream",
+    more=True,
+)
+_REPORT = Schema(
+    _text("task corpus category defect_type arm metric")
+    | _optional("value low high seed_std")
+    | _text("against")
+    | _optional("difference difference_low difference_high")
+    | _whole("n_test n_groups n_good seeds n_synthetic set_size steps")
+    | _text("weights selected note")
+    | _whole("partition")
+    | _text("split_protocol"),
+    remake="downstream",
+)
+
+SCHEMAS = {
+    "samples": Schema(
+        _text("sample_id corpus category defect_type root image mask")
+        | _whole("x y width height")
+        | _text("derivation mask_of group sha256 split split_protocol")
+        | _whole("partition"),
+        remake="ingest",
+    ),
+    "area_ratios": Schema(
+        _text("category defect_type")
+        | _whole("n_masks")
+        | _real("mean_area_ratio min_area_ratio max_area_ratio stroke_width tau")
+        | _text("space")
+        | _whole("mask_capacity")
+        | {"branching": "bool"},
+        remake="masks",
+    ),
+    "finetune_history": Schema(
+        _whole("step") | _optional("train_loss validation_loss learning_rate"), remake="controlnet"
+    ),
+    "synthesis_plan": Schema(
+        _text("image_id category defect_type mask background reference prompt normal_prompt group")
+        | _whole("seed")
+        | _text("placement")
+        | _real("angle dy dx centre_y centre_x"),
+        remake="synthesis",
+    ),
+    "synthesis_summary": Schema(
+        _text("category defect_type")
+        | _whole("images")
+        | _optional("visible_share median_contrast mean_overlap")
+        | _whole("pixels_outside_collar"),
+        remake="synthesis",
+    ),
+    "classification_plan": _PLAN,
+    "localization_plan": _PLAN,
+    "classification_history": _HISTORY,
+    "localization_history": _HISTORY,
+    "classification_report": _REPORT,
+    "localization_report": _REPORT,
+    "verdict": Schema(
+        _text("task corpus category defect_type arm against metric verdict")
+        | _optional("difference low high value against_value")
+        | _whole("n_synthetic set_size seeds n_test n_good")
+        | _text("sentence"),
+        remake="downstream",
+    ),
+    "ratio_curve": Schema(
+        _text("task corpus category defect_type metric arm")
+        | _whole("n")
+        | _optional("value low high")
+        | _whole("seeds worth_making"),
+        remake="downstream",
+    ),
+    "table_viii": Schema(_text("corpus category partitions note"), remake="tables", more=True),
+    "table_ix": Schema(_text("arm partitions note"), remake="tables", more=True),
+    "table_x": Schema(_text("task corpus metric partitions note"), remake="tables", more=True),
+}
+
+
+def own_columns(table: str) -> list[str]:
+    """Return the columns of a table, but those that say which split it belongs to."""
+    return [c for c in SCHEMAS[table].columns if c not in ("partition", "split_protocol")]
+
+
+def read_table(path: Path, table: str) -> pd.DataFrame:
+    """Read a CSV with the types of its schema.
+
+    Args:
+        path: The file.
+        table: A key of `SCHEMAS`.
+
+    Raises:
+        InputError: The file is of another layout, empty, or holds what is no number.
+    """
+    schema = SCHEMAS[table]
+    remedy = f"run kedro run --pipeline={schema.remake} again; it writes {table} anew"
+    try:
+        found = list(pd.read_csv(path, nrows=0, keep_default_na=False))
+    except ValueError as error:
+        raise InputError("a table is empty", file=path, value=error, remedy=remedy) from error
+    wrong = [f"no column {name}" for name in schema.columns if name not in found]
+    if not schema.more:
+        wrong += [f"unknown column {name}" for name in found if name not in schema.columns]
+    if wrong:
+        raise InputError(
+            f"this is not a table {table} as this release writes it",
+            file=path,
+            value=", ".join(wrong),
+            remedy=remedy,
+        )
+    types = schema.types(found)
+    try:
+        return _read(path, types)
+    except ValueError:
+        for name, kind in types.items():
+            try:
+                _read(path, {name: kind})
+            except ValueError as error:
+                raise InputError(
+                    "a table holds what its column cannot",
+                    file=path,
+                    value=f"column {name}: {error}",
+                    remedy=remedy,
+                ) from error
+        raise
+
+
+def empty_table(table: str) -> pd.DataFrame:
+    """Return a table without rows."""
+    columns = SCHEMAS[table].columns
+    return pd.DataFrame({n: pd.Series(dtype=kind.strip("?")) for n, kind in columns.items()})
+
+
+def _read(path: Path, types: Columns) -> pd.DataFrame:
+    return pd.read_csv(
+        path,
+        usecols=list(types),
+        dtype={name: kind.strip("?") for name, kind in types.items()},
+        keep_default_na=False,
+        na_values={name: [""] for name, kind in types.items() if kind == OPTIONAL},
+    )
