@@ -141,8 +141,8 @@ def _table_viii(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     table = _layout(pd.concat(cells), _PLACE, "arm", [*places, *ends], heads, CLASSIFICATION)
     table.insert(2, "partitions", [*places.values(), _either(places.values()), ""])
     without = [arm for arm in arms if arm not in set(average["arm"])]
-    notes.append(_join(["over " + ", ".join(name for _, name in places), _lacking(without)]))
-    notes[-1] = notes[-1] if places else "no classification report"
+    over = f"over {', '.join(name for _, name in places)}" if places else "no classification report"
+    notes.append(_join([over, f"not in every category: {', '.join(without)}" if without else ""]))
     return table.assign(note=[*notes, "as printed, over its 14 categories"])
 
 
@@ -269,10 +269,6 @@ def _others(arms: Iterable[str]) -> list[str]:
     """The paper's methods that no arm stands for."""
     shown = {method_of(arm) for arm in arms}
     return [method for method in METHODS if method not in shown]
-
-
-def _lacking(arms: Sequence[str]) -> str:
-    return f"not in every category: {', '.join(arms)}" if arms else ""
 
 
 def _snake(name: str) -> str:
