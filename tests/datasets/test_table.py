@@ -14,12 +14,8 @@ import pytest
 from kedro.io import DataCatalog
 from kedro.io.core import DatasetError, Version
 
-from defectsynth_pipeline.arms import plan
-from defectsynth_pipeline.corpora import columns
 from defectsynth_pipeline.datasets import TableDataset
 from defectsynth_pipeline.schemas import SCHEMAS
-from defectsynth_pipeline.shape import area
-from defectsynth_pipeline.verdict import comparison, ratio, verdict
 
 CURVE = {"task": "localization", "corpus": "007", "category": "nan", "defect_type": "None"}
 CURVE |= {"metric": "pixel_ap", "arm": "", "n": 50, "value": 0.1 + 0.2, "low": None, "high": 1.0}
@@ -187,21 +183,3 @@ def test_from_a_catalog(tmp_path):
     report = catalog["localization_report"]
     assert report.metadata["kedro-viz"]["layer"] == "reporting"
     assert "localization_report.csv" in str(report)
-
-
-SPLIT = ["split_protocol", "partition"]
-
-
-@pytest.mark.parametrize(
-    ("table", "made"),
-    [
-        ("samples", [*columns.COLUMNS, *SPLIT]),
-        ("area_ratios", area.COLUMNS),
-        ("classification_plan", plan.COLUMNS),
-        ("localization_report", [*comparison.COLUMNS, *reversed(SPLIT)]),
-        ("verdict", verdict.COLUMNS),
-        ("ratio_curve", ratio.COLUMNS),
-    ],
-)
-def test_schemas_have_the_columns_that_are_made(table, made):
-    assert list(SCHEMAS[table].columns) == list(made)
