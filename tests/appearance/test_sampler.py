@@ -14,8 +14,8 @@ from defectsynth_pipeline.appearance.sampler import (
     latent_masks,
 )
 from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import SynthesisOptions
+from refusals import refused
 from small_models import SYNTHESIS, changed, pictures
 
 PLAIN = changed(SYNTHESIS, steps=4, sae={"enabled": False})
@@ -170,7 +170,5 @@ def test_cells_touched_by_a_thin_stroke_count() -> None:
 
 
 def test_strength_that_leaves_no_step(small: BaseModel, regions: Regions) -> None:
-    with pytest.raises(InputError, match="no denoising step") as caught:
+    with refused("no denoising step", "synthesis.strength 0.2", remedy="steps * strength"):
         denoise_regions(small, regions, changed(PLAIN, steps=4, strength=0.2))
-    assert "synthesis.strength 0.2" in str(caught.value)
-    assert "steps * strength" in caught.value.remedy

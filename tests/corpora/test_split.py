@@ -12,6 +12,7 @@ from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.corpora.split import assert_no_test, assign_split
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
+from refusals import refused
 
 
 def _table(count: int, *, per_group: int = 1, defect_type: str = "dent") -> pd.DataFrame:
@@ -122,20 +123,16 @@ def test_guard_raises_on_a_test_image_only(part: Path) -> None:
     assert_no_test(samples, allowed, "the generator")
 
     leaked = samples[samples["split"] == "test"].iloc[3]
-    with pytest.raises(InputError) as caught:
+    with refused("the generator", leaked["sample_id"], leaked["sha256"], "remedy"):
         assert_no_test(samples, [allowed.iloc[0], leaked["sha256"]], "the generator")
-    for part_of_message in ("the generator", leaked["sample_id"], leaked["sha256"], "remedy"):
-        assert part_of_message in str(caught.value)
 
 
 def test_one_image_in_train_and_test(part: Path) -> None:
     root = part / "plate"
     shutil.copy(root / "train" / "good" / "001.png", root / "test" / "good" / "009.png")
 
-    with pytest.raises(InputError) as caught:
+    with refused("train/good/001.png", "test/good/009.png", "normal", "remedy"):
         make_samples(part, IngestOptions())
-    for part_of_message in ("train/good/001.png", "test/good/009.png", "normal", "remedy"):
-        assert part_of_message in str(caught.value)
 
 
 def test_one_defect_across_base_and_test(part: Path) -> None:
