@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import LatentMaskOptions, MaskOptions
 from defectsynth_pipeline.shape.area import area_ratio_table, count_distinct
