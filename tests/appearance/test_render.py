@@ -42,6 +42,7 @@ def render(
     all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, plan: pd.DataFrame
 ) -> Render:
     data = {"samples": all_samples, "masks": masks, "base": small}
+    real = faintest_visible(all_samples)
 
     def call(
         options: SynthesisOptions = SYNTHESIS,
@@ -49,7 +50,7 @@ def render(
         *,
         rows: pd.DataFrame = plan,
         missing: pd.DataFrame | None = None,
-        faintest: dict[str, float] = faintest_visible(all_samples),
+        faintest: dict[str, float] = real,
     ) -> Images:
         missing = rows if missing is None else missing
         how = {"options": options, "framing": framing, "faintest": faintest}
