@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -16,18 +15,10 @@ from refusals import refused
 
 
 def _table(count: int, *, per_group: int = 1, defect_type: str = "dent") -> pd.DataFrame:
-    rows = [
-        {
-            "sample_id": f"c/part/{defect_type}/{index}",
-            "corpus": "c",
-            "category": "part",
-            "defect_type": defect_type,
-            "group": f"c/part/{defect_type}/g{index // per_group}",
-            "split": "",
-        }
-        for index in range(count)
-    ]
-    return pd.DataFrame(rows)
+    kind = f"c/part/{defect_type}"
+    names = [(f"{kind}/{index}", f"{kind}/g{index // per_group}") for index in range(count)]
+    table = pd.DataFrame(names, columns=["sample_id", "group"])
+    return table.assign(corpus="c", category="part", defect_type=defect_type, split="")
 
 
 def _base(samples: pd.DataFrame, **options: object) -> set[str]:
@@ -92,9 +83,8 @@ def test_what_one_group_has_beyond_the_cap_is_left_out_not_tested() -> None:
     result = assign_split(_table(60, per_group=20), IngestOptions(max_base=8))
 
     assert result["split"].value_counts().to_dict() == {"test": 40, "base": 8}
-    assert not set(result.loc[result.split == "base", "group"]) & set(
-        result.loc[result.split == "test", "group"]
-    )
+    base, test = (set(result.loc[result.split == side, "group"]) for side in ("base", "test"))
+    assert not base & test
 
 
 def test_derived_good_samples_follow_their_group() -> None:
@@ -179,7 +169,5 @@ def test_split_is_decided_for_every_row(demo: Path) -> None:
     assert set(samples["split"]) == {"base", "test", "normal"}
     base = samples[samples["split"] == "base"].groupby(["category", "defect_type"]).size()
     assert base.min() >= 5
-    assert not np.intersect1d(
-        samples.loc[samples["split"] == "test", "group"],
-        samples.loc[samples["split"] != "test", "group"],
-    ).size
+    test = samples["split"] == "test"
+    assert not set(samples.loc[test, "group"]) & set(samples.loc[~test, "group"])
