@@ -60,6 +60,16 @@ def save(path: Path, array: np.ndarray, **how: int) -> Path:
     return path
 
 
+def sample_row(path: Path, image: np.ndarray, **columns: object) -> dict[str, object]:
+    """Write an image; its row of `samples`, all of it, but for the columns given."""
+    save(path, image)
+    row: dict[str, object] = dict.fromkeys(("corpus", "category", "defect_type", "mask"), "")
+    row |= dict.fromkeys(("derivation", "mask_of"), "")
+    row |= dict.fromkeys(("sample_id", "sha256", "group", "split"), path.stem)
+    row |= {"root": path.parent.as_posix(), "image": path.name, "x": 0, "y": 0}
+    return row | {"width": image.shape[1], "height": image.shape[0]} | columns
+
+
 def surface(seed: int, shape: tuple[int, ...] = (*SHAPE, 3)) -> np.ndarray:
     """Even noise, uint8."""
     return np.random.default_rng(seed).integers(90, 160, shape, dtype=np.uint8)
@@ -70,11 +80,16 @@ def surface16(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(20_000, 40_000, SHAPE, dtype=np.uint16)
 
 
+def round_spot(shape: tuple[int, int], row: float, column: float, radius: float) -> np.ndarray:
+    """What is nearer to a point than the radius: bool (H, W)."""
+    y, x = np.indices(shape)
+    return np.asarray(np.hypot(y - row, x - column) < radius)
+
+
 def disc(seed: int, shape: tuple[int, int], radius: float, margin: int) -> np.ndarray:
     """A disc whose middle is at least `margin` px from the borders: bool (H, W)."""
     row, column = np.random.default_rng(seed).integers(margin, np.array(shape) - margin)
-    y, x = np.indices(shape)
-    return np.asarray(np.hypot(y - row, x - column) < radius)
+    return round_spot(shape, row, column, radius)
 
 
 def blob(seed: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from categories import NUMBERED, SHAPES, surface, surface16, write_category
+from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import Crops, make_crops
+from defectsynth_pipeline.appearance.finetune import finetune
 from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.compact import networks as compact
@@ -195,6 +198,13 @@ def make_masks(
     return publish(job, folder, version="v1", name="masks")
 
 
+def adapted(
+    base: BaseModel, crops: Crops, options: FinetuneOptions, folder: Path
+) -> tuple[FinetunedModel, pd.DataFrame]:
+    """Fine-tuned; the curves go nowhere."""
+    return finetune(base, crops, options, key="k", checkpoints=folder, on_metrics=lambda *_: None)
+
+
 def pictures(base: BaseModel, count: int = 2, seed: int = 0) -> torch.Tensor:
     """Smooth images in [-1, 1], (count, 3, resolution, resolution)."""
     small = torch.rand((count, 3, 4, 4), generator=torch.Generator().manual_seed(seed)) * 2 - 1
@@ -249,5 +259,20 @@ def masks(tmp_path_factory: pytest.TempPathFactory, all_samples: pd.DataFrame) -
 
 
 @pytest.fixture(scope="session")
+def plates(masks: ImageSet) -> ImageSet:
+    """Those of `plate` alone."""
+    return ImageSet(masks.root, masks.manifest.query("category == 'plate'"))
+
+
+@pytest.fixture(scope="session")
 def crops(samples: pd.DataFrame, small: BaseModel) -> Crops:
     return make_crops(samples, small, TRAINING, FRAMING, PromptOptions())
+
+
+@pytest.fixture
+def seen(small: BaseModel) -> Iterator[list[torch.Tensor]]:
+    """The images that go into the autoencoder's encoder."""
+    images: list[torch.Tensor] = []
+    hook = small.vae.encoder.register_forward_pre_hook(lambda _, args: images.append(args[0]))
+    yield images
+    hook.remove()

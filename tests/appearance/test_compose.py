@@ -1,12 +1,14 @@
-"""Composition: what must not change, what must, in every kind of image."""
+"""Composition: what must not change, what must, in every kind of image; contrast of defects."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.compose import compose
+from categories import blob, round_spot
+from defectsynth_pipeline.appearance.compose import compose, contrast, faintest_visible
 from defectsynth_pipeline.appearance.framing import roi_frame
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.pixels import crop, resize
@@ -27,10 +29,17 @@ def surface(dtype: type, channels: tuple[int, ...], shape: tuple[int, int]) -> n
     return (values.clip(0, 1) * top).astype(dtype)
 
 
-def blob(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarray:
-    rows, columns = np.indices(shape)
-    mask: np.ndarray = np.hypot(rows - y, columns - x) < radius
-    return mask
+def even(
+    level: int, side: int = 64, radius: float = 10, dtype: type = np.uint8
+) -> tuple[np.ndarray, np.ndarray, Rectangle]:
+    """An even surface, a disc in its middle as mask, and the whole as frame."""
+    mask = round_spot((side, side), side / 2, side / 2, radius)
+    return np.full((side, side), level, dtype), mask, Rectangle.at(0, 0, side, side)
+
+
+def lowered(plain: np.ndarray, mask: np.ndarray, by: float) -> np.ndarray:
+    """What the model makes of a crop that is darker in its mask."""
+    return plain - by * resize(mask, (RES, RES))[..., None]
 
 
 def decoded(image: np.ndarray, frame: Rectangle) -> np.ndarray:
@@ -47,7 +56,7 @@ def test_outside_the_collar_no_pixel_differs(
     dtype: type, channels: tuple[int, ...], mode: str, framing: str
 ) -> None:
     background = surface(dtype, channels, (70, 110))
-    mask = blob((70, 110), 8, 60, 7)
+    mask = round_spot((70, 110), 8, 60, 7)
     frame = {
         "roi": roi_frame(mask, background.shape, 2.0, 48),
         "full": Rectangle(0, 0, *background.shape[:2]),
@@ -71,17 +80,17 @@ def test_no_change_by_the_model_gives_the_background_exactly(
     dtype: type, channels: tuple[int, ...]
 ) -> None:
     background = surface(dtype, channels, (64, 80))
-    mask, frame = blob((64, 80), 30, 40, 9), Rectangle.at(8, 0, 64, 64)
+    mask, frame = round_spot((64, 80), 30, 40, 9), Rectangle.at(8, 0, 64, 64)
     same = decoded(background, frame)
     assert (compose(background, mask, frame, same, same).image == background).all()
 
 
 def test_delta_keeps_the_grain_that_feather_blurs() -> None:
     background = surface(np.uint8, (), (64, 64))
-    mask, frame = blob((64, 64), 32, 32, 14), Rectangle.at(0, 0, 64, 64)
+    mask, frame = round_spot((64, 64), 32, 32, 14), Rectangle.at(0, 0, 64, 64)
     plain = decoded(background, frame)
-    changed = plain - 0.2 * resize(mask, (RES, RES))[..., None]
-    inner = blob((64, 64), 32, 32, 9)
+    changed = lowered(plain, mask, 0.2)
+    inner = round_spot((64, 64), 32, 32, 9)
     grain = {
         mode: compose(background, mask, frame, changed, plain, mode=mode).image[inner].std()
         for mode in ("delta", "feather")
@@ -92,8 +101,7 @@ def test_delta_keeps_the_grain_that_feather_blurs() -> None:
 
 @pytest.mark.parametrize("mode", ["delta", "feather"])
 def test_drift_on_the_ring_is_taken_off(mode: str) -> None:
-    background = np.full((64, 64), 128, dtype=np.uint8)
-    mask, frame = blob((64, 64), 32, 32, 8), Rectangle.at(0, 0, 64, 64)
+    background, mask, frame = even(128, radius=8)
     plain = decoded(background, frame)
     image = compose(background, mask, frame, plain + 0.1, plain, mode=mode, relative=False).image
     assert np.abs(image.astype(int) - 128).max() <= 1
@@ -101,33 +109,29 @@ def test_drift_on_the_ring_is_taken_off(mode: str) -> None:
 
 @pytest.mark.parametrize("width", [1, 2, 3])
 def test_thin_strokes_keep_the_contrast_the_model_meant(width: int) -> None:
-    background = np.full((128, 128), 150, dtype=np.uint8)
-    mask = np.zeros((128, 128), dtype=bool)
+    background, mask, frame = even(150, 128, radius=0)
     mask[10:118, 61 : 61 + width] = True
-    frame = Rectangle.at(0, 0, 128, 128)
     plain = decoded(background, frame)
-    diluted = plain - 0.2 * resize(mask, (RES, RES))[..., None]
+    diluted = lowered(plain, mask, 0.2)
     image = compose(background, mask, frame, diluted, plain).image
-    contrast = 150 - np.median(image[20:108, 61 : 61 + width])
+    found = 150 - np.median(image[20:108, 61 : 61 + width])
     share = 1.0 if width > 1 else 0.25 + 0.75 * 0.75  # a quarter's coverage, gain limited to 3
-    assert contrast == pytest.approx(0.2 * 255 * share, rel=0.06)
+    assert found == pytest.approx(0.2 * 255 * share, rel=0.06)
 
 
 def test_wide_defects_are_not_amplified() -> None:
-    background = np.full((128, 128), 150, dtype=np.uint8)
-    mask, frame = blob((128, 128), 64, 64, 30), Rectangle.at(0, 0, 128, 128)
+    background, mask, frame = even(150, 128, radius=30)
     plain = decoded(background, frame)
-    changed = plain - 0.2 * resize(mask, (RES, RES))[..., None]
+    changed = lowered(plain, mask, 0.2)
     image = compose(background, mask, frame, changed, plain).image
     assert 150 - int(image[mask].min()) <= 0.2 * 255 * 1.15
     assert 150 - np.median(image[mask]) == pytest.approx(0.2 * 255, rel=0.05)
 
 
 def test_changes_are_scaled_by_local_brightness() -> None:
-    background = np.full((64, 64), 60, dtype=np.uint8)
-    mask, frame = blob((64, 64), 32, 32, 10), Rectangle.at(0, 0, 64, 64)
+    background, mask, frame = even(60)
     brighter = np.full((RES, RES, 3), 120 / 255, dtype=np.float32)
-    changed = brighter - 0.2 * resize(mask, (RES, RES))[..., None]
+    changed = lowered(brighter, mask, 0.2)
     relative = compose(background, mask, frame, changed, brighter).image[32, 32]
     absolute = compose(background, mask, frame, changed, brighter, relative=False).image[32, 32]
     assert 60 - int(relative) == pytest.approx(0.1 * 255, abs=1)
@@ -135,20 +139,18 @@ def test_changes_are_scaled_by_local_brightness() -> None:
 
 
 def test_white_sets_the_native_scale() -> None:
-    background = np.full((64, 64), 2000, dtype=np.uint16)
-    mask, frame = blob((64, 64), 32, 32, 10), Rectangle.at(0, 0, 64, 64)
+    background, mask, frame = even(2000, dtype=np.uint16)
     plain = np.full((RES, RES, 3), 0.5, dtype=np.float32)
-    changed = plain - 0.25 * resize(mask, (RES, RES))[..., None]
+    changed = lowered(plain, mask, 0.25)
     image = compose(background, mask, frame, changed, plain, white=4000).image
     assert int(image[32, 32]) == pytest.approx(1000, abs=2)
 
 
 def test_exemplar_adds_the_networks_change_to_its_start() -> None:
-    background = np.full((64, 64), 128, dtype=np.uint8)
-    mask, frame = blob((64, 64), 32, 32, 10), Rectangle.at(0, 0, 64, 64)
+    background, mask, frame = even(128)
     start = np.where(mask, 0.3, 128 / 255)
     plain = np.full((RES, RES, 3), 0.4, dtype=np.float32)
-    changed = plain - 0.1 * resize(mask, (RES, RES))[..., None]
+    changed = lowered(plain, mask, 0.1)
     image = compose(
         background, mask, frame, changed, plain, mode="exemplar", start=start, relative=False
     ).image
@@ -174,3 +176,42 @@ def test_bad_input_is_refused(change: dict[str, object], message: str) -> None:
     }
     with pytest.raises(InputError, match=message):
         compose(**(arguments | change))  # type: ignore[arg-type]
+
+
+def scene(depth: float) -> tuple[np.ndarray, np.ndarray]:
+    """A slanted surface with a spot darker by `depth`."""
+    mask = blob(3)
+    slope = np.linspace(0.4, 0.7, mask.shape[1])[None, :, None].repeat(3, 2)
+    image = np.broadcast_to(slope, (*mask.shape, 3)).copy()
+    image[mask] -= depth
+    return image, mask
+
+
+@pytest.mark.parametrize("depth", [0.0, 0.05, 0.3, -0.2])
+def test_contrast_is_the_depth_of_a_spot_dark_or_bright(depth: float) -> None:
+    assert contrast(*scene(depth)) == pytest.approx(abs(depth), abs=0.02)
+
+
+def test_the_channel_with_most_contrast_counts() -> None:
+    image, mask = scene(0.0)
+    image[..., 1][mask] += 0.2
+    assert contrast(image, mask) == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_mask_without_surroundings_has_no_contrast() -> None:
+    assert contrast(np.random.default_rng(0).random((20, 20, 3)), np.ones((20, 20), bool)) == 0
+
+
+def test_masks_at_the_border() -> None:
+    image, mask = np.full((30, 30, 3), 0.5), np.zeros((30, 30), bool)
+    mask[:3, :4] = True
+    image[mask] = 0.1
+    assert contrast(image, mask) == pytest.approx(0.4, abs=0.02)
+
+
+def test_the_faintest_real_defect_of_each_type(samples: pd.DataFrame) -> None:
+    faintest = faintest_visible(samples)
+    assert set(faintest) == {"plate/dent", "plate/scratch"}
+    assert all(0.15 < value < 0.6 for value in faintest.values())
+    least, most = (faintest_visible(samples, quantile)["plate/dent"] for quantile in (0.0, 1.0))
+    assert least < faintest["plate/dent"] < most

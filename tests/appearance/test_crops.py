@@ -23,15 +23,6 @@ from small_models import FRAMING, TRAINING, changed
 PROMPTS = PromptOptions()
 
 
-@pytest.fixture
-def seen(small: BaseModel):
-    """The images that went into the autoencoder's encoder."""
-    images: list[torch.Tensor] = []
-    hook = small.vae.encoder.register_forward_pre_hook(lambda _, args: images.append(args[0]))
-    yield images
-    hook.remove()
-
-
 def test_one_row_per_crop_and_as_many_normals_as_defects(crops: Crops) -> None:
     table = crops.table
     assert list(table) == ["sample_id", "prompt", "defect_type", "normal", "held_out"]
@@ -68,8 +59,7 @@ def test_only_base_and_normal_rows_are_read(
 def test_the_autoencoder_sees_images_between_minus_one_and_one(
     samples: pd.DataFrame, small: BaseModel, seen: list[torch.Tensor], mode: str
 ) -> None:
-    black = changed(FRAMING, mode=mode)
-    make_crops(samples, small, TRAINING, black, PROMPTS)
+    make_crops(samples, small, TRAINING, FramingOptions(mode=mode), PROMPTS)
     images = torch.cat(seen)
     assert images.shape[1:] == (3, 32, 32)
     assert -1 <= images.min() < -0.5
@@ -101,11 +91,11 @@ def test_the_seed_decides_and_other_types_do_not_matter(
     assert torch.equal(again.latents, crops.latents)
     fewer = samples[samples["defect_type"] != "dent"]
     alone = make_crops(fewer, small, TRAINING, FRAMING, PROMPTS)
-    scratches = crops.table["defect_type"] == "plate/scratch"
-    of_alone = alone.table["defect_type"] == "plate/scratch"
-    assert torch.equal(
-        crops.masks[np.flatnonzero(scratches)], alone.masks[np.flatnonzero(of_alone)]
+    scratches, of_alone = (
+        each.masks[np.flatnonzero(each.table["defect_type"] == "plate/scratch")]
+        for each in (crops, alone)
     )
+    assert torch.equal(scratches, of_alone)
     other = make_crops(samples, small, changed(TRAINING, seed=1), FRAMING, PROMPTS)
     assert not torch.equal(other.latents, crops.latents)
 

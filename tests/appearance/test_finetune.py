@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,11 +19,12 @@ from defectsynth_pipeline.appearance.finetune import _draw, build_denoiser, fine
 from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.compact import networks as compact
-from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FinetuneOptions
 from defectsynth_pipeline.resumable import load_checkpoint
+from refusals import refused
 from small_models import TRAINING, changed
 
+Train = Callable[..., tuple[FinetunedModel, pd.DataFrame]]
 COLUMNS = ["step", "train_loss", "validation_loss", "learning_rate"]
 
 
@@ -29,18 +32,36 @@ class Killed(Exception):
     """Stands for the kill of a run."""
 
 
-def train(
-    base: BaseModel,
-    crops: Crops,
-    folder: Path,
-    options: FinetuneOptions = TRAINING,
-    kill_at: int | None = None,
-) -> tuple[FinetunedModel, pd.DataFrame]:
-    def on_metrics(step: int, values: dict[str, float]) -> None:
-        if step == kill_at:
-            raise Killed
+@pytest.fixture
+def train(small: BaseModel, crops: Crops, tmp_path: Path) -> Train:
+    """Fine-tune; checkpoints go to a folder in `tmp_path`, metrics to a list if one is given."""
 
-    return finetune(base, crops, options, key="k", checkpoints=folder, on_metrics=on_metrics)
+    def call(
+        options: FinetuneOptions = TRAINING,
+        folder: str = "",
+        *,
+        kill_at: int | None = None,
+        crops: Crops = crops,
+        base: BaseModel = small,
+        metrics: list[tuple[int, dict[str, float]]] | None = None,
+    ) -> tuple[FinetunedModel, pd.DataFrame]:
+        def on_metrics(step: int, values: dict[str, float]) -> None:
+            if step == kill_at:
+                raise Killed
+            if metrics is not None:
+                metrics.append((step, values))
+
+        place = tmp_path / folder
+        return finetune(base, crops, options, key="k", checkpoints=place, on_metrics=on_metrics)
+
+    return call
+
+
+def saved(folder: Path) -> dict[str, Any]:
+    """What the checkpoint of a run holds."""
+    state = load_checkpoint(folder / "k.pt")
+    assert state is not None
+    return state
 
 
 def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -52,11 +73,9 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("adapt", ["frozen", "joint", "lora"])
-def test_what_learns_and_what_stays(
-    small: BaseModel, crops: Crops, tmp_path: Path, adapt: str
-) -> None:
+def test_what_learns_and_what_stays(train: Train, small: BaseModel, adapt: str) -> None:
     unet, controlnet = weights(small.unet), weights(small.controlnet)
-    model, _ = train(small, crops, tmp_path, changed(TRAINING, adapt=adapt))
+    model, _ = train(changed(TRAINING, adapt=adapt))
     assert equal(weights(small.unet), unet)
     assert equal(weights(small.controlnet), controlnet)
     assert not equal(weights(model.controlnet), controlnet)
@@ -96,17 +115,13 @@ def test_a_new_controlnet_starts_by_changing_nothing(sd15: BaseModel) -> None:
 
 
 @pytest.mark.parametrize("adapt", ["frozen", "joint", "lora"])
-def test_a_killed_run_ends_as_the_straight_one(
-    small: BaseModel, crops: Crops, tmp_path: Path, adapt: str
-) -> None:
+def test_a_killed_run_ends_as_the_straight_one(train: Train, tmp_path: Path, adapt: str) -> None:
     options = changed(TRAINING, adapt=adapt, validate_every=1, gradient_accumulation=2)
-    straight, history = train(small, crops, tmp_path / "straight", options)
+    straight, history = train(options, "straight")
     with pytest.raises(Killed):
-        train(small, crops, tmp_path / "killed", options, kill_at=5)
-    state = load_checkpoint(tmp_path / "killed" / "k.pt")
-    assert state is not None
-    assert state["step"] == 3
-    resumed, again = train(small, crops, tmp_path / "killed", options)
+        train(options, "killed", kill_at=5)
+    assert saved(tmp_path / "killed")["step"] == 3
+    resumed, again = train(options, "killed")
     pd.testing.assert_frame_equal(again, history, check_exact=True)
     assert equal(weights(resumed.controlnet), weights(straight.controlnet))
     if straight.unet is not None and resumed.unet is not None:
@@ -115,25 +130,16 @@ def test_a_killed_run_ends_as_the_straight_one(
         assert equal(resumed.lora, straight.lora)
 
 
-def test_a_finished_run_is_not_trained_again(
-    small: BaseModel, crops: Crops, tmp_path: Path
-) -> None:
-    model, history = train(small, crops, tmp_path)
-    again, same = train(small, crops, tmp_path, kill_at=TRAINING.steps)
+def test_a_finished_run_is_not_trained_again(train: Train) -> None:
+    model, history = train()
+    again, same = train(kill_at=TRAINING.steps)
     assert equal(weights(again.controlnet), weights(model.controlnet))
     pd.testing.assert_frame_equal(same, history)
 
 
-def test_history_and_metrics(small: BaseModel, crops: Crops, tmp_path: Path) -> None:
+def test_history_and_metrics(train: Train) -> None:
     seen: list[tuple[int, dict[str, float]]] = []
-    _, history = finetune(
-        small,
-        crops,
-        changed(TRAINING, steps=5),
-        key="k",
-        checkpoints=tmp_path,
-        on_metrics=lambda step, values: seen.append((step, values)),
-    )
+    _, history = train(changed(TRAINING, steps=5), metrics=seen)
     assert list(history) == COLUMNS
     assert list(history["step"]) == [2, 4, 5]
     assert history.notna().all(axis=None)
@@ -143,25 +149,22 @@ def test_history_and_metrics(small: BaseModel, crops: Crops, tmp_path: Path) -> 
 
 
 def test_nothing_held_out_keeps_the_last_weights(
-    small: BaseModel, crops: Crops, tmp_path: Path
+    train: Train, crops: Crops, tmp_path: Path
 ) -> None:
     none = replace(crops, table=crops.table.assign(held_out=False))
-    model, history = train(small, none, tmp_path)
+    model, history = train(crops=none)
     assert history["validation_loss"].isna().all()
     assert model.meta["validation_loss"] is None
-    state = load_checkpoint(tmp_path / "k.pt")
-    assert state is not None
     name = "conv_in.weight"
-    assert torch.equal(weights(model.controlnet)[name], state["weights"][f"controlnet.{name}"])
+    kept = saved(tmp_path)["weights"][f"controlnet.{name}"]
+    assert torch.equal(weights(model.controlnet)[name], kept)
 
 
-def test_it_stops_when_held_out_samples_gain_nothing_and_keeps_the_best(
-    small: BaseModel, crops: Crops, tmp_path: Path
-) -> None:
+def test_it_stops_when_held_out_samples_gain_nothing_and_keeps_the_best(train: Train) -> None:
     wild = changed(
         TRAINING, steps=60, learning_rate=0.3, validate_every=1, patience=3, adapt="joint"
     )
-    model, history = train(small, crops, tmp_path, wild)
+    model, history = train(wild)
     assert len(history) < 60
     best = history["validation_loss"].idxmin()
     assert len(history) - 1 - best == 3
@@ -171,42 +174,34 @@ def test_it_stops_when_held_out_samples_gain_nothing_and_keeps_the_best(
 
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_a_loss_that_is_no_number_keeps_the_checkpoint(
-    small: BaseModel, crops: Crops, tmp_path: Path, accumulation: int
+    train: Train, crops: Crops, tmp_path: Path, accumulation: int
 ) -> None:
     options = changed(
         TRAINING, steps=40, checkpoint_every=1, gradient_accumulation=accumulation, patience=99
     )
     with pytest.raises(Killed):
-        train(small, crops, tmp_path, options, kill_at=2)
-    before = load_checkpoint(tmp_path / "k.pt")
+        train(options, kill_at=2)
+    before = saved(tmp_path)
     latents = crops.latents.clone()
     latents[np.flatnonzero(~crops.table["held_out"])[::2]] = math.nan
-    with pytest.raises(InputError, match="not a number") as caught:
-        train(small, replace(crops, latents=latents), tmp_path, options)
-    assert str(tmp_path / "k.pt") in str(caught.value)
-    assert "learning_rate" in caught.value.remedy
-    after = load_checkpoint(tmp_path / "k.pt")
-    assert before is not None
-    assert after is not None
+    with refused("not a number", str(tmp_path / "k.pt"), remedy="learning_rate"):
+        train(options, crops=replace(crops, latents=latents))
+    after = saved(tmp_path)
     assert after["step"] >= before["step"] == 1
     assert all(value.isfinite().all() for value in after["weights"].values())
 
 
-def test_accumulated_batches_count_as_one_step(
-    small: BaseModel, crops: Crops, tmp_path: Path
-) -> None:
+def test_accumulated_batches_count_as_one_step(train: Train, tmp_path: Path) -> None:
     options = changed(TRAINING, steps=2)
-    once, _ = train(small, crops, tmp_path / "1", options)
-    double = changed(options, gradient_accumulation=2)
-    twice, history = train(small, crops, tmp_path / "2", double)
+    once, _ = train(options, "1")
+    twice, history = train(changed(options, gradient_accumulation=2), "2")
     assert list(history["step"]) == [2]
-    state = load_checkpoint(tmp_path / "2" / "k.pt")
-    assert state is not None
-    assert {float(entry["step"]) for entry in state["optimizer"]["state"].values()} == {2.0}
+    states = saved(tmp_path / "2")["optimizer"]["state"].values()
+    assert {float(entry["step"]) for entry in states} == {2.0}
     assert not equal(weights(once.controlnet), weights(twice.controlnet))
 
 
-def test_the_loss_falls_on_a_tiny_problem(small: BaseModel, tmp_path: Path) -> None:
+def test_the_loss_falls_on_a_tiny_problem(train: Train, small: BaseModel) -> None:
     """The compact base's own components, untrained, on two latents they can learn by heart."""
     torch.manual_seed(0)
     unet = compact.build_unet()
@@ -214,21 +209,14 @@ def test_the_loss_falls_on_a_tiny_problem(small: BaseModel, tmp_path: Path) -> N
     draw = torch.Generator().manual_seed(0)
     masks = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
     masks[0, 0, 20:40, 20:40] = 255
-    table = pd.DataFrame(
-        {
-            "sample_id": ["a", "b"],
-            "prompt": [0, 0],
-            "defect_type": ["t/d", "t/good"],
-            "normal": [False, True],
-            "held_out": [False, False],
-        }
-    )
+    table = pd.DataFrame({"sample_id": ["a", "b"], "defect_type": ["t/d", "t/good"]})
+    table = table.assign(prompt=0, normal=[False, True], held_out=False)
     latents = torch.randn(2, 8, 1, 1, generator=draw).expand(2, 8, 16, 16).clone()
     crops = Crops(latents, masks, torch.randn(1, 77, 64, generator=draw), table)
     options = changed(
         TRAINING, steps=30, batch_size=2, learning_rate=3e-3, validate_every=2, mask_weight=3.0
     )
-    _, history = train(base, crops, tmp_path, options)
+    _, history = train(options, crops=crops, base=base)
     losses = history["train_loss"].to_numpy()
     assert losses[-1] < 0.6 * losses[0]
 

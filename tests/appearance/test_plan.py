@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,33 +13,21 @@ import pytest
 from categories import save
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.imaging.motion import STAY, Motion
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
+from refusals import refused
 from small_models import SYNTHESIS, changed, make_masks
 
 from .test_placement import draw_part, place_of, spot
 
 PROMPTS = PromptOptions()
 COLUMNS = [
-    "image_id",
-    "category",
-    "defect_type",
-    "mask",
-    "background",
-    "reference",
-    "prompt",
-    "normal_prompt",
-    "group",
-    "seed",
-    "placement",
-    "angle",
-    "dy",
-    "dx",
-    "centre_y",
-    "centre_x",
+    *("image_id", "category", "defect_type", "mask", "background", "reference"),
+    *("prompt", "normal_prompt", "group", "seed"),
+    *("placement", "angle", "dy", "dx", "centre_y", "centre_x"),
 ]
+Plan = Callable[..., pd.DataFrame]
 
 
 def plan(
@@ -46,39 +36,43 @@ def plan(
     return plan_synthesis(samples, masks, changed(options, **values), PROMPTS)
 
 
+@pytest.fixture(scope="module")
+def planned(all_samples: pd.DataFrame, masks: ImageSet) -> Plan:
+    """Of all samples and masks."""
+    return functools.partial(plan, all_samples, masks)
+
+
 def renamed(samples: pd.DataFrame, masks: ImageSet, names: dict) -> tuple[pd.DataFrame, ImageSet]:
     """The same data with other names of defect types or categories."""
     return samples.replace(names), ImageSet(masks.root, masks.manifest.replace(names))
 
 
-def test_columns_and_identity(all_samples: pd.DataFrame, masks: ImageSet) -> None:
-    rows = plan(all_samples, masks)
+def test_columns_and_identity(planned: Plan) -> None:
+    rows = planned()
     assert list(rows) == COLUMNS
-    pd.testing.assert_frame_equal(rows, plan(all_samples, masks))
+    pd.testing.assert_frame_equal(rows, planned())
     assert rows["image_id"].is_unique
     assert rows["seed"].is_unique
-    assert not rows.equals(plan(all_samples, masks, seed=1))
+    assert not rows.equals(planned(seed=1))
 
 
 @pytest.mark.parametrize(("per", "count", "expected"), [("run", 10, 10), ("type", 10, 40)])
-def test_counts_add_up(
-    all_samples: pd.DataFrame, masks: ImageSet, per: str, count: int, expected: int
-) -> None:
-    rows = plan(all_samples, masks, per=per, count=count)
+def test_counts_add_up(planned: Plan, per: str, count: int, expected: int) -> None:
+    rows = planned(per=per, count=count)
     assert len(rows) == expected
     sizes = rows.groupby(["category", "defect_type"]).size()
     assert len(sizes) == 4
     assert sizes.max() - sizes.min() <= 1
 
 
-def test_fewer_images_than_types(all_samples: pd.DataFrame, masks: ImageSet) -> None:
-    assert len(plan(all_samples, masks, count=3)) == 3
+def test_fewer_images_than_types(planned: Plan) -> None:
+    assert len(planned(count=3)) == 3
 
 
 def test_rows_come_from_their_own_category_and_never_from_test(
-    all_samples: pd.DataFrame, masks: ImageSet
+    planned: Plan, all_samples: pd.DataFrame, masks: ImageSet
 ) -> None:
-    rows = plan(all_samples, masks, count=60)
+    rows = planned(count=60)
     index = all_samples.set_index("sample_id")
     backgrounds, references = index.loc[rows["background"]], index.loc[rows["reference"]]
     assert set(backgrounds["split"]) == {"normal"}
@@ -95,9 +89,9 @@ def test_rows_come_from_their_own_category_and_never_from_test(
 
 
 def test_more_images_leave_the_first_ones_as_they_are(
-    samples: pd.DataFrame, masks: ImageSet, all_samples: pd.DataFrame
+    planned: Plan, masks: ImageSet, all_samples: pd.DataFrame
 ) -> None:
-    few, many = (plan(all_samples, masks, per="type", count=n) for n in (5, 11))
+    few, many = (planned(per="type", count=n) for n in (5, 11))
     both = many[many["image_id"].isin(few["image_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(both, few)
     # Nor do other types matter.
@@ -108,17 +102,15 @@ def test_more_images_leave_the_first_ones_as_they_are(
     pd.testing.assert_frame_equal(alone, same)
 
 
-def test_every_mask_is_used_before_one_comes_twice(
-    all_samples: pd.DataFrame, masks: ImageSet
-) -> None:
-    twice = plan(all_samples, masks, per="type", count=8)
+def test_every_mask_is_used_before_one_comes_twice(planned: Plan) -> None:
+    twice = planned(per="type", count=8)
     assert (twice["mask"].value_counts() == 2).all()
-    half = plan(all_samples, masks, per="type", count=2)
+    half = planned(per="type", count=2)
     assert half["mask"].is_unique
 
 
-def test_groups_hold_images_of_one_type(all_samples: pd.DataFrame, masks: ImageSet) -> None:
-    rows = plan(all_samples, masks, per="type", count=5, sff={"group": 2})
+def test_groups_hold_images_of_one_type(planned: Plan) -> None:
+    rows = planned(per="type", count=5, sff={"group": 2})
     sizes = rows.groupby("group").size()
     assert sorted(sizes) == [1] * 4 + [2] * 8
     assert (rows.groupby("group")[["category", "defect_type"]].nunique() == 1).all(axis=None)
@@ -147,8 +139,8 @@ def test_ids_are_safe_and_unique_whatever_the_names(
     assert len(publish(job, tmp_path, version="v1", name="images")) == 20
 
 
-def test_prompts_are_those_of_training(samples: pd.DataFrame, masks: ImageSet) -> None:
-    rows = plan(samples, ImageSet(masks.root, masks.manifest.query("category == 'plate'")))
+def test_prompts_are_those_of_training(samples: pd.DataFrame, plates: ImageSet) -> None:
+    rows = plan(samples, plates)
     assert set(rows["prompt"]) == {
         "a photo of a plate surface with dent",
         "a photo of a plate surface with scratch",
@@ -156,20 +148,15 @@ def test_prompts_are_those_of_training(samples: pd.DataFrame, masks: ImageSet) -
     assert set(rows["normal_prompt"]) == {"a photo of a plate surface"}
 
 
-def test_textures_keep_the_mask_where_it_was_made(
-    all_samples: pd.DataFrame, masks: ImageSet
-) -> None:
-    rows = plan(all_samples, masks, count=20)
+def test_textures_keep_the_mask_where_it_was_made(planned: Plan) -> None:
+    rows = planned(count=20)
     assert set(rows["placement"]) == {"as_is"}
     assert all(Motion.of(row) == STAY for _, row in rows.iterrows())
 
 
-def test_a_category_without_normals_is_refused(samples: pd.DataFrame, masks: ImageSet) -> None:
-    plates = ImageSet(masks.root, masks.manifest.query("category == 'plate'"))
-    with pytest.raises(InputError, match="no defect-free images") as caught:
+def test_a_category_without_normals_is_refused(samples: pd.DataFrame, plates: ImageSet) -> None:
+    with refused("no defect-free images", "value: plate", remedy="train/good"):
         plan(samples[samples["split"] != "normal"], plates)
-    assert "value: plate" in str(caught.value)
-    assert "train/good" in caught.value.remedy
 
 
 class TestParts:

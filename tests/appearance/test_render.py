@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.render import render_plan
+from defectsynth_pipeline.appearance.render import Region, region_maker, render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
@@ -22,18 +22,11 @@ from defectsynth_pipeline.options import FramingOptions, PromptOptions, Synthesi
 from small_models import FRAMING, SYNTHESIS, changed
 
 Render = Callable[..., dict[str, Rendered]]
+MakeRegions = Callable[..., list[Region]]
+Images = dict[str, Rendered]
 RECORD = {
-    "contrast",
-    "pixels_outside_collar",
-    "mask_pixels",
-    "overlap",
-    "frame_x",
-    "frame_y",
-    "frame_width",
-    "frame_height",
-    "resolution",
-    "model",
-    "verdict",
+    *("contrast", "verdict", "overlap", "mask_pixels", "pixels_outside_collar"),
+    *("frame_x", "frame_y", "frame_width", "frame_height", "resolution", "model"),
 }
 
 
@@ -48,34 +41,26 @@ def plan(all_samples: pd.DataFrame, masks: ImageSet) -> pd.DataFrame:
 def render(
     all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, plan: pd.DataFrame
 ) -> Render:
-    faintest = faintest_visible(all_samples)
+    data = {"samples": all_samples, "masks": masks, "base": small}
+    real = faintest_visible(all_samples)
 
     def call(
         options: SynthesisOptions = SYNTHESIS,
         framing: FramingOptions = FRAMING,
         *,
-        rows: pd.DataFrame | None = None,
+        rows: pd.DataFrame = plan,
         missing: pd.DataFrame | None = None,
-        base: BaseModel = small,
-    ) -> dict[str, Rendered]:
-        rows = plan if rows is None else rows
-        items = render_plan(
-            rows if missing is None else missing,
-            rows,
-            samples=all_samples,
-            masks=masks,
-            base=base,
-            options=options,
-            framing=framing,
-            faintest=faintest,
-        )
-        return {item.image_id: item for item in items}
+        faintest: dict[str, float] = real,
+    ) -> Images:
+        missing = rows if missing is None else missing
+        how = {"options": options, "framing": framing, "faintest": faintest}
+        return {item.image_id: item for item in render_plan(missing, rows, **data, **how)}
 
     return call
 
 
 @pytest.fixture(scope="module")
-def rendered(render: Render) -> dict[str, Rendered]:
+def rendered(render: Render) -> Images:
     return render()
 
 
@@ -85,13 +70,13 @@ def backgrounds(all_samples: pd.DataFrame, plan: pd.DataFrame) -> dict[str, np.n
     return {row.image_id: Sample.of(index.loc[row.background]).image() for row in plan.itertuples()}
 
 
-def same_images(one: dict[str, Rendered], other: dict[str, Rendered]) -> bool:
+def same_images(one: Images, other: Images) -> bool:
     assert one.keys() == other.keys()
     return all(np.array_equal(one[i].arrays["image"], other[i].arrays["image"]) for i in one)
 
 
 def test_one_item_per_row_in_the_backgrounds_format(
-    rendered: dict[str, Rendered], plan: pd.DataFrame, backgrounds: dict[str, np.ndarray]
+    rendered: Images, plan: pd.DataFrame, backgrounds: dict[str, np.ndarray]
 ) -> None:
     assert set(rendered) == set(plan["image_id"])
     kinds = set()
@@ -121,7 +106,7 @@ def test_no_pixel_outside_the_collar_differs(
 
 
 def test_batches_and_order_do_not_change_an_image(
-    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame
+    render: Render, rendered: Images, plan: pd.DataFrame
 ) -> None:
     variants = {
         "one by one": render(changed(SYNTHESIS, batch_size=1)),
@@ -134,7 +119,7 @@ def test_batches_and_order_do_not_change_an_image(
         assert_same(items, rendered, name)
 
 
-def assert_same(one: dict[str, Rendered], other: dict[str, Rendered], name: str = "") -> None:
+def assert_same(one: Images, other: Images, name: str = "") -> None:
     """Equal but for one level of the image's own 255 or 65535 in a pixel among thousands.
 
     Convolutions over batches of another size add up in another order; where a float's last bit
@@ -149,12 +134,12 @@ def assert_same(one: dict[str, Rendered], other: dict[str, Rendered], name: str 
         assert np.array_equal(a, b)
 
 
-def test_rendering_twice_is_bit_equal(render: Render, rendered: dict[str, Rendered]) -> None:
+def test_rendering_twice_is_bit_equal(render: Render, rendered: Images) -> None:
     assert same_images(render(), rendered)
 
 
 def test_only_missing_images_are_made_and_are_the_same(
-    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame
+    render: Render, rendered: Images, plan: pd.DataFrame
 ) -> None:
     missing = plan.iloc[[1, 6, 7]]
     items = render(missing=missing)
@@ -162,15 +147,11 @@ def test_only_missing_images_are_made_and_are_the_same(
     assert_same(items, {i: rendered[i] for i in items})
 
 
-def test_each_switch_changes_images_by_itself(
-    render: Render, rendered: dict[str, Rendered]
-) -> None:
+def test_each_switch_changes_images_by_itself(render: Render) -> None:
     strong = changed(SYNTHESIS, sae={"weights": "eq7"}, sff={"rate": 1.0})
+    switches = itertools.product([True, False], repeat=2)
     variants = [
-        render(strong),
-        render(changed(strong, sae={"enabled": False})),
-        render(changed(strong, sff={"enabled": False})),
-        render(changed(strong, sae={"enabled": False}, sff={"enabled": False})),
+        render(changed(strong, sae={"enabled": sae}, sff={"enabled": sff})) for sae, sff in switches
     ]
     for one, other in itertools.combinations(variants, 2):
         assert not same_images(one, other)
@@ -183,7 +164,7 @@ def test_an_image_alone_in_its_group_is_not_fused(render: Render, plan: pd.DataF
 
 
 def test_nothing_but_the_plan_and_its_samples_is_read(
-    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame
+    render: Render, rendered: Images, plan: pd.DataFrame
 ) -> None:
     other = plan.assign(prompt="a binary mask")
     assert not same_images(render(rows=other), rendered)
@@ -192,22 +173,15 @@ def test_nothing_but_the_plan_and_its_samples_is_read(
 
 
 def test_the_autoencoder_sees_images_between_minus_one_and_one(
-    render: Render, small: BaseModel, plan: pd.DataFrame
+    render: Render, seen: list[torch.Tensor]
 ) -> None:
-    seen: list[torch.Tensor] = []
-    hook = small.vae.encoder.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    try:
-        render(changed(SYNTHESIS, compose={"mode": "exemplar"}))
-    finally:
-        hook.remove()
+    render(changed(SYNTHESIS, compose={"mode": "exemplar"}))
     ours = torch.cat([images for images in seen if images.any()])  # not the pipeline's blank
     assert -1 <= ours.min() < -0.5
     assert 0.1 < ours.max() <= 1
 
 
-def test_records_say_what_was_made(
-    rendered: dict[str, Rendered], small: BaseModel, plan: pd.DataFrame
-) -> None:
+def test_records_say_what_was_made(rendered: Images, small: BaseModel, plan: pd.DataFrame) -> None:
     for item in rendered.values():
         assert set(item.record) == RECORD
         assert item.record["verdict"] in {"visible", "faint"}
@@ -220,27 +194,18 @@ def test_records_say_what_was_made(
 
 
 def test_the_verdict_compares_with_the_faintest_real_defect(
-    all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, plan: pd.DataFrame
+    render: Render, plan: pd.DataFrame
 ) -> None:
     verdicts = []
     for least in (0.0, 1.0):
         faintest = {f"{r.category}/{r.defect_type}": least for r in plan.itertuples()}
-        items = render_plan(
-            plan[:2],
-            plan,
-            samples=all_samples,
-            masks=masks,
-            base=small,
-            options=SYNTHESIS,
-            framing=FRAMING,
-            faintest=faintest,
-        )
-        verdicts.append({item.record["verdict"] for item in items})
+        items = render(missing=plan[:2], faintest=faintest)
+        verdicts.append({item.record["verdict"] for item in items.values()})
     assert verdicts == [{"visible"}, {"faint"}]
 
 
 def test_a_stopped_rendering_goes_on(
-    render: Render, rendered: dict[str, Rendered], plan: pd.DataFrame, tmp_path: Path
+    render: Render, rendered: Images, plan: pd.DataFrame, tmp_path: Path
 ) -> None:
     """Published after a stop: the manifest's columns, and the pictures of an unbroken run."""
     made: list[str] = []
@@ -264,3 +229,60 @@ def test_a_stopped_rendering_goes_on(
         assert stored.dtype == straight.dtype
         assert np.abs(stored.astype(int) - straight.astype(int)).max() <= 1
         assert np.array_equal(images.array(image_id, "mask"), rendered[image_id].arrays["mask"])
+
+
+@pytest.fixture(scope="module")
+def regions(all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel) -> MakeRegions:
+    def make(
+        framing: str = "roi",
+        mode: str = "delta",
+        samples: pd.DataFrame = all_samples,
+        masks: ImageSet = masks,
+        **columns: object,
+    ) -> list[Region]:
+        options = changed(SYNTHESIS, compose={"mode": mode})
+        plan = plan_synthesis(samples, masks, options, PromptOptions()).assign(**columns)
+        maker = region_maker(samples, masks, small, options, FramingOptions(mode=framing))
+        return [maker(row) for row in plan.itertuples(index=False)]
+
+    return make
+
+
+@pytest.mark.parametrize("framing", ["roi", "full"])
+def test_what_the_model_sees(regions: MakeRegions, framing: str) -> None:
+    for region in regions(framing):
+        for picture in (region.seen, region.reference):
+            assert picture.shape == (32, 32, 3)
+            assert 0 <= picture.min() < picture.max() <= 1
+        assert region.cover.shape == (32, 32)
+        assert 0.2 < region.cover.max() <= 1
+        assert region.alignment.overlap >= region.alignment.identity_overlap
+        assert region.start is None
+        assert region.mask.shape == (64, 80)
+
+
+@pytest.mark.parametrize("framing", ["roi", "full"])
+def test_exemplars_start_at_native_size(regions: MakeRegions, framing: str) -> None:
+    for region in regions(framing, "exemplar"):
+        assert region.start is not None
+        side = max(region.frame.width, region.frame.height)
+        assert region.start.shape == (side, side, 3)
+        assert 0 <= region.start.min() < region.start.max() <= 1
+
+
+def test_a_mask_placed_off_the_image_stays_where_it_was(
+    regions: MakeRegions, masks: ImageSet
+) -> None:
+    for region in regions(dy=500.0, centre_y=1.0, centre_x=1.0):
+        assert np.array_equal(region.mask, masks.array(region.row.mask, "mask"))
+
+
+def test_masks_are_brought_to_the_backgrounds_size(
+    regions: MakeRegions, samples: pd.DataFrame, plates: ImageSet
+) -> None:
+    halves = samples.copy()
+    halves.loc[halves["split"] == "normal", ["width", "height"]] = [40, 48]
+    for region in regions(samples=halves, masks=plates):
+        assert region.background.shape == (48, 40, 3)
+        assert region.mask.shape == (48, 40)
+        assert region.mask.any()

@@ -13,9 +13,10 @@ from defectsynth_pipeline.appearance.sampler import (
     draw_noise,
     latent_masks,
 )
+from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import SynthesisOptions
+from refusals import refused
 from small_models import SYNTHESIS, changed, pictures
 
 PLAIN = changed(SYNTHESIS, steps=4, sae={"enabled": False})
@@ -28,14 +29,20 @@ def regions(small: BaseModel) -> Regions:
     masks[:, :, 8:20, 8:24] = 1
     masks[2, :, 8:20, 8:24] = 0
     masks[2, :, 3, 2:30] = 1  # a stroke thinner than a cell
+    return regions_of(small, masks)
+
+
+def regions_of(base: BaseModel, masks: torch.Tensor) -> Regions:
+    """Other pictures as references, seeds from 5 on."""
+    count = len(masks)
     return Regions(
-        start=pictures(small, 3),
-        background=pictures(small, 3),
+        start=pictures(base, count),
+        background=pictures(base, count),
         masks=masks,
-        references=small.encode(pictures(small, 3, seed=1)),
-        text=small.embed(["a plate with dent"] * 3),
-        negative=small.embed(["a plate"] * 3),
-        seeds=[5, 6, 7],
+        references=base.encode(pictures(base, count, seed=1)),
+        text=base.embed(["a plate with dent"] * count),
+        negative=base.embed(["a plate"] * count),
+        seeds=list(range(5, 5 + count)),
     )
 
 
@@ -138,23 +145,12 @@ def test_a_start_other_than_the_background_shows_inside_only(
     assert (here - there)[room].abs().max() > 0.01
 
 
-def test_four_channel_unets_are_blended_the_same_way(sd15: BaseModel, small: BaseModel) -> None:
-    from defectsynth_pipeline.base_model.denoising import build_controlnet
-
-    base = sd15.with_networks(
-        controlnet=build_controlnet(sd15.unet, 8), unet=None, fingerprint="guided"
-    )
+def test_four_channel_unets_are_blended_the_same_way(sd15: BaseModel) -> None:
+    guide = build_controlnet(sd15.unet, 8)
+    base = sd15.with_networks(controlnet=guide, unet=None, fingerprint="guided")
     masks = torch.zeros(2, 1, 64, 64)
     masks[:, :, 20:36, 20:36] = 1
-    regions = Regions(
-        start=pictures(base),
-        background=pictures(base),
-        masks=masks,
-        references=base.encode(pictures(base, seed=1)),
-        text=base.embed(["a"] * 2),
-        negative=base.embed(["b"] * 2),
-        seeds=[1, 2],
-    )
+    regions = regions_of(base, masks)
     latents = denoise_regions(base, regions, changed(SAE, guidance=5.0))
     room = inside(regions, latents)
     assert torch.equal(latents[~room], base.encode(regions.background)[~room])
@@ -170,7 +166,5 @@ def test_cells_touched_by_a_thin_stroke_count() -> None:
 
 
 def test_strength_that_leaves_no_step(small: BaseModel, regions: Regions) -> None:
-    with pytest.raises(InputError, match="no denoising step") as caught:
+    with refused("no denoising step", "synthesis.strength 0.2", remedy="steps * strength"):
         denoise_regions(small, regions, changed(PLAIN, steps=4, strength=0.2))
-    assert "synthesis.strength 0.2" in str(caught.value)
-    assert "steps * strength" in caught.value.remedy

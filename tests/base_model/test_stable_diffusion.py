@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,14 @@ import torch
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.crops import make_crops
-from defectsynth_pipeline.appearance.finetune import finetune
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
-from defectsynth_pipeline.imagesets import ImageSet, Rendered
-from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
-from small_models import SYNTHESIS, TRAINING, changed
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import FramingOptions, PromptOptions
+from small_models import SYNTHESIS, TRAINING, adapted, changed
 
+Check = Callable[..., None]
 PROMPTS = PromptOptions()
 GUIDED = changed(SYNTHESIS, count=2, guidance=5.0)
 
@@ -30,54 +31,36 @@ def adapt_base(
     """Fine-tuned, saved and loaded."""
     options = changed(TRAINING, adapt=adapt, steps=3, gradient_accumulation=2, crops_per_sample=1)
     crops = make_crops(samples, base, options, framing, PROMPTS)
-    model, history = finetune(
-        base, crops, options, key="k", checkpoints=folder, on_metrics=lambda *_: None
-    )
+    model, history = adapted(base, crops, options, folder)
     assert np.isfinite(history["train_loss"]).all()
     model.save(folder / "model")
     return FinetunedModel.load(folder / "model")
 
 
-def render(
-    base: BaseModel,
-    samples: pd.DataFrame,
-    masks: ImageSet,
-    options: SynthesisOptions,
-    framing: FramingOptions,
-) -> list[Rendered]:
-    plates = ImageSet(masks.root, masks.manifest.query("category == 'plate'"))
-    plan = plan_synthesis(samples, plates, options, PROMPTS)
-    items = render_plan(
-        plan,
-        plan,
-        samples=samples,
-        masks=plates,
-        base=base,
-        options=options,
-        framing=framing,
-        faintest=faintest_visible(samples),
-    )
-    return list(items)
+@pytest.fixture(scope="module")
+def check(samples: pd.DataFrame, plates: ImageSet) -> Check:
+    """Render two images and look at them."""
+    faintest = faintest_visible(samples)
 
+    def rendered(base: BaseModel, framing: FramingOptions, **changes: object) -> None:
+        options = changed(GUIDED, **changes)
+        plan = plan_synthesis(samples, plates, options, PROMPTS)
+        data = {"samples": samples, "masks": plates, "base": base, "faintest": faintest}
+        items = list(render_plan(plan, plan, **data, options=options, framing=framing))
+        assert len(items) == 2
+        for item in items:
+            assert item.arrays["image"].shape == (64, 80, 3)
+            assert item.record["pixels_outside_collar"] == 0
+            assert np.isfinite(item.record["contrast"])
 
-def check(items: list[Rendered], count: int = 2) -> None:
-    assert len(items) == count
-    for item in items:
-        assert item.arrays["image"].shape == (64, 80, 3)
-        assert item.record["pixels_outside_collar"] == 0
-        assert np.isfinite(item.record["contrast"])
+    return rendered
 
 
 @pytest.mark.parametrize(
     ("adapt", "framing"), [("frozen", "roi"), ("joint", "full"), ("lora", "roi")]
 )
 def test_from_real_defects_to_images(
-    sd15: BaseModel,
-    samples: pd.DataFrame,
-    masks: ImageSet,
-    tmp_path: Path,
-    adapt: str,
-    framing: str,
+    sd15: BaseModel, samples: pd.DataFrame, tmp_path: Path, adapt: str, framing: str, check: Check
 ) -> None:
     frame = FramingOptions(mode=framing)
     model = adapt_base(sd15, samples, tmp_path, adapt, frame)
@@ -85,21 +68,20 @@ def test_from_real_defects_to_images(
     base = model.attach(sd15)
     assert sd15.controlnet is None
     for mode in ("delta", "feather", "exemplar"):
-        options = changed(GUIDED, compose={"mode": mode}, sae={"weights": "eq7"})
-        check(render(base, samples, masks, options, frame))
+        check(base, frame, compose={"mode": mode}, sae={"weights": "eq7"})
 
 
 def test_other_resolutions_than_the_models_own(
-    sd15: BaseModel, samples: pd.DataFrame, masks: ImageSet, tmp_path: Path
+    sd15: BaseModel, samples: pd.DataFrame, tmp_path: Path, check: Check
 ) -> None:
     frame = FramingOptions(resolution=128, minimum=48)
     model = adapt_base(sd15, samples, tmp_path, "frozen", frame)
-    check(render(model.attach(sd15), samples, masks, GUIDED, frame))
+    check(model.attach(sd15), frame)
 
 
 @pytest.mark.parametrize("adapt", ["joint", "lora"])
 def test_half_precision_as_on_a_gpu(
-    sd15_folder: Path, samples: pd.DataFrame, masks: ImageSet, tmp_path: Path, adapt: str
+    sd15_folder: Path, samples: pd.DataFrame, tmp_path: Path, adapt: str, check: Check
 ) -> None:
     base = load_base_model(sd15_folder, device="cpu", dtype="float16")
     frame = FramingOptions()
@@ -107,14 +89,12 @@ def test_half_precision_as_on_a_gpu(
     assert {p.dtype for p in guided.unet.parameters()} == {torch.float16}
     assert guided.controlnet is not None
     assert guided.controlnet.dtype == torch.float16
-    check(render(guided, samples, masks, GUIDED, frame))
+    check(guided, frame)
 
 
 def test_bfloat16_training(sd15: BaseModel, samples: pd.DataFrame, tmp_path: Path) -> None:
     options = changed(TRAINING, steps=2, mixed_precision="bf16", adapt="lora")
     crops = make_crops(samples, sd15, options, FramingOptions(), PROMPTS)
-    model, history = finetune(
-        sd15, crops, options, key="k", checkpoints=tmp_path, on_metrics=lambda *_: None
-    )
+    model, history = adapted(sd15, crops, options, tmp_path)
     assert np.isfinite(history["train_loss"]).all()
     assert {p.dtype for p in model.controlnet.parameters()} == {torch.float32}

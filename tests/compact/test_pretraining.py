@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +51,8 @@ def components(folder: Path) -> dict:
     return train_denoiser(vae, OPTIONS, folder, ignore)
 
 
-def die_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def dying_at(step: int) -> Iterator[None]:
     """Let drawing the scenes of a training step fail."""
 
     def dying(seed: int, stage: int, at: int, count: int):
@@ -57,32 +60,26 @@ def die_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise Killed
         return draw(seed, stage, at, count)
 
-    monkeypatch.setattr("defectsynth_pipeline.compact.pretraining.draw", dying)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("defectsynth_pipeline.compact.pretraining.draw", dying)
+        yield
 
 
-def test_a_killed_pretraining_ends_as_the_straight_one(
-    components: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        die_at(1, patch)
-        with pytest.raises(Killed):
-            train_vae(OPTIONS, tmp_path, ignore)
+def test_a_killed_pretraining_ends_as_the_straight_one(components: dict, tmp_path: Path) -> None:
+    with pytest.raises(Killed), dying_at(1):
+        train_vae(OPTIONS, tmp_path, ignore)
     vae = train_vae(OPTIONS, tmp_path, ignore)
-    with monkeypatch.context() as patch:
-        die_at(1, patch)
-        with pytest.raises(Killed):
-            train_denoiser(vae, OPTIONS, tmp_path, ignore)
+    with pytest.raises(Killed), dying_at(1):
+        train_denoiser(vae, OPTIONS, tmp_path, ignore)
     resumed = train_denoiser(vae, OPTIONS, tmp_path, ignore)
     assert digest(resumed) == digest(components)
 
 
-def test_finished_parts_are_not_trained_again(
-    components: dict, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_finished_parts_are_not_trained_again(components: dict, folder: Path) -> None:
     before = digest(components)
-    die_at(0, monkeypatch)
-    vae = train_vae(OPTIONS, folder, ignore)
-    assert digest(train_denoiser(vae, OPTIONS, folder, ignore)) == before
+    with dying_at(0):
+        vae = train_vae(OPTIONS, folder, ignore)
+        assert digest(train_denoiser(vae, OPTIONS, folder, ignore)) == before
 
 
 def test_latents_are_standardised(components: dict) -> None:

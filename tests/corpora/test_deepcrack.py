@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from scipy import ndimage
 
 from categories import save
@@ -57,16 +56,12 @@ def test_the_crack_is_gone_and_the_rest_untouched(cracks: Path) -> None:
     samples = make_deepcrack_samples(cracks)
     rows = samples[samples["image"] == "train_img/IMG_7.jpg"]
     cracked, good = (rows[rows["defect_type"] == kind].iloc[0] for kind in ("crack", "good"))
-    before, after, mask = (
-        Sample.of(cracked).image(),
-        Sample.of(good).image(),
-        Sample.of(cracked).mask(),
-    )
+    before, after = Sample.of(cracked).image(), Sample.of(good).image()
+    mask = Sample.of(cracked).mask()
+    near = ndimage.binary_dilation(mask, iterations=4)
 
     assert before[mask].mean() < 30
-    assert (
-        abs(after[mask].mean() - before[~ndimage.binary_dilation(mask, iterations=4)].mean()) < 12
-    )
+    assert abs(after[mask].mean() - before[~near].mean()) < 12
     far = ~ndimage.binary_dilation(mask, iterations=9)
     np.testing.assert_array_equal(after[far], before[far])
 
@@ -103,10 +98,12 @@ def test_removal_of_a_crack_that_leaves_no_intact_patch() -> None:
     assert abs(filled[mask].mean() - 130) < 40
 
 
+LARGE = np.zeros((64, 96), np.uint8)
+LARGE[:40, :40] = 255
+
+
 def test_large_cracks_get_no_counterpart(cracks: Path) -> None:
-    mask = np.zeros((64, 96), np.uint8)
-    mask[:40, :40] = 255
-    save(cracks / "train_lab" / "IMG_7.png", mask)
+    save(cracks / "train_lab" / "IMG_7.png", LARGE)
 
     samples = make_deepcrack_samples(cracks)
 
@@ -115,10 +112,8 @@ def test_large_cracks_get_no_counterpart(cracks: Path) -> None:
 
 
 def test_only_large_cracks_leave_no_normal_image(cracks: Path) -> None:
-    mask = np.zeros((64, 96), np.uint8)
-    mask[:40, :40] = 255
     for path in cracks.glob("*_lab/*.png"):
-        Image.fromarray(mask).save(path)
+        save(path, LARGE)
 
     with pytest.raises(InputError, match=r"no normal images(.|\n)*26.0%(.|\n)*remedy: add"):
         make_deepcrack_samples(cracks)

@@ -41,23 +41,24 @@ def _part(seed: int, *, dent: bool, alike: bool = True) -> tuple[np.ndarray, np.
 
 
 def _write(root: Path, name: str, image: np.ndarray, mask: np.ndarray | None = None) -> None:
-    folder = root / "disc"
-    place = "train/good" if mask is None else "test/dent"
+    folder, place = root / "disc", "train/good" if mask is None else "test/dent"
     save(folder / place / f"{name}.png", image.astype(np.uint8))
     if mask is not None:
-        truth = folder / "ground_truth" / "dent" / f"{name}_mask.png"
-        save(truth, mask.astype(np.uint8) * 255)
+        save(folder / "ground_truth" / "dent" / f"{name}_mask.png", mask)
+
+
+def _write_discs(root: Path, good: int, dented: int) -> Path:
+    for index in range(good):
+        _write(root, f"{index:03d}", _part(500 + index, dent=False)[0])
+    for index in range(dented):
+        _write(root, f"{index:03d}", *_part(10 * index, dent=True))
+    return root
 
 
 @pytest.fixture
 def discs(tmp_path: Path) -> Path:
     """Eight dented discs with the dent at one place, and ten good ones, all on one fixture."""
-    root = tmp_path / "discs"
-    for index in range(10):
-        _write(root, f"{index:03d}", _part(500 + index, dent=False)[0])
-    for index in range(8):
-        _write(root, f"{index:03d}", *_part(10 * index, dent=True))
-    return root
+    return _write_discs(tmp_path / "discs", good=10, dented=8)
 
 
 def _again(root: Path, name: str, way: str) -> None:
@@ -128,8 +129,7 @@ def test_one_part_with_two_defects_is_not_joined_by_its_looks(discs: Path) -> No
 
 
 def test_exact_copies_still_stop_the_run(discs: Path) -> None:
-    image, mask = _part(0, dent=True)
-    _write(discs, "099", image, mask)
+    _write(discs, "099", *_part(0, dent=True))
 
     with pytest.raises(InputError, match=r"000.png and (.|\n)*099.png"):
         make_samples(discs, IngestOptions(protocol="lowest_third"))
@@ -138,10 +138,7 @@ def test_exact_copies_still_stop_the_run(discs: Path) -> None:
 def test_a_copy_of_a_test_image_among_the_normals_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    root = tmp_path / "discs"
-    for index in range(6):
-        _write(root, f"{index:03d}", _part(500 + index, dent=False)[0])
-        _write(root, f"{index:03d}", *_part(10 * index, dent=True))
+    root = _write_discs(tmp_path / "discs", good=6, dented=6)
     copy, _ = _part(700, dent=False)
     save(root / "disc" / "test" / "good" / "000.png", copy.astype(np.uint8))
     Image.fromarray(copy.astype(np.uint8)).save(root / "disc" / "train" / "good" / "a.jpg")

@@ -1,14 +1,17 @@
+"""Files of all kinds as arrays, and rows of `samples` as typed objects."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from PIL import Image
 
 from categories import save
-from defectsynth_pipeline.corpora.reading import Sample
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask, encode_png
@@ -99,6 +102,25 @@ def test_anti_aliased_masks_are_accepted(width: int) -> None:
     assert len(np.unique(soft)) > 4
 
     np.testing.assert_array_equal(decode_mask(encode_png(soft), Path("x")), soft > 127)
+
+
+def test_a_sample_reads_what_its_row_says(part: Path) -> None:
+    table = make_samples(part, IngestOptions())
+    for sample, (_, row) in zip(each_sample(table), table.iterrows(), strict=True):
+        file = part / row["image"]
+        assert (sample.image() == decode_image(file.read_bytes(), file)).all()
+        assert sample.mask().any() == (row["defect_type"] != "good")
+        assert sample.shape == sample.mask().shape
+        assert (sample.sample_id, sample.split) == (row["sample_id"], row["split"])
+
+
+def test_samples_are_equal_however_the_row_was_given(part: Path, tmp_path: Path) -> None:
+    table = make_samples(part, IngestOptions())
+    table.to_csv(tmp_path / "samples.csv", index=False)
+    text = pd.read_csv(tmp_path / "samples.csv", dtype=str, keep_default_na=False)
+    series = [Sample.of(row) for _, row in table.iterrows()]
+    assert list(each_sample(text)) == series == [Sample.of(row) for row in table.itertuples()]
+    assert len(set(series)) == len(series)
 
 
 def test_what_was_loaded_may_be_changed(part: Path) -> None:

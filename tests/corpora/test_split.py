@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -12,21 +11,14 @@ from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.corpora.split import assert_no_test, assign_split
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
+from refusals import refused
 
 
 def _table(count: int, *, per_group: int = 1, defect_type: str = "dent") -> pd.DataFrame:
-    rows = [
-        {
-            "sample_id": f"c/part/{defect_type}/{index}",
-            "corpus": "c",
-            "category": "part",
-            "defect_type": defect_type,
-            "group": f"c/part/{defect_type}/g{index // per_group}",
-            "split": "",
-        }
-        for index in range(count)
-    ]
-    return pd.DataFrame(rows)
+    kind = f"c/part/{defect_type}"
+    names = [(f"{kind}/{index}", f"{kind}/g{index // per_group}") for index in range(count)]
+    table = pd.DataFrame(names, columns=["sample_id", "group"])
+    return table.assign(corpus="c", category="part", defect_type=defect_type, split="")
 
 
 def _base(samples: pd.DataFrame, **options: object) -> set[str]:
@@ -91,9 +83,8 @@ def test_what_one_group_has_beyond_the_cap_is_left_out_not_tested() -> None:
     result = assign_split(_table(60, per_group=20), IngestOptions(max_base=8))
 
     assert result["split"].value_counts().to_dict() == {"test": 40, "base": 8}
-    assert not set(result.loc[result.split == "base", "group"]) & set(
-        result.loc[result.split == "test", "group"]
-    )
+    base, test = (set(result.loc[result.split == side, "group"]) for side in ("base", "test"))
+    assert not base & test
 
 
 def test_derived_good_samples_follow_their_group() -> None:
@@ -122,20 +113,16 @@ def test_guard_raises_on_a_test_image_only(part: Path) -> None:
     assert_no_test(samples, allowed, "the generator")
 
     leaked = samples[samples["split"] == "test"].iloc[3]
-    with pytest.raises(InputError) as caught:
+    with refused("the generator", leaked["sample_id"], leaked["sha256"], "remedy"):
         assert_no_test(samples, [allowed.iloc[0], leaked["sha256"]], "the generator")
-    for part_of_message in ("the generator", leaked["sample_id"], leaked["sha256"], "remedy"):
-        assert part_of_message in str(caught.value)
 
 
 def test_one_image_in_train_and_test(part: Path) -> None:
     root = part / "plate"
     shutil.copy(root / "train" / "good" / "001.png", root / "test" / "good" / "009.png")
 
-    with pytest.raises(InputError) as caught:
+    with refused("train/good/001.png", "test/good/009.png", "normal", "remedy"):
         make_samples(part, IngestOptions())
-    for part_of_message in ("train/good/001.png", "test/good/009.png", "normal", "remedy"):
-        assert part_of_message in str(caught.value)
 
 
 def test_one_defect_across_base_and_test(part: Path) -> None:
@@ -182,7 +169,5 @@ def test_split_is_decided_for_every_row(demo: Path) -> None:
     assert set(samples["split"]) == {"base", "test", "normal"}
     base = samples[samples["split"] == "base"].groupby(["category", "defect_type"]).size()
     assert base.min() >= 5
-    assert not np.intersect1d(
-        samples.loc[samples["split"] == "test", "group"],
-        samples.loc[samples["split"] != "test", "group"],
-    ).size
+    test = samples["split"] == "test"
+    assert not set(samples.loc[test, "group"]) & set(samples.loc[~test, "group"])

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import ndimage
 
@@ -27,9 +28,13 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def test_three_layouts_with_enough_of_everything(demo: Path) -> None:
+@pytest.fixture(scope="module")
+def samples(demo: Path) -> pd.DataFrame:
+    return make_samples(demo, IngestOptions())
+
+
+def test_three_layouts_with_enough_of_everything(demo: Path, samples: pd.DataFrame) -> None:
     assert [corpus.layout for corpus in find_corpora(demo)] == ["deepcrack", "gdxray", "mvtec"]
-    samples = make_samples(demo, IngestOptions())
     base = samples[samples["split"] == "base"].groupby("defect_type").size()
 
     assert set(base.index) == {"pinhole", "dent", "scratch", "stain", "crack", "defect"}
@@ -41,8 +46,7 @@ def test_three_layouts_with_enough_of_everything(demo: Path) -> None:
     assert normal[["flange", "fabric"]].min() >= 30
 
 
-def test_one_type_is_large_one_thin_and_one_tiny(demo: Path) -> None:
-    samples = make_samples(demo, IngestOptions())
+def test_one_type_is_large_one_thin_and_one_tiny(samples: pd.DataFrame) -> None:
     masks = {
         str(name): [Sample.of(row).mask() for row in rows.itertuples()]
         for name, rows in samples[samples["defect_type"] != "good"].groupby("defect_type")
@@ -57,8 +61,7 @@ def test_one_type_is_large_one_thin_and_one_tiny(demo: Path) -> None:
         assert area[name] < 0.03
 
 
-def test_defects_are_visible_inside_their_masks(demo: Path) -> None:
-    samples = make_samples(demo, IngestOptions())
+def test_defects_are_visible_inside_their_masks(samples: pd.DataFrame) -> None:
     for row in samples[samples["defect_type"] != "good"].itertuples():
         image, mask = to_float(Sample.of(row).image()).mean(axis=2), Sample.of(row).mask()
         near = ndimage.binary_dilation(mask, iterations=5)

@@ -19,15 +19,8 @@ def parent(mask: np.ndarray) -> Crack:
 
 
 def between(first: np.ndarray, second: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
-    return interpolate_cracks(
-        parent(first),
-        parent(second),
-        alpha,
-        rng=np.random.default_rng(seed),
-        size=SIZE,
-        warp=IDENTITY,
-        area=ANY_AREA,
-    )
+    rng, parents = np.random.default_rng(seed), (parent(first), parent(second))
+    return interpolate_cracks(*parents, alpha, rng=rng, size=SIZE, warp=IDENTITY, area=ANY_AREA)
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 0.7, 0.9])

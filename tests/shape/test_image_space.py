@@ -5,7 +5,6 @@ import pytest
 
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.image_space import (
-    Shape,
     interpolate_coordinates,
     interpolate_distance,
     ordered_coordinates,
@@ -18,14 +17,17 @@ from shape.builders import bar, disc
 SIZE = (96, 96)
 
 
-def shape(mask: np.ndarray) -> Shape:
-    return shape_of(mask, measure(mask))
+def between(
+    first: np.ndarray, second: np.ndarray, alpha: float, warp: Warp = IDENTITY
+) -> np.ndarray:
+    shapes = [shape_of(mask, measure(mask)) for mask in (first, second)]
+    return interpolate_distance(*shapes, alpha, first.shape, warp)
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_area_is_interpolated_to_the_pixel_and_position_separately(alpha: float) -> None:
     first, second = disc(96, 25, 30, 8), disc(96, 60, 50, 16)
-    mask = interpolate_distance(shape(first), shape(second), alpha, SIZE, IDENTITY)
+    mask = between(first, second, alpha)
     assert mask.sum() == round((1 - alpha) * first.sum() + alpha * second.sum())
     measured = measure(mask)
     assert measured.parts == 1
@@ -36,8 +38,7 @@ def test_area_is_interpolated_to_the_pixel_and_position_separately(alpha: float)
 @pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75])
 def test_crossed_bars_turn_and_stay_bars(alpha: float) -> None:
     first, second = bar(96, 0.0, 50, 7), bar(96, 1.2, 30, 7)
-    mask = interpolate_distance(shape(first), shape(second), alpha, SIZE, IDENTITY)
-    measured = measure(mask)
+    measured = measure(between(first, second, alpha))
     assert measured.angle == pytest.approx(1.2 * alpha, abs=0.05)
     assert measured.width == pytest.approx(measure(first).width, rel=0.15)
     assert measured.parts == 1
@@ -46,30 +47,28 @@ def test_crossed_bars_turn_and_stay_bars(alpha: float) -> None:
 def test_masks_of_two_parts_are_interpolated_part_by_part() -> None:
     first = disc(96, 20, 20, 6) | disc(96, 70, 70, 9)
     second = disc(96, 75, 60, 8) | disc(96, 25, 20, 5)
-    measured = measure(interpolate_distance(shape(first), shape(second), 0.5, SIZE, IDENTITY))
+    measured = measure(between(first, second, 0.5))
     assert measured.parts == 2
     assert first.sum() * 0.7 < measured.area < first.sum() * 1.3
 
 
 def test_a_part_without_a_partner_stays_as_it_is() -> None:
     first, second = disc(96, 20, 20, 6) | disc(96, 70, 70, 9), disc(96, 50, 50, 9)
-    near_first = interpolate_distance(shape(first), shape(second), 0.2, SIZE, IDENTITY)
-    near_second = interpolate_distance(shape(first), shape(second), 0.8, SIZE, IDENTITY)
+    near_first = between(first, second, 0.2)
+    near_second = between(first, second, 0.8)
     assert (measure(near_first).parts, measure(near_second).parts) == (2, 1)
 
 
 def test_shapes_inside_the_frame_are_not_cut_by_it() -> None:
-    one = shape(disc(96, 12, 12, 10))
-    mask = interpolate_distance(
-        one, one, 0.0, SIZE, Warp(0.0, 1.0, np.array([-9.0, -9.0]), np.zeros((0, 5)))
-    )
-    assert measure(mask).elongation < 1.1
-    assert measure(mask).area == disc(96, 12, 12, 10).sum()
+    one, away = disc(96, 12, 12, 10), np.array([-9.0, -9.0])
+    measured = measure(between(one, one, 0.0, Warp(0.0, 1.0, away, np.zeros((0, 5)))))
+    assert measured.elongation < 1.1
+    assert measured.area == one.sum()
 
 
 def test_large_shapes_use_a_coarse_grid_and_keep_their_area() -> None:
     first, second = disc(512, 250, 250, 180), disc(512, 260, 250, 120)
-    mask = interpolate_distance(shape(first), shape(second), 0.5, (512, 512), IDENTITY)
+    mask = between(first, second, 0.5)
     assert mask.sum() == round((first.sum() + second.sum()) / 2)
     ideal = disc(512, 255, 250, np.sqrt(mask.sum() / np.pi))
     assert (mask ^ ideal).sum() < 0.01 * mask.sum()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
+from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import LatentMaskOptions
 from defectsynth_pipeline.shape.latent_space import (
     cut,
@@ -16,7 +17,7 @@ from defectsynth_pipeline.shape.latent_space import (
     slerp,
 )
 from shape.builders import disc
-from shape.conftest import TinyModel
+from small_models import pictures
 
 OPTIONS = LatentMaskOptions(steps=4, batch_size=3)
 
@@ -39,9 +40,8 @@ def test_inversion_is_exact_where_the_noise_does_not_depend_on_the_latent(steps:
     latents = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     noise = invert(latents, lambda values, _: constant.expand_as(values), scheduler, steps)
     end = float(scheduler.alphas_cumprod[-1])
-    torch.testing.assert_close(
-        noise, end**0.5 * latents + (1 - end) ** 0.5 * constant, atol=1e-4, rtol=1e-4
-    )
+    expected = end**0.5 * latents + (1 - end) ** 0.5 * constant
+    torch.testing.assert_close(noise, expected, atol=1e-4, rtol=1e-4)
     back = sample(noise, lambda values, _: constant.expand_as(values), scheduler, steps)
     torch.testing.assert_close(back, latents, atol=2e-3, rtol=1e-3)
 
@@ -68,33 +68,27 @@ def test_sampling_with_the_true_score_of_a_gaussian_gives_that_gaussian() -> Non
 
 
 def test_inversion_and_sampling_of_a_real_network_are_near_identity(
-    tiny_model: TinyModel,
+    smooth_model: BaseModel,
 ) -> None:
-    latents = tiny_model.encode(torch.rand(1, 3, 16, 16) * 2 - 1)
-    denoise = denoiser(tiny_model, OPTIONS)
+    latents = smooth_model.encode(pictures(smooth_model, 1))
+    denoise = denoiser(smooth_model, OPTIONS)
     errors = []
     for steps in (5, 50):
-        noise = invert(latents, denoise, tiny_model.scheduler, steps)
-        back = sample(noise, denoise, tiny_model.scheduler, steps)
+        noise = invert(latents, denoise, smooth_model.scheduler, steps)
+        back = sample(noise, denoise, smooth_model.scheduler, steps)
         errors.append(float((back - latents).norm() / latents.norm()))
     assert errors[1] < 0.2
     assert errors[1] < errors[0]
 
 
-def rows_of(count: int) -> pd.DataFrame:
-    alphas = np.linspace(0.1, 0.9, count)
-    return pd.DataFrame(
-        {"image_id": [f"m{index}" for index in range(count)], "parents": "a|b", "alpha": alphas}
-    )
-
-
-def test_a_mask_does_not_depend_on_its_batch(tiny_model: TinyModel) -> None:
+def test_a_mask_does_not_depend_on_its_batch(smooth_model: BaseModel) -> None:
     masks = {"a": disc(40, 18, 20, 12), "b": disc(40, 24, 18, 9)}
-    rows = rows_of(7)
-    found = interpolate_latents(rows, masks, (40, 30), tiny_model, OPTIONS)
+    rows = pd.DataFrame({"image_id": list("tuvwxyz"), "parents": "a|b"})
+    rows["alpha"] = np.linspace(0.1, 0.9, 7)
+    found = interpolate_latents(rows, masks, (40, 30), smooth_model, OPTIONS)
     assert list(found) == rows["image_id"].tolist()
     assert all(mask.shape == (40, 30) and mask.dtype == bool for mask in found.values())
-    shuffled = interpolate_latents(rows[::-1][2:5], masks, (40, 30), tiny_model, OPTIONS)
+    shuffled = interpolate_latents(rows[::-1][2:5], masks, (40, 30), smooth_model, OPTIONS)
     for image_id, mask in shuffled.items():
         assert (mask == found[image_id]).all()
 
