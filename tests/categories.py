@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
+
+from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 
 Draw = Callable[[int], np.ndarray]
 SHAPE = (64, 80)
@@ -50,6 +54,17 @@ def write_category(
             save(folder / "test" / defect_type / f"{stem}.png", image)
             save(folder / "ground_truth" / defect_type / f"{stem}_mask.png", mask)
     return folder.parent
+
+
+def publish_set(
+    folder: Path, plan: pd.DataFrame, render: Callable[[Any], Mapping[str, np.ndarray]]
+) -> ImageSet:
+    """Publish the images that `render` makes of the rows of `plan` (named tuples)."""
+
+    def rendered(missing: pd.DataFrame) -> Iterator[Rendered]:
+        return (Rendered(row.image_id, dict(render(row))) for row in missing.itertuples())
+
+    return publish(ImageSetJob("f00d", plan, rendered), folder, version="v1", name=folder.name)
 
 
 def save(path: Path, array: np.ndarray, **how: int) -> Path:

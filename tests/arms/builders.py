@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from categories import NUMBERED, SHAPE, SHAPES, write_category
+from categories import NUMBERED, SHAPE, SHAPES, publish_set, write_category
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ArmOptions, IngestOptions
+from small_models import make_masks
 
 SIDE = 128  # of the part's images
 SPOT = (28.0, 4.0)  # of the part's defect, (y, x) from the part's origin
@@ -77,22 +78,9 @@ def make_bank(folder: Path, **options: Any) -> Bank:
     spots = {"spot": spot}
     write_category(raw / "bracket", part, spots, good=NUMBERED[:4], darkening=DARKENING)
     samples = make_samples(raw, IngestOptions(base_share=0.5))
-    masks = _masks(folder / "masks", samples)
+    masks = make_masks(folder / "masks", samples[samples["category"] != "bracket"])
     synthetic = _synthetic(folder / "synthetic", samples, masks)
     return Bank(samples, synthetic, masks, options=ArmOptions(**options))
-
-
-def _masks(folder: Path, samples: pd.DataFrame) -> ImageSet:
-    rows, arrays = [], {}
-    base = samples[(samples["split"] == "base") & (samples["category"] != "bracket")]
-    for (category, defect_type), parents in base.groupby(["category", "defect_type"]):
-        for number in range(4):
-            image_id = f"m{len(rows):03d}"
-            arrays[image_id] = SHAPES[defect_type](500 + number)
-            named = "|".join(parents["sample_id"].iloc[:2])
-            row = {"image_id": image_id, "category": category, "defect_type": defect_type}
-            rows.append(row | {"parents": named, "alpha": 0.5})
-    return _publish(folder, pd.DataFrame(rows), lambda row: {"mask": arrays[row.image_id]})
 
 
 def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet:
@@ -124,31 +112,21 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
         image[mask] //= 4
         return {"image": image, "mask": mask}
 
-    return _publish(folder, pd.DataFrame(rows), render)
+    return publish_set(folder, pd.DataFrame(rows), render)
 
 
-def _publish(
-    folder: Path, plan: pd.DataFrame, render: Callable[[Any], dict[str, np.ndarray]]
-) -> ImageSet:
-    job = ImageSetJob(
-        "f00d",
-        plan,
-        lambda missing: (Rendered(r.image_id, render(r)) for r in missing.itertuples()),
-    )
-    return publish(job, folder, version="v1", name=folder.name)
+def with_manifest(bank: Bank, **columns: object) -> Bank:
+    """The bank with other columns of its synthetic images."""
+    manifest = bank.synthetic.manifest.assign(**columns)
+    return replace(bank, synthetic=ImageSet(bank.synthetic.root, manifest))
 
 
-def external_set(
-    root: Path,
-    category: str = "plate",
-    per_type: int = 3,
-    types: tuple[str, ...] = ("dent", "scratch"),
-) -> Any:
-    """Pairs of another system in memory, with what an arm reads of an `ExternalSet`."""
+def external_set(root: Path) -> Any:
+    """Three pairs per type of another system, with what an arm reads of an `ExternalSet`."""
     pairs = [
-        {"image_id": f"{name}/{index}", "category": category, "defect_type": name}
-        for name in types
-        for index in range(per_type)
+        {"image_id": f"{name}/{index}", "category": "plate", "defect_type": name}
+        for name in SHAPES
+        for index in range(3)
     ]
 
     def example(image_id: str) -> Example:

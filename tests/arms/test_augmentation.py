@@ -12,15 +12,8 @@ from defectsynth_pipeline.arms.registry import ARMS
 from .builders import DARKENING
 
 TYPES = ["dent", "scratch"]
-STILL = {
-    "fill": "reflect",
-    "flip_y": False,
-    "flip_x": False,
-    "angle": 0.0,
-    "scale": 1.0,
-    "dy": 0.0,
-    "dx": 0.0,
-}
+STILL = {"fill": "reflect", "flip_y": False, "flip_x": False}
+STILL |= {"angle": 0.0, "scale": 1.0, "dy": 0.0, "dx": 0.0}
 
 
 def test_the_mask_moves_with_its_defect(bank: Bank) -> None:
@@ -42,10 +35,8 @@ def test_images_differ_from_their_sources(bank: Bank) -> None:
 @pytest.mark.parametrize("turn", [{}, {"flip_x": True}, {"flip_y": True, "flip_x": True}])
 def test_a_mirror_image_is_exact(bank: Bank, turn: dict[str, bool]) -> None:
     source = bank.base("plate")["sample_id"].iloc[0]
-    real, made = (
-        bank.example(source),
-        ARMS["geometric"].make(bank, STILL | turn | {"source": source}),
-    )
+    recipe = STILL | turn | {"source": source}
+    real, made = bank.example(source), ARMS["geometric"].make(bank, recipe)
     steps = [-1 if turn.get(name) else 1 for name in ("flip_y", "flip_x")]
     assert (made.image == real.image[:: steps[0], :: steps[1]]).all()
     assert (made.mask == real.mask[:: steps[0], :: steps[1]]).all()

@@ -22,13 +22,10 @@ from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publ
 from defectsynth_pipeline.options import ArmOptions, FramingOptions, PromptOptions
 from small_models import SYNTHESIS, changed
 
+from .builders import with_manifest
+
 TYPES = ["dent", "scratch"]
 EXEMPLAR = {"mode": "exemplar", "collar": 2.0, "relative": True}
-
-
-def with_manifest(bank: Bank, **columns: object) -> Bank:
-    manifest = bank.synthetic.manifest.assign(**columns)
-    return replace(bank, synthetic=ImageSet(bank.synthetic.root, manifest))
 
 
 def test_only_visible_images_are_taken(bank: Bank) -> None:
@@ -119,16 +116,8 @@ def test_an_exemplar_starts_where_the_renderer_does_whatever_the_base_models_res
 
     def render(missing: pd.DataFrame) -> Iterator[Rendered]:
         faintest = dict.fromkeys(("plate/dent", "plate/scratch"), 0.0)
-        return render_plan(
-            missing,
-            plan,
-            samples=all_samples,
-            masks=masks,
-            base=small,
-            options=options,
-            framing=window,
-            faintest=faintest,
-        )
+        given = {"samples": all_samples, "masks": masks, "base": small, "options": options}
+        return render_plan(missing, plan, **given, framing=window, faintest=faintest)
 
     images = publish(ImageSetJob("f00d", plan, render), tmp_path, version="v1", name="images")
     given = Bank(all_samples, images, masks, synthesis=options, framing=window)
@@ -136,15 +125,8 @@ def test_an_exemplar_starts_where_the_renderer_does_whatever_the_base_models_res
     rows = {row.image_id: row for row in plan.itertuples(index=False)}
     for recipe in ARMS["exemplar"].plan(given, "plate", TYPES, len(plan), 0):
         region, still = start_of(rows[recipe["source"]]), np.zeros((8, 8, 3))
-        expected = compose(
-            region.background,
-            region.mask,
-            region.frame,
-            still,
-            still,
-            **EXEMPLAR,
-            start=region.start,
-        )
+        place = region.background, region.mask, region.frame
+        expected = compose(*place, still, still, **EXEMPLAR, start=region.start)
         made = ARMS["exemplar"].make(given, recipe)
         assert (made.image == expected.image).all()
 
@@ -155,6 +137,5 @@ def test_synthetic_images_of_before_do_not_say_their_resolution(bank: Bank) -> N
     with pytest.raises(InputError, match=r"at which resolution[\s\S]*run augment again"):
         ARMS["exemplar"].plan(old, "plate", TYPES, 2, 0)
     told = replace(old, framing=FramingOptions(resolution=64))
-    assert ARMS["exemplar"].plan(told, "plate", TYPES, 2, 0) == ARMS["exemplar"].plan(
-        bank, "plate", TYPES, 2, 0
-    )
+    before, now = (ARMS["exemplar"].plan(each, "plate", TYPES, 2, 0) for each in (told, bank))
+    assert before == now

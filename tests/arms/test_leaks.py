@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def samples(tmp_path: Path) -> pd.DataFrame:
 
 def _ids(samples: pd.DataFrame, split: str, defect_type: str = "dent") -> list[str]:
     chosen = (samples["split"] == split) & samples["defect_type"].isin([defect_type, "good"])
-    return samples.loc[chosen & (samples["split"] == split), "sample_id"].tolist()
+    return samples.loc[chosen, "sample_id"].tolist()
 
 
 def _file(samples: pd.DataFrame, sample_id: str) -> Path:
@@ -40,14 +41,10 @@ def _file(samples: pd.DataFrame, sample_id: str) -> Path:
 
 def _sets(tmp_path: Path, samples: pd.DataFrame, **changed: str) -> tuple[ImageSet, ImageSet]:
     base, normal = _ids(samples, "base"), _ids(samples, "normal")
-    row = {"image_id": "s0", "background": normal[0], "reference": base[0]}
-    parents = {"image_id": "m0", "parents": "|".join(base[:2])}
-    row |= {key: value for key, value in changed.items() if key in row}
-    parents |= {key: value for key, value in changed.items() if key in parents}
-    return (
-        ImageSet(tmp_path / "synthetic", pd.DataFrame([row])),
-        ImageSet(tmp_path / "masks", pd.DataFrame([parents])),
-    )
+    row = {"background": normal[0], "reference": base[0], "parents": "|".join(base[:2])} | changed
+    synthetic = pd.DataFrame([row | {"image_id": "s0"}]).drop(columns="parents")
+    masks = pd.DataFrame([{"image_id": "m0", "parents": row["parents"]}])
+    return ImageSet(tmp_path / "synthetic", synthetic), ImageSet(tmp_path / "masks", masks)
 
 
 def _external(tmp_path: Path, samples: pd.DataFrame) -> ExternalSet:
@@ -61,15 +58,20 @@ def _external(tmp_path: Path, samples: pd.DataFrame) -> ExternalSet:
     return read_external("other", ExternalOptions(path=str(tmp_path / "other")), samples)
 
 
-def _fails(expected: list[str | Path], *arguments: object) -> None:
+def _check(tmp_path: Path, samples: pd.DataFrame, external: bool = False, **changed: str) -> None:
+    sets = {"other": _external(tmp_path, samples)} if external else {}
+    check_leaks(samples, *_sets(tmp_path, samples, **changed), sets)
+
+
+def _fails(expected: list[str | Path], tmp_path: Path, samples: pd.DataFrame, **given: Any) -> None:
     with pytest.raises(InputError) as caught:
-        check_leaks(*arguments)  # type: ignore[arg-type]
+        _check(tmp_path, samples, **given)
     for text in (*expected, "remedy:"):
         assert str(text) in str(caught.value)
 
 
 def test_nothing_is_found_where_nothing_leaks(tmp_path: Path, samples: pd.DataFrame) -> None:
-    check_leaks(samples, *_sets(tmp_path, samples), {"other": _external(tmp_path, samples)})
+    _check(tmp_path, samples, external=True)
 
 
 def test_a_test_image_copied_over_a_base_image(tmp_path: Path, samples: pd.DataFrame) -> None:
@@ -77,7 +79,7 @@ def test_a_test_image_copied_over_a_base_image(tmp_path: Path, samples: pd.DataF
     test = _file(samples, _ids(samples, "test")[0])
     shutil.copy(test, base)
 
-    _fails(["a training image is a test image", base, test], samples, *_sets(tmp_path, samples), {})
+    _fails(["a training image is a test image", base, test], tmp_path, samples)
 
 
 def test_a_test_image_saved_anew_over_a_normal_image(tmp_path: Path, samples: pd.DataFrame) -> None:
@@ -87,7 +89,7 @@ def test_a_test_image_saved_anew_over_a_normal_image(tmp_path: Path, samples: pd
         image.save(normal, compress_level=1)
     assert normal.read_bytes() != test.read_bytes()
 
-    _fails(["copies a test image", normal, test], samples, *_sets(tmp_path, samples), {})
+    _fails(["copies a test image", normal, test], tmp_path, samples)
 
 
 def test_a_test_image_copied_into_the_base_folder_before_ingest(
@@ -106,7 +108,7 @@ def test_a_file_changed_after_ingest(tmp_path: Path, samples: pd.DataFrame, spli
     changed = _file(samples, _ids(samples, split)[0])
     save(changed, made(77)[0])
 
-    _fails(["changed after ingest", changed], samples, *_sets(tmp_path, samples), {})
+    _fails(["changed after ingest", changed], tmp_path, samples)
 
 
 @pytest.mark.parametrize("column", ["background", "reference", "parents"])
@@ -118,16 +120,16 @@ def test_a_synthetic_image_made_from_a_test_sample(
     picture = "masks/masks/m0.png" if column == "parents" else "synthetic/images/s0.png"
 
     expected = [column, "is a test sample", picture, _file(samples, leaked), leaked]
-    _fails(expected, samples, *_sets(tmp_path, samples, **{column: entry}), {})
+    _fails(expected, tmp_path, samples, **{column: entry})
 
 
 @pytest.mark.parametrize("column", ["background", "reference", "parents"])
 def test_a_synthetic_image_of_other_samples(
     tmp_path: Path, samples: pd.DataFrame, column: str
 ) -> None:
-    sets = _sets(tmp_path, samples, **{column: "parts/other/dent/000"})
+    other = "parts/other/dent/000"
 
-    _fails(["do not have", "parts/other/dent/000", "run augment again"], samples, *sets, {})
+    _fails(["do not have", other, "run augment again"], tmp_path, samples, **{column: other})
 
 
 @pytest.mark.parametrize("way", ["equal", "jpeg", "half size", "other type"])
@@ -143,9 +145,8 @@ def test_a_test_image_in_an_external_set(tmp_path: Path, samples: pd.DataFrame, 
         picture = picture.resize((40, 40), Image.Resampling.BOX).resize((80, 80))
     save(planted, np.array(picture))
 
-    external = _external(tmp_path, samples)
     expected = ["external set other is a copy of a test image", planted, test]
-    _fails(expected, samples, *_sets(tmp_path, samples), {"other": external})
+    _fails(expected, tmp_path, samples, external=True)
 
 
 def test_parts_that_look_alike_are_no_copies(tmp_path: Path) -> None:
@@ -165,12 +166,10 @@ def test_parts_that_look_alike_are_no_copies(tmp_path: Path) -> None:
     samples = make_samples(root, IngestOptions())
     for defect_type in TYPES:
         for index in range(3):
-            save(
-                tmp_path / "other" / "plate" / defect_type / "image" / f"{index}.png",
-                shot(500 + index),
-            )
+            place = tmp_path / "other" / "plate" / defect_type / "image"
+            save(place / f"{index}.png", shot(500 + index))
 
-    check_leaks(samples, *_sets(tmp_path, samples), {"other": _external(tmp_path, samples)})
+    _check(tmp_path, samples, external=True)
 
 
 def test_fewer_external_images_than_asked(tmp_path: Path, samples: pd.DataFrame) -> None:

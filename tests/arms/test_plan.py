@@ -11,25 +11,15 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.plan import (
-    make_example,
-    plan_training,
-    skipped_categories,
-)
+from defectsynth_pipeline.arms.plan import make_example, plan_training, skipped_categories
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ArmOptions, SetOptions
 from defectsynth_pipeline.schemas import own_columns
 
-from .builders import make_bank
+from .builders import with_manifest
 
 ARMS = ["base", "base_normals", "geometric", "crop_paste", "crop_paste@3"]
 SMALL = SetOptions(count=6, real=7, normals=4)
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
-    return make_bank(tmp_path_factory.mktemp("bank"))
 
 
 @pytest.fixture(scope="module")
@@ -148,16 +138,11 @@ def test_a_category_without_normals(bank: Bank) -> None:
 
 def test_a_test_image_among_the_sources_stops_the_plan(bank: Bank) -> None:
     test = bank.samples[(bank.samples["split"] == "test") & (bank.samples["category"] == "plate")]
-    manifest = bank.synthetic.manifest.assign(reference=test["sample_id"].iloc[0])
-    leaky = replace(
-        bank,
-        samples=bank.samples[bank.samples["category"] == "plate"],
-        synthetic=ImageSet(bank.synthetic.root, manifest),
-    )
+    plate = replace(bank, samples=bank.samples[bank.samples["category"] == "plate"])
+    leaky = with_manifest(plate, reference=test["sample_id"].iloc[0])
     with pytest.raises(InputError, match="a test image reached a training set"):
         plan_training(leaky, ["defectsynth"], "localization", SMALL)
-    manifest = manifest.assign(reference="mvtec/plate/dent/gone")
-    lost = replace(leaky, synthetic=ImageSet(bank.synthetic.root, manifest))
+    lost = with_manifest(plate, reference="mvtec/plate/dent/gone")
     with pytest.raises(InputError, match="no longer there"):
         plan_training(lost, ["defectsynth"], "localization", SMALL)
 

@@ -63,13 +63,8 @@ def test_a_mixture_takes_turns_between_the_images_of_its_parts(bank: Bank) -> No
     pasted = ARMS["crop_paste"].plan(bank, "plate", TYPES, 3, 3)
     made = ARMS["defectsynth"].plan(bank, "plate", TYPES, 2, 3)
     assert [recipe["part"] for recipe in mixed] == [0, 1, 0, 1, 0]
-    assert [recipe["recipe"] for recipe in mixed] == [
-        pasted[0],
-        made[0],
-        pasted[1],
-        made[1],
-        pasted[2],
-    ]
+    turns = [pasted[0], made[0], pasted[1], made[1], pasted[2]]
+    assert [recipe["recipe"] for recipe in mixed] == turns
     assert [recipe["source"] for recipe in mixed[:2]] == [pasted[0]["source"], made[0]["source"]]
 
 
@@ -119,8 +114,13 @@ def test_names_with_a_ratio_curve() -> None:
         arm_names(ArmOptions(ratio=[25], ratio_arm="crop_paste+defectsynth"))
 
 
-def test_external_images(bank: Bank, tmp_path: Path) -> None:
-    given = replace(bank, external={"other": external_set(tmp_path)})
+@pytest.fixture
+def given(bank: Bank, tmp_path: Path) -> Bank:
+    """The bank with the external set `other`."""
+    return replace(bank, external={"other": external_set(tmp_path)})
+
+
+def test_external_images(given: Bank) -> None:
     arm = parse("external:other")
     recipes = arm.plan(given, "plate", TYPES, 6, 0)
     assert len({recipe["source"] for recipe in recipes}) == 6
@@ -128,8 +128,7 @@ def test_external_images(bank: Bank, tmp_path: Path) -> None:
     assert arm.make(given, recipes[0]).mask.any()
 
 
-def test_too_few_external_images(bank: Bank, tmp_path: Path) -> None:
-    given = replace(bank, external={"other": external_set(tmp_path)})
+def test_too_few_external_images(given: Bank) -> None:
     with pytest.raises(InputError, match="plate/dent: 3 images, 4 asked") as error:
         parse("external:other").plan(given, "plate", TYPES, 7, 0)
     assert "external:other@6" in str(error.value)
@@ -138,8 +137,7 @@ def test_too_few_external_images(bank: Bank, tmp_path: Path) -> None:
         parse("external:other").plan(given, "x ray", TYPES, 2, 0)
 
 
-def test_an_external_set_that_is_not_given(bank: Bank, tmp_path: Path) -> None:
-    given = replace(bank, external={"other": external_set(tmp_path)})
+def test_an_external_set_that_is_not_given(bank: Bank, given: Bank) -> None:
     with pytest.raises(InputError, match="did you mean external:other"):
         parse("external:othr").plan(given, "plate", TYPES, 2, 0)
     with pytest.raises(InputError, match=r"add seas: .* to arms\.external"):

@@ -14,11 +14,7 @@ from defectsynth_pipeline.figures.lines import _plain
 from defectsynth_pipeline.inspection.results import LocalizationResults
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.verdict import make_verdict, ratio_curve
-from verdict.measured import (
-    classification_results,
-    localization_results,
-    report_row,
-)
+from verdict.measured import classification_results, localization_results, report_row
 
 
 def words(figure):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from categories import publish_set
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.figures.previews import (
@@ -18,7 +19,6 @@ from defectsynth_pipeline.figures.previews import (
     outlined,
     to_display,
 )
-from defectsynth_pipeline.imagesets import ImageSetJob, Rendered, publish
 from defectsynth_pipeline.imaging.codec import encode_png
 
 
@@ -92,11 +92,8 @@ def image_set(tmp_path, samples):
     plan = samples[["category", "defect_type"]].assign(image_id=["a", "b", "c"])
     mask = np.eye(80, 200, 60, dtype=bool)
 
-    def render(rows):
-        for image_id in rows["image_id"]:
-            yield Rendered(image_id, {"image": np.full((80, 200), 99, np.uint8), "mask": mask})
-
-    return publish(ImageSetJob("f", plan, render), tmp_path / "set", version="v", name="set")
+    arrays = {"image": np.full((80, 200), 99, np.uint8), "mask": mask}
+    return publish_set(tmp_path / "set", plan, lambda row: arrays)
 
 
 @pytest.mark.parametrize("draw", [draw_real_and_synthetic, draw_real_and_generated_masks])

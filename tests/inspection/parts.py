@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from categories import NUMBERED, disc, surface, write_category
+from categories import NUMBERED, disc, publish_set, surface, write_category
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     ArmOptions,
     ClassificationOptions,
@@ -46,17 +46,15 @@ def make_bank(folder: Path) -> Bank:
     )
     samples = make_samples(root, IngestOptions(base_share=0.5))
     base = samples[samples["split"] == "base"].reset_index(drop=True)
-    masks = _publish(folder / "masks", base, lambda row: {"parents": row["sample_id"]})
+    masks = _publish(folder / "masks", base, parents=base["sample_id"])
     normal = samples[samples["split"] == "normal"]["sample_id"].iloc[0]
     synthetic = _publish(
         folder / "synthetic",
         base,
-        lambda row: {
-            "mask": f"i{row.name:02d}",
-            "reference": row["sample_id"],
-            "background": normal,
-            "verdict": "visible",
-        },
+        mask=masks.manifest["image_id"],
+        reference=base["sample_id"],
+        background=normal,
+        verdict="visible",
     )
     return Bank(samples, synthetic, masks, options=ArmOptions(names=["base_normals"]))
 
@@ -90,31 +88,15 @@ class Tracked:
         yield lambda step, values: points.append((step, dict(values)))
 
 
-def changed(options: Any, **values: Any) -> Any:
-    """Options with some values replaced and checked; nested ones as dicts."""
-    merged = options.model_dump()
-    for key, value in values.items():
-        merged[key] = merged[key] | value if isinstance(value, dict) else value
-    return type(options).model_validate(merged)
+def _publish(folder: Path, base: pd.DataFrame, **columns: Any) -> ImageSet:
+    """Images of the types of `base`, with further columns."""
+    plan = base[["category", "defect_type"]].assign(
+        image_id=[f"i{number:02d}" for number in base.index], seed=500 + base.index, **columns
+    )
 
+    def render(row: Any) -> dict[str, np.ndarray]:
+        image, mask = _surface(row.seed), MASKS[row.defect_type](row.seed)
+        image[mask] //= 4
+        return {"image": image, "mask": mask}
 
-def _publish(folder: Path, base: pd.DataFrame, record: Any) -> ImageSet:
-    rows = [
-        {
-            "image_id": f"i{row.name:02d}",
-            "category": row["category"],
-            "defect_type": row["defect_type"],
-            **record(row),
-        }
-        for _, row in base.iterrows()
-    ]
-    plan = pd.DataFrame(rows)
-
-    def render(missing: pd.DataFrame) -> Iterator[Rendered]:
-        for place, row in missing.iterrows():
-            seed = 500 + int(str(place))
-            image, mask = _surface(seed), MASKS[row["defect_type"]](seed)
-            image[mask] //= 4
-            yield Rendered(row["image_id"], {"image": image, "mask": mask})
-
-    return publish(ImageSetJob("f00d", plan, render), folder, version="v1", name="set")
+    return publish_set(folder, plan, render)

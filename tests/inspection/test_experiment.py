@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,12 @@ from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import plan_training
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.detectors import DetectorSet
-from defectsynth_pipeline.inspection.experiment import run_classification, run_localization
+from defectsynth_pipeline.inspection.experiment import (
+    count_synthetic,
+    make_jobs,
+    run_classification,
+    run_localization,
+)
 from defectsynth_pipeline.inspection.localization import score_map
 from defectsynth_pipeline.inspection.results import (
     META_COLUMNS,
@@ -21,17 +27,13 @@ from defectsynth_pipeline.inspection.results import (
 )
 from defectsynth_pipeline.verdict.comparison import COLUMNS
 from defectsynth_pipeline.verdict.report import classification_report
+from small_models import changed
 
-from .parts import CLASSIFICATION, LOCALIZATION, PROTOCOL, Tracked, changed, make_bank
+from .parts import CLASSIFICATION, LOCALIZATION, PROTOCOL, Tracked
 
 ARMS = ["base", "crop_paste", "defectsynth"]
 ONE_SEED = changed(PROTOCOL, seeds=[0])
 KEY = ("mvtec", "plate", "crop_paste", 0)
-
-
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
-    return make_bank(tmp_path_factory.mktemp("bank"))
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +219,49 @@ def test_no_test_images_is_an_error(plan, bank: Bank, tmp_path: Path) -> None:
     blind = Bank(without, bank.synthetic, bank.masks)
     with pytest.raises(InputError, match="mvtec/plate"):
         run_localization(plan, blind, LOCALIZATION, ONE_SEED, tmp_path, Tracked())
+
+
+def keys(plan: pd.DataFrame, bank: Bank, options: object, protocol: object) -> dict[object, str]:
+    jobs = make_jobs("localization", plan, bank, options, protocol)  # type: ignore[arg-type]
+    return {(job.arm, job.seed): job.key for job in jobs}
+
+
+def test_only_what_decides_an_outcome_is_in_its_key(bank: Bank) -> None:
+    plan = plan_training(bank, ["base", "crop_paste"], "localization", LOCALIZATION.training_set)
+    before = keys(plan, bank, LOCALIZATION, PROTOCOL)
+    assert len(set(before.values())) == 4
+    same = changed(PROTOCOL, seeds=[0, 1, 2], bootstrap=100, confidence=0.9)
+    assert before.items() <= keys(plan, bank, LOCALIZATION, same).items()
+    alone = keys(plan[plan["arm"] == "base"], bank, LOCALIZATION, PROTOCOL)
+    assert alone.items() <= before.items()
+    steps = changed(LOCALIZATION, training={"steps": 4})
+    other = [keys(plan, bank, steps, PROTOCOL)]
+    other += [keys(plan, bank, LOCALIZATION, changed(PROTOCOL, select="validation"))]
+    retouched = bank.samples.assign(sha256="0" * 64)
+    other += [keys(plan, Bank(retouched, bank.synthetic, bank.masks), LOCALIZATION, PROTOCOL)]
+    for changed_keys in other:
+        assert not set(changed_keys.values()) & set(before.values())
+
+
+@pytest.mark.parametrize(
+    ("arm", "count"),
+    [
+        ("base", 0),
+        ("base_normals", 0),
+        ("crop_paste", 4),
+        ("crop_paste@2", 2),
+        ("crop_paste@0", 0),
+        ("base_normals+crop_paste", 2),
+        ("defectsynth", 4),
+    ],
+)
+def test_only_images_of_the_arms_own_making_count(bank: Bank, arm: str, count: int) -> None:
+    plan = plan_training(bank, [arm], "localization", LOCALIZATION.training_set)
+    (job, *_) = make_jobs("localization", plan, bank, LOCALIZATION, PROTOCOL)
+    assert count_synthetic(job.rows) == count
+
+
+def test_an_image_of_another_system_counts() -> None:
+    recipe = json.dumps({"defect_type": "dent", "source": "x/0", "sources": []})
+    rows = pd.DataFrame({"kind": ["own", "own"], "recipe": [recipe, recipe]})
+    assert count_synthetic(rows) == 1

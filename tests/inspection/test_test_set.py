@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.inspection import test_set
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
 
-from .parts import make_bank
-
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    return make_bank(tmp_path_factory.mktemp("bank")).samples
+def samples(bank: Bank) -> pd.DataFrame:
+    return bank.samples
 
 
 def test_all_test_images_come_with_native_truth(samples: pd.DataFrame) -> None:

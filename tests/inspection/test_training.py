@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,12 +35,13 @@ def run(
     folder: Path,
     model: nn.Module,
     steps: int = 12,
-    options: TrainingOptions = OPTIONS,
-    **more: object,
+    *,
+    draw: Callable[[int], tuple[Tensor, Tensor]] = batch,
+    on_metrics: Callable[[int, dict[str, float]], None] = lambda step, values: None,
+    **more: Any,
 ) -> History:
-    silent = more.pop("on_metrics", lambda step, values: None)
     path = folder / "key.pt"
-    return train(model, batch, F.cross_entropy, options, steps, path, silent, **more)  # type: ignore[arg-type]
+    return train(model, draw, F.cross_entropy, OPTIONS, steps, path, on_metrics, **more)
 
 
 def test_steps_or_epochs() -> None:
@@ -74,10 +77,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) ->
         return batch(step)
 
     with pytest.raises(KeyboardInterrupt):
-        train(
-            killed, dying, F.cross_entropy, OPTIONS, 12, tmp_path / "cut" / "key.pt",
-            lambda step, values: None, liking,
-        )  # fmt: skip
+        run(tmp_path / "cut", killed, draw=dying, judge=liking)
     history = run(tmp_path / "cut", resumed, judge=liking)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
@@ -111,10 +111,7 @@ def test_a_loss_that_is_not_a_number_stops_and_keeps_a_checkpoint(tmp_path: Path
         return (inputs * float("nan") if step == 7 else inputs), targets
 
     with pytest.raises(InputError, match=r"not a number \(plate, arm base, seed 1\)") as caught:
-        train(
-            small_model(), broken, F.cross_entropy, OPTIONS, 12, tmp_path / "key.pt",
-            lambda step, values: None, None, "plate, arm base, seed 1",
-        )  # fmt: skip
+        run(tmp_path, small_model(), draw=broken, name="plate, arm base, seed 1")
     assert "step 7" in str(caught.value)
     assert "learning_rate" in caught.value.remedy
     state = torch.load(tmp_path / "key.pt", weights_only=True)

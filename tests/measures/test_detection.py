@@ -33,6 +33,11 @@ def pixels(images: list[Shot]) -> tuple[np.ndarray, np.ndarray]:
     return truth, np.concatenate([shot.logits.ravel() for shot in images])
 
 
+def of_type(images: list[Shot], defect_type: str | None) -> list[Shot]:
+    """The images of a type, or of all, and the good ones."""
+    return [s for s in images if defect_type is None or s.defect_type in (defect_type, "good")]
+
+
 def overlap_by_loops(images: list[Shot], limit: float = 0.3) -> float:
     """PRO as its definition reads: every threshold, every region."""
     maps = [quantise(shot.logits) for shot in images]
@@ -57,8 +62,7 @@ def test_pixel_metrics_are_those_of_scikit_learn(
 ) -> None:
     images = [shot._replace(logits=shot.logits.astype(precision)) for shot in shots(side=64)]
     values = stats_of(images).metrics(defect_type)
-    chosen = [s for s in images if defect_type is None or s.defect_type in (defect_type, "good")]
-    truth, logits = pixels(chosen)
+    truth, logits = pixels(of_type(images, defect_type))
     ours = [values[f"pixel_{name}"] for name in SWEEP]
     assert ours == pytest.approx(expected(truth, quantise(logits), 32768), abs=1e-9)
     assert values["pixel_f1"] == pytest.approx(reference.f1_score(truth, logits >= 0), abs=1e-12)
@@ -80,7 +84,7 @@ def test_many_ties_are_counted_as_scikit_learn_counts_them() -> None:
 def test_image_metrics_are_those_of_scikit_learn(defect_type: str | None) -> None:
     images = shots(per_type=12, side=24)
     values = stats_of(images).metrics(defect_type)
-    chosen = [s for s in images if defect_type is None or s.defect_type in (defect_type, "good")]
+    chosen = of_type(images, defect_type)
     truth = np.array([shot.defect_type != "good" for shot in chosen])
     scores = np.array([image_score(shot.logits) for shot in chosen])
     assert [values[f"image_{n}"] for n in SWEEP] == pytest.approx(
@@ -92,10 +96,8 @@ def test_image_metrics_are_those_of_scikit_learn(defect_type: str | None) -> Non
 @pytest.mark.parametrize("defect_type", [None, "crack"])
 def test_region_overlap_is_that_of_the_loops(decimals: int, defect_type: str | None) -> None:
     images = [s._replace(logits=np.round(s.logits, decimals)) for s in shots(per_type=2, side=24)]
-    chosen = [s for s in images if defect_type is None or s.defect_type in (defect_type, "good")]
-    assert stats_of(images).metrics(defect_type)["pro"] == pytest.approx(
-        overlap_by_loops(chosen), abs=1e-9
-    )
+    expected = overlap_by_loops(of_type(images, defect_type))
+    assert stats_of(images).metrics(defect_type)["pro"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_images_of_other_sizes_and_order_change_nothing() -> None:

@@ -14,6 +14,7 @@ from defectsynth_pipeline.inspection.results import (
     LocalizationResults,
 )
 from defectsynth_pipeline.measures.detection import LocalizationStats
+from defectsynth_pipeline.verdict.paper_tables import CLASSIFICATION, LOCALIZATION
 
 SIDE = 32
 
@@ -55,9 +56,8 @@ def classification_results(
         for arm, skill in skills.items():
             meta.append(meta_row(arm, seed, selected=selected, category=category))
             for number, kind in enumerate(true):
-                other = types[
-                    (types.index(kind) + 1 + number % max(len(types) - 1, 1)) % len(types)
-                ]
+                step = 1 + number % max(len(types) - 1, 1)
+                other = types[(types.index(kind) + step) % len(types)]
                 predicted = kind if luck[number] < skill else other
                 predictions.append(
                     {
@@ -109,6 +109,36 @@ def localization_results(
                 better = localization_stats(legacy[arm], seed, good=good)
                 inflated["mvtec", "screw", arm, seed] = better
     return LocalizationResults(pd.DataFrame(meta), stats, inflated)
+
+
+def paper_report(
+    task: str,
+    numbers: Mapping[tuple[str, str], float],
+    *,
+    arms: Sequence[str] = ("base", "defectsynth"),
+    **changes: object,
+) -> pd.DataFrame:
+    """A report of (corpus, category) -> the first arm's value; each further arm has 0.1 more."""
+    metrics = CLASSIFICATION if task == "classification" else LOCALIZATION
+    rows = [
+        {"corpus": corpus, "category": category, "arm": arm, "metric": metric, "value": value}
+        for (corpus, category), first in numbers.items()
+        for arm, value in zip(arms, first + 0.1 * np.arange(len(arms)), strict=True)
+        for metric in metrics
+    ]
+    common = {
+        "task": task,
+        "defect_type": "all",
+        "against": "",
+        "seeds": 2,
+        "set_size": 300,
+        "steps": 150,
+        "weights": "from scratch",
+        "selected": "last",
+        "partition": 0,
+        "split_protocol": "random_third",
+    }
+    return pd.DataFrame(rows).assign(**(common | changes))
 
 
 def report_row(**changes: object) -> dict:

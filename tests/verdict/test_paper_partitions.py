@@ -9,32 +9,13 @@ import pytest
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.schemas import empty_table, read_table
 from defectsynth_pipeline.verdict.paper_tables import make_paper_tables, numbers_of
+from verdict.measured import paper_report
 
-METRICS = ("accuracy", "macro_f1")
 
-
-def report(partition=0, *, arms=("base", "defectsynth"), value=0.5, **changes):
+def report(partition=0, *, value=0.5, **changes):
     """One run's report of one category, `value` higher by 0.1 with every arm."""
-    rows = [
-        {"arm": arm, "metric": metric, "value": value + 0.1 * rank}
-        for rank, arm in enumerate(arms)
-        for metric in METRICS
-    ]
-    common = {
-        "task": "classification",
-        "corpus": "mvtec",
-        "category": "screw",
-        "defect_type": "all",
-        "against": "",
-        "seeds": 2,
-        "set_size": 300,
-        "steps": 150,
-        "weights": "from scratch",
-        "selected": "last",
-        "partition": partition,
-        "split_protocol": "random_third",
-    }
-    return pd.DataFrame(rows).assign(**(common | changes))
+    numbers = {("mvtec", "screw"): value}
+    return paper_report("classification", numbers, partition=partition, **changes)
 
 
 def tables(*reports):

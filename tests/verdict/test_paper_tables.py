@@ -10,47 +10,20 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.figures.paper import draw_paper_tables
 from defectsynth_pipeline.schemas import empty_table, read_table
 from defectsynth_pipeline.verdict.paper_tables import (
-    CLASSIFICATION,
-    LOCALIZATION,
     METHODS,
     make_paper_tables,
     method_of,
     paper_corpus,
     paper_numbers,
 )
+from verdict.measured import paper_report
 
 ARMS = ("base", "crop_paste", "defectsynth", "external:DFMGAN")
 NONE = [empty_table("classification_report")]
 
 
-def report(task, numbers, *, partition=0, arms=ARMS):
-    """A report of (corpus, category) -> the base arm's value; each further arm has 0.1 more."""
-    metrics = CLASSIFICATION if task == "classification" else LOCALIZATION
-    rows = [
-        {
-            "corpus": corpus,
-            "category": category,
-            "arm": arm,
-            "metric": metric,
-            "value": value + 0.1 * ARMS.index(arm),
-        }
-        for (corpus, category), value in numbers.items()
-        for arm in arms
-        for metric in metrics
-    ]
-    common = {
-        "task": task,
-        "defect_type": "all",
-        "against": "",
-        "seeds": 2,
-        "set_size": 300,
-        "steps": 150,
-        "weights": "from scratch",
-        "selected": "last",
-        "partition": partition,
-        "split_protocol": "random_third",
-    }
-    return pd.DataFrame(rows).assign(**common)
+def report(task, numbers, *, arms=ARMS, **changes):
+    return paper_report(task, numbers, arms=arms, **changes)
 
 
 def over_partitions(task, *numbers):

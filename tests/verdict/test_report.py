@@ -13,15 +13,8 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS
-from defectsynth_pipeline.verdict.report import (
-    classification_report,
-    localization_report,
-)
-from verdict.measured import (
-    classification_results,
-    localization_results,
-    localization_stats,
-)
+from defectsynth_pipeline.verdict.report import classification_report, localization_report
+from verdict.measured import classification_results, localization_results, localization_stats
 
 PROTOCOL = ProtocolOptions(bootstrap=100)
 SKILLS = {"base": 0.6, "crop_paste": 0.7, "defectsynth": 0.9}
@@ -47,16 +40,10 @@ def only(report, **where):
 
 def test_classification_values_are_means_over_seeds(classified):
     predictions = classification_results(SKILLS).predictions
-    of_arm = predictions[predictions["arm"] == "defectsynth"]
-    accuracy = np.mean(
-        [accuracy_score(s["defect_type"], s["predicted"]) for _, s in of_arm.groupby("seed")]
-    )
-    crack = np.mean(
-        [
-            f1_score(s["defect_type"] == "crack", s["predicted"] == "crack")
-            for _, s in of_arm.groupby("seed")
-        ]
-    )
+    seeds = predictions[predictions["arm"] == "defectsynth"].groupby("seed")
+    pairs = [(of_seed["defect_type"], of_seed["predicted"]) for _, of_seed in seeds]
+    accuracy = np.mean([accuracy_score(*pair) for pair in pairs])
+    crack = np.mean([f1_score(true == "crack", found == "crack") for true, found in pairs])
     row = only(classified, arm="defectsynth", metric="accuracy", against="")
     assert row["value"] == pytest.approx(accuracy)
     row = only(classified, arm="defectsynth", metric="f1", defect_type="crack", against="")
