@@ -110,7 +110,7 @@ def test_table_viii_has_categories_as_rows_and_arms_as_columns(classification):
     assert screw["partitions"] == "0+1+2"
     average = line(viii, category="average")
     assert average["base.accuracy"] == pytest.approx(40.0)
-    assert average["note"] == "over screw, flange"
+    assert average["note"] == "judged: screw, flange"
 
 
 def test_the_papers_numbers_stand_beside_the_same_arm(classification):
@@ -182,7 +182,7 @@ def test_a_corpus_is_averaged_over_its_categories():
     both = report("localization", {("mvtec", "tile"): 0.2, ("mvtec", "screw"): 0.5})
     _, ix, _ = make_paper_tables(NONE, [both])
     assert line(ix, arm="base")["mvtec.pixel_f1"] == pytest.approx(35.0)
-    assert "over tile, screw" in line(ix, arm="base")["note"]
+    assert "judged: tile, screw" in line(ix, arm="base")["note"]
 
 
 def test_table_x_has_the_difference_and_its_range(classification, localization):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,6 @@ from matplotlib.lines import Line2D
 
 from defectsynth_pipeline.figures.style import BLUE, VERMILLION, clean, legend_below, strokes, title
 from defectsynth_pipeline.verdict.paper_tables import CONTROL, OURS, method_of, paper_corpus
-
-_MARKERS = "osD^vPX"
 
 
 def draw_paper_tables(viii: pd.DataFrame, ix: pd.DataFrame, x: pd.DataFrame) -> Figure:
@@ -40,10 +38,9 @@ def draw_paper_tables(viii: pd.DataFrame, ix: pd.DataFrame, x: pd.DataFrame) -> 
 
     looks: dict[str, dict[str, Any]] = {}
     arms = [arm for arm in (*types, *places) if not arm.startswith("paper.")]
-    for place, (arm, stroke) in enumerate(strokes([*arms, CONTROL, OURS]).items()):
-        marker = _MARKERS[place % len(_MARKERS)]
-        looks[arm] = {"marker": marker, "mec": stroke.colour, "mfc": stroke.colour, "ls": "none"}
-    looks |= {f"paper.{method}": looks[method] | {"mfc": "none"} for method in (CONTROL, OURS)}
+    for (arm, stroke), marker in zip(strokes([*arms, CONTROL, OURS]).items(), cycle("osD^vPX")):
+        looks[arm] = {"marker": marker, "color": stroke.colour, "ls": "none"}
+        looks[f"paper.{arm}"] = looks[arm] | {"mfc": "none"}
 
     size = (14, 2.5 + 0.3 * max(len(types) + len(places), len(x)))
     figure = Figure(figsize=size, layout="constrained")
@@ -58,14 +55,15 @@ def draw_paper_tables(viii: pd.DataFrame, ix: pd.DataFrame, x: pd.DataFrame) -> 
     return figure
 
 
-def _dots(ax: Axes, table: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]], text: str) -> None:
+def _dots(ax: Axes, table: pd.DataFrame, looks: dict[str, Any], text: str) -> None:
     """A line of marks per row, arms a little apart, so that equal numbers stay visible."""
     kept = [name for name in table if name in looks]
     for offset, name in zip(np.linspace(-0.3, 0.3, max(len(kept), 2)), kept, strict=False):
         ax.plot(table[name], np.arange(len(table)) + offset, label=name, **looks[name])
     clean(ax, text, "%")
-    ax.set(xlim=(-2, 102), ylim=(max(len(table), 1) - 0.5, -0.5))
+    ax.set_xlim(-2, 102)
     ax.set_yticks(range(len(table)), table.index)
+    ax.set_ylim(max(len(table), 1) - 0.5, -0.5)
 
 
 def _differences(ax: Axes, x: pd.DataFrame) -> None:

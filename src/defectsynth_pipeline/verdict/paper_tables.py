@@ -7,7 +7,7 @@ An average is only given to an arm that has every number that enters it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,15 +51,12 @@ def make_paper_tables(
             remedy="run kedro run --pipeline=partitions first",
         )
     paper = dict(iter(paper_numbers().groupby("table")))
-    x = {
+    lines = {
         "classification": _table_x(of_types, paper["X"], CLASSIFICATION),
         "localization": _table_x(of_places, paper["X"], LOCALIZATION),
     }
-    return (
-        _table_viii(of_types, paper["VIII"]),
-        _table_ix(of_places, paper["IX"]),
-        pd.concat(x, names=["task"]).reset_index(),
-    )
+    x = pd.concat(lines, names=["task"]).reset_index()
+    return _table_viii(of_types, paper["VIII"]), _table_ix(of_places, paper["IX"]), x
 
 
 def numbers_of(reports: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -131,14 +128,14 @@ def _table_viii(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     ends = pd.MultiIndex.from_tuples([("", "average"), ("", "paper average")], names=_PLACE)
     below = pd.DataFrame([average, paper.loc["average"]], index=ends)
     cells = pd.concat([means.join(beside), below]).reindex(places.append(ends))
-    table = _layout(cells, arms, method_of, METHODS, CLASSIFICATION)
+    table = _layout(cells, {arm: method_of(arm) for arm in arms}, METHODS, CLASSIFICATION)
     table.insert(
         2, "partitions", [*entered["partitions"], _text(entered["partitions"], " or "), ""]
     )
     without = [f"{arm} not in every category" for arm in arms if average[arm].isna().all()]
     notes = [
         *(entered["note"] + "; " + remarks).str.strip("; "),
-        "; ".join([_over(entered), *without]),
+        "; ".join([_judged(entered), *without]),
     ]
     return table.assign(note=[*notes, "as printed, over its 14 categories"])
 
@@ -156,10 +153,9 @@ def _table_ix(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
         average = _average(means.loc[[corpus]]).unstack("metric")
         cells.append(pd.concat({corpus: average}, axis=1))
         remark = "the paper's is over its whole set" if known else "not in the paper"
-        notes.append(f"{corpus} ({remark}): {_over(entered[entered['corpus'] == corpus])}")
+        notes.append(f"{corpus} ({remark}): {_judged(entered[entered['corpus'] == corpus])}")
     every = pd.Index(dict.fromkeys([*arms, *row_of.values()]), name="arm")
-    whole = pd.concat(cells, axis=1).reindex(every)
-    table = _layout(whole, corpora, paper_corpus, CORPORA, LOCALIZATION)
+    table = _layout(pd.concat(cells, axis=1).reindex(every), corpora, CORPORA, LOCALIZATION)
     own = table["arm"].isin(arms)
     table.insert(1, "partitions", np.where(own, _text(entered["partitions"], " or "), ""))
     return table.assign(note=np.where(own, "; ".join(notes), "the paper's only; not run here"))
@@ -188,7 +184,7 @@ def _table_x(rows: pd.DataFrame, paper: pd.DataFrame, metrics: Sequence[str]) ->
     tires["difference"] = tires[OURS] - tires[CONTROL]
     table = table.join(tires.add_prefix("paper."), on="metric").round(2)
     own = {corpus: rows[rows["corpus"] == corpus] for corpus in corpora}
-    return table.assign(note=[_over(_entered(own[c], [m], pair)) for c, m in table.index])
+    return table.assign(note=[_judged(_entered(own[c], [m], pair)) for c, m in table.index])
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -206,19 +202,14 @@ def _average(means: pd.DataFrame) -> pd.Series:
 
 
 def _layout(
-    cells: pd.DataFrame,
-    ours: Iterable[str],
-    known_as: Callable[[str], str],
-    known: Iterable[str],
-    metrics: Sequence[str],
+    cells: pd.DataFrame, ours: Mapping[str, str], known: Iterable[str], metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """Columns `<head>.<metric>`: each of ours, its counterpart behind it, the paper's others."""
-    heads = [head for name in ours for head in (name, f"paper.{known_as(name)}")]
-    heads = list(dict.fromkeys([*heads, *(f"paper.{name}" for name in known)]))
-    wanted = pd.MultiIndex.from_product([[h for h in heads if h != "paper."], metrics])
-    return (
-        cells.reindex(columns=wanted).set_axis(wanted.map(".".join), axis=1).round(2).reset_index()
-    )
+    """Columns `<head>.<metric>`: each of ours, its namesake in the paper, the paper's others."""
+    heads = [head for pair in ours.items() for head in (pair[0], f"paper.{pair[1]}")]
+    heads += [f"paper.{name}" for name in known]
+    wanted = pd.MultiIndex.from_product([dict.fromkeys(h for h in heads if h != "paper."), metrics])
+    cells = cells.reindex(columns=wanted).round(2)
+    return cells.set_axis(wanted.map(".".join), axis=1).reset_index()
 
 
 def _entered(rows: pd.DataFrame, metrics: Sequence[str], arms: Iterable[str]) -> pd.DataFrame:
@@ -235,11 +226,12 @@ def _entered(rows: pd.DataFrame, metrics: Sequence[str], arms: Iterable[str]) ->
     return pd.DataFrame(lines, columns=[*_PLACE, "partitions", "note"], dtype=str)
 
 
-def _over(entered: pd.DataFrame) -> str:
-    """The categories that a number is over, and what each lacks."""
+def _judged(entered: pd.DataFrame) -> str:
+    """The categories that were judged, and what each lacks."""
     gaps = entered[entered["note"] != ""]
-    over = f"over {', '.join(entered['category'])}" if len(entered) else "no report of this task"
-    return "; ".join([over, *gaps["category"] + ": " + gaps["note"]])
+    names = ", ".join(entered["category"])
+    judged = f"judged: {names}" if names else "no report of this task"
+    return "; ".join([judged, *gaps["category"] + ": " + gaps["note"]])
 
 
 def _plain(name: str) -> str:
