@@ -30,16 +30,13 @@ class PartitionedConfig(OmegaConfigLoader):
         found: dict[str, Any] = super().__getitem__(key)
         if key != "catalog":
             return found
-        own = {name: entry for name, entry in found.items() if not name.startswith("partition_")}
-        return {
-            f"partition_{{k}}.{name}": _one_deeper(entry) for name, entry in own.items()
-        } | found
-
-
-def _one_deeper(entry: dict[str, Any]) -> dict[str, Any]:
-    path = PurePosixPath(entry.get("filepath", ""))
-    deeper = {"filepath": str(path.parent / "partition_{k}" / path.name)}
-    return entry | (deeper if path.name else {})
+        twins = {}
+        for name, entry in found.items():
+            path = PurePosixPath(entry.get("filepath", ""))
+            deeper = {"filepath": str(path.parent / "partition_{k}" / path.name)}
+            if not name.startswith("partition_"):
+                twins[f"partition_{{k}}.{name}"] = entry | (deeper if path.name else {})
+        return twins | found
 
 
 CONFIG_LOADER_CLASS = PartitionedConfig

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from defectsynth_pipeline.figures.style import BLUE, SMALL, VERMILLION, clean, strokes
+from defectsynth_pipeline.figures.style import BLUE, VERMILLION, clean, legend_below, strokes, title
 from defectsynth_pipeline.verdict.paper_tables import CONTROL, OURS, method_of, paper_corpus
-
-_MARKERS = "osD^vPX"
 
 
 def draw_paper_tables(viii: pd.DataFrame, ix: pd.DataFrame, x: pd.DataFrame) -> Figure:
@@ -23,53 +23,47 @@ def draw_paper_tables(viii: pd.DataFrame, ix: pd.DataFrame, x: pd.DataFrame) -> 
         ix: Table IX.
         x: Table X.
     """
-    viii = viii[viii["category"] != "paper average"].set_index(["category", "partitions"])
-    entered = next((text for text in ix["partitions"] if text), "")
-    types = viii.filter(regex=r"\.accuracy$").rename(columns=lambda n: n.removesuffix(".accuracy"))
+    viii = viii[viii["category"] != "paper average"]
+    types = viii.filter(regex=r"\.accuracy$").rename(columns=lambda name: name[: -len(".accuracy")])
+    types.index = pd.Index(viii["category"] + " [" + viii["partitions"] + "]")
     spots = ix.set_index("arm").filter(regex=r"\.pixel_ap$").T
-    spots.index = pd.MultiIndex.from_product([spots.index.str.removesuffix(".pixel_ap"), [entered]])
-    corpora = [name for name in spots.index if not name[0].startswith("paper.")]
-    places = spots.loc[corpora, list(ix.loc[ix["partitions"] != "", "arm"])]
+    spots.index = spots.index.str.removesuffix(".pixel_ap")
+    ours = ix[ix["partitions"] != ""]
+    places = spots.loc[~spots.index.str.startswith("paper."), ours["arm"]]
+    printed = spots.reindex("paper." + places.index.map(paper_corpus)).set_axis(places.index)
     for method in (CONTROL, OURS):
         arm = next(arm for arm in spots if method_of(arm) == method)
-        printed = spots[arm].reindex([(f"paper.{paper_corpus(c)}", e) for c, e in corpora])
-        places[f"paper.{method}"] = printed.to_numpy()
+        places[f"paper.{method}"] = printed[arm]
+    places.index += " [" + "".join(ours["partitions"][:1]) + "]"
+
+    looks: dict[str, dict[str, Any]] = {}
+    arms = [arm for arm in (*types, *places) if not arm.startswith("paper.")]
+    for (arm, stroke), marker in zip(strokes([*arms, CONTROL, OURS]).items(), cycle("osD^vPX")):
+        looks[arm] = {"marker": marker, "color": stroke.colour, "ls": "none"}
+        looks[f"paper.{arm}"] = looks[arm] | {"mfc": "none"}
 
     size = (14, 2.5 + 0.3 * max(len(types) + len(places), len(x)))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(len(types) + 1, len(places) + 1))
     upper, lower = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
-    arms = dict.fromkeys([*types, *places])
-    order = [arm for arm in arms if not arm.startswith("paper.")]
-    _dots(upper, types, order, "Table VIII: classification accuracy by category")
-    _dots(lower, places, order, "Table IX: localization, pixel AP by corpus")
+    _dots(upper, types, looks, "Table VIII: classification accuracy by category")
+    _dots(lower, places, looks, "Table IX: localization, pixel AP by corpus")
     _differences(figure.add_subplot(grid[:, 1]), x)
-    handles = {str(line.get_label()): line for ax in (upper, lower) for line in ax.get_lines()}
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=SMALL
-    )
-    figure.suptitle(
-        "Filled: measured here, partitions in brackets. Hollow: printed in the paper, on its data."
-    )
+    shown = [name for name in looks if name in types or name in places]
+    legend_below(figure, [Line2D([], [], label=name, **looks[name]) for name in shown])
+    title(figure, "Filled: measured here, partitions in brackets. Hollow: the paper's, on its data")
     return figure
 
 
-def _dots(ax: Axes, table: pd.DataFrame, arms: Sequence[str], title: str) -> None:
-    """A line of marks per row, arms a little apart, so that equal numbers stay visible.
-
-    An arm of ours has the same mark in every panel, and the paper's its hollow form.
-    """
-    kept = [name for name in table if name in (*arms, f"paper.{CONTROL}", f"paper.{OURS}")]
-    colours = strokes([*arms, CONTROL, OURS])
-    for offset, label in zip(np.linspace(-0.3, 0.3, max(len(kept), 2)), kept, strict=False):
-        name = label.removeprefix("paper.")
-        marker = _MARKERS[arms.index(name) % len(_MARKERS)] if name in arms else "*"
-        colour = colours[name].colour
-        inside = colour if label == name else "none"
-        heights = np.arange(len(table)) + offset
-        ax.plot(table[label], heights, marker, ls="none", label=label, mfc=inside, mec=colour)
-    _rows(ax, [f"{name} [{partitions}]" for name, partitions in table.index], title, "%")
+def _dots(ax: Axes, table: pd.DataFrame, looks: dict[str, Any], text: str) -> None:
+    """A line of marks per row, arms a little apart, so that equal numbers stay visible."""
+    kept = [name for name in table if name in looks]
+    for offset, name in zip(np.linspace(-0.3, 0.3, max(len(kept), 2)), kept, strict=False):
+        ax.plot(table[name], np.arange(len(table)) + offset, label=name, **looks[name])
+    clean(ax, text, "%")
     ax.set_xlim(-2, 102)
+    ax.set_yticks(range(len(table)), table.index)
+    ax.set_ylim(max(len(table), 1) - 0.5, -0.5)
 
 
 def _differences(ax: Axes, x: pd.DataFrame) -> None:
@@ -80,15 +74,10 @@ def _differences(ax: Axes, x: pd.DataFrame) -> None:
     ax.plot(rows["difference"], heights, "o", color=BLUE)
     ax.plot(rows["paper.difference"], heights + 0.2, "D", mfc="none", mec=VERMILLION, ls="none")
     ax.axvline(0, color="0.4", lw=0.8)
-    title = (
-        f"Table X: what {OURS} adds. Line: single categories and partitions.\n"
-        "Hollow: the paper's tire images."
+    clean(
+        ax,
+        f"Table X: what {OURS} adds; the paper's on its tire images",
+        f"percentage points, {OURS} less {CONTROL}; lines: single categories and partitions",
     )
-    labels = [f"{row.corpus} {row.metric} [{row.partitions}]" for row in rows.itertuples()]
-    _rows(ax, labels, title, f"percentage points, {OURS} less {CONTROL}")
-
-
-def _rows(ax: Axes, labels: Sequence[str], title: str, x: str) -> None:
-    clean(ax, title, x)
-    ax.set_yticks(range(len(labels)), labels)
-    ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    ax.set_yticks(heights, rows["corpus"] + " " + rows["metric"] + " [" + rows["partitions"] + "]")

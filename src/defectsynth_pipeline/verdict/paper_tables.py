@@ -7,10 +7,10 @@ An average is only given to an arm that has every number that enters it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.errors import InputError
@@ -50,13 +50,13 @@ def make_paper_tables(
             "there is no report to make tables of",
             remedy="run kedro run --pipeline=partitions first",
         )
-    paper = paper_numbers()
-    tables = {name: paper[paper["table"] == name] for name in ("VIII", "IX", "X")}
-    return (
-        _table_viii(of_types, tables["VIII"]),
-        _table_ix(of_places, tables["IX"]),
-        _table_x(of_types, of_places, tables["X"]),
-    )
+    paper = dict(iter(paper_numbers().groupby("table")))
+    lines = {
+        "classification": _table_x(of_types, paper["X"], CLASSIFICATION),
+        "localization": _table_x(of_places, paper["X"], LOCALIZATION),
+    }
+    x = pd.concat(lines, names=["task"]).reset_index()
+    return _table_viii(of_types, paper["VIII"]), _table_ix(of_places, paper["IX"]), x
 
 
 def numbers_of(reports: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -74,7 +74,17 @@ def numbers_of(reports: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = rows[rows["metric"].isin([*CLASSIFICATION, *LOCALIZATION])]
     honest = rows["selected"] != LEGACY
     for place, own in rows[honest].groupby(_PLACE, sort=False):
-        _check_settings("/".join(map(str, place)), own)
+        sizes = own.groupby("partition")[["steps", "set_size"]].max()  # a partition may move these
+        unequal = sizes.max() > 1.1 * sizes.min()
+        settings = own[["split_protocol", "selected", "seeds", "weights"]].nunique() > 1
+        names = [*unequal.index[unequal], *settings.index[settings]]
+        if names:
+            found = [f"{name} {' and '.join(map(str, own[name].unique()))}" for name in names]
+            raise InputError(
+                "the partitions were not run with the same settings",
+                value=f"{'/'.join(map(str, place))}: {', '.join(found)}",
+                remedy="run kedro run --pipeline=partitions again",
+            )
     return rows.assign(
         arm=rows["arm"].where(honest, rows["arm"] + " (best test checkpoint)"),
         partition=rows["partition"].where(rows["split_protocol"] == "random_third", 0),
@@ -94,197 +104,141 @@ def paper_numbers() -> pd.DataFrame:
 
 def method_of(arm: str) -> str:
     """The paper's method that an arm stands for, "" if there is none; `external:` by its name."""
-    name = _snake(arm.removeprefix("external:")).replace("_", "")
-    return next((method for method in METHODS if method.replace("-", "") == name), "")
+    name = _plain(arm.removeprefix("external:"))
+    return next((method for method in METHODS if _plain(method) == name), "")
 
 
 def paper_corpus(corpus: str) -> str:
     """The paper's data set that a corpus folder is named after, "" if none."""
-    return next((known for known in CORPORA if known in _snake(corpus).replace("_", "")), "")
-
-
-def _check_settings(place: str, rows: pd.DataFrame) -> None:
-    sizes = rows.groupby("partition")[["steps", "set_size"]].max()  # a partition may move these
-    unequal = [name for name in sizes if sizes[name].max() > 1.1 * sizes[name].min()]
-    equal = ("split_protocol", "selected", "seeds", "weights")
-    unequal += [name for name in equal if rows[name].nunique() > 1]
-    if unequal:
-        found = [f"{name} {' and '.join(map(str, rows[name].unique()))}" for name in unequal]
-        raise InputError(
-            "the partitions were not run with the same settings",
-            value=f"{place}: {', '.join(found)}",
-            remedy="run kedro run --pipeline=partitions again",
-        )
+    return next((known for known in CORPORA if known in _plain(corpus)), "")
 
 
 def _table_viii(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Classification: categories are rows, arms are columns, then the averages."""
-    average, paper = _average(rows), paper.assign(arm="paper." + paper["arm"])
-    printed = {str(name): own for name, own in paper.groupby("category")}
-    cells = [_means(rows), average.assign(corpus="", category="average")]
-    cells.append(printed["average"].assign(corpus="", category="paper average"))
-    places: dict[tuple[str, str], str] = {}
-    notes = []
-    for (corpus, category), own in rows.groupby(_PLACE, sort=False):
-        known = printed.get(_snake(category)) if paper_corpus(corpus) == "mvtec" else None
-        absent = "not in the paper"
-        if known is not None:
-            cells.append(known.assign(corpus=corpus, category=category))
-            dash = known.loc[known["arm"] == f"paper.{CONTROL}", "value"].isna().any()
-            absent = "a dash in the paper" if dash else ""
-        places[corpus, category] = _plus(own["partition"])
-        notes.append(_join([_gaps(own, CLASSIFICATION), absent]))
-    arms = list(rows["arm"].unique())
-    pairs = [head for arm in arms for head in (arm, f"paper.{method_of(arm)}") if head != "paper."]
-    heads = pairs + [f"paper.{method}" for method in _others(arms)]
-    ends = [("", "average"), ("", "paper average")]
-    table = _layout(pd.concat(cells), _PLACE, "arm", [*places, *ends], heads, CLASSIFICATION)
-    table.insert(2, "partitions", [*places.values(), _either(places.values()), ""])
-    without = [arm for arm in arms if arm not in set(average["arm"])]
-    over = f"over {', '.join(name for _, name in places)}" if places else "no classification report"
-    notes.append(_join([over, f"not in every category: {', '.join(without)}" if without else ""]))
+    means, arms = _means(rows), rows["arm"].unique()
+    entered = _entered(rows, CLASSIFICATION, arms)
+    paper = paper.assign(arm="paper." + paper["arm"], category=paper["category"].map(_plain))
+    paper = paper.pivot(index="category", columns=_CELL, values="value")
+    places = pd.MultiIndex.from_frame(entered[_PLACE])
+    known = [_plain(name) if paper_corpus(corpus) == "mvtec" else "" for corpus, name in places]
+    beside = paper.reindex(known).set_axis(places)
+    remarks = np.where(np.isin(known, paper.index), "a dash in the paper", "not in the paper")
+    remarks = np.where(beside.isna().any(axis=1), remarks, "")
+    average = _average(means)
+    ends = pd.MultiIndex.from_tuples([("", "average"), ("", "paper average")], names=_PLACE)
+    below = pd.DataFrame([average, paper.loc["average"]], index=ends)
+    cells = pd.concat([means.join(beside), below]).reindex(places.append(ends))
+    table = _layout(cells, {arm: method_of(arm) for arm in arms}, METHODS, CLASSIFICATION)
+    table.insert(
+        2, "partitions", [*entered["partitions"], _text(entered["partitions"], " or "), ""]
+    )
+    without = [f"{arm} not in every category" for arm in arms if average[arm].isna().all()]
+    notes = [
+        *(entered["note"] + "; " + remarks).str.strip("; "),
+        "; ".join([_judged(entered), *without]),
+    ]
     return table.assign(note=[*notes, "as printed, over its 14 categories"])
 
 
 def _table_ix(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Localization: arms are rows; columns are corpora times image- and pixel-level metrics."""
-    arms, corpora = list(rows["arm"].unique()), list(rows["corpus"].unique())
-    absent = [name for name in CORPORA if name not in map(paper_corpus, corpora)]
-    row_of = {method_of(arm): arm for arm in arms}
-    cells = [_average(own).assign(corpus=corpus) for corpus, own in rows.groupby("corpus")]
-    names = [row_of.get(method, method) for method in paper["arm"]]
-    cells.append(paper.assign(arm=names, corpus="paper." + paper["corpus"]))
-    pairs = [head for c in corpora for head in (c, f"paper.{paper_corpus(c)}") if head != "paper."]
-    heads = list(dict.fromkeys([*pairs, *(f"paper.{corpus}" for corpus in absent)]))
-    every = [*arms, *_others(arms)]
-    table = _layout(pd.concat(cells), ["arm"], "corpus", every, heads, LOCALIZATION)
-    entered = _either(_plus(own["partition"]) for _, own in rows.groupby(_PLACE))
-    notes = [_corpus_note(corpus, rows[rows["corpus"] == corpus]) for corpus in corpora]
-    note = _join([*notes, *(f"{corpus} not run" for corpus in absent)])
+    means, arms = _means(rows), list(rows["arm"].unique())
+    entered = _entered(rows, LOCALIZATION, arms)
+    corpora = {corpus: paper_corpus(corpus) for corpus in rows["corpus"].unique()}
+    row_of = {method: method for method in METHODS} | {method_of(arm): arm for arm in arms}
+    paper = paper.assign(arm=paper["arm"].map(row_of), corpus="paper." + paper["corpus"])
+    cells = [paper.pivot(index="arm", columns=["corpus", "metric"], values="value")]
+    notes = [f"{known} not run" for known in CORPORA if known not in corpora.values()]
+    for corpus, known in corpora.items():
+        average = _average(means.loc[[corpus]]).unstack("metric")
+        cells.append(pd.concat({corpus: average}, axis=1))
+        remark = "the paper's is over its whole set" if known else "not in the paper"
+        notes.append(f"{corpus} ({remark}): {_judged(entered[entered['corpus'] == corpus])}")
+    every = pd.Index(dict.fromkeys([*arms, *row_of.values()]), name="arm")
+    table = _layout(pd.concat(cells, axis=1).reindex(every), corpora, CORPORA, LOCALIZATION)
     own = table["arm"].isin(arms)
-    table.insert(1, "partitions", own.map({True: entered, False: ""}))
-    return table.assign(note=own.map({True: note, False: "the paper's only; not run here"}))
+    table.insert(1, "partitions", np.where(own, _text(entered["partitions"], " or "), ""))
+    return table.assign(note=np.where(own, "; ".join(notes), "the paper's only; not run here"))
 
 
-def _table_x(of_types: pd.DataFrame, of_places: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
-    """Without and with DefectSynth, per corpus; the paper's own are of its tire images.
+def _table_x(rows: pd.DataFrame, paper: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """One task without and with DefectSynth, per corpus; the paper's own are of its tire images.
 
     `difference_lowest` and `difference_highest` are over single categories and partitions.
     """
-    tire = paper.pivot(index="metric", columns="arm", values="value")
-    tasks = {
-        "classification": (of_types, CLASSIFICATION),
-        "localization": (of_places, LOCALIZATION),
-    }
-    lines = []
-    for task, (rows, metrics) in tasks.items():
-        for corpus, metric in product(rows["corpus"].unique() if len(rows) else [""], metrics):
-            base, ours = tire.loc[metric, CONTROL], tire.loc[metric, OURS]
-            found = _difference(rows[rows["corpus"] == corpus], metric, metrics)
-            found |= {f"paper.{CONTROL}": base, f"paper.{OURS}": ours}
-            found |= {"paper.difference": ours - base, "note": found.pop("note")}
-            lines.append({"task": task, "corpus": corpus, "metric": metric} | found)
-    return pd.DataFrame(lines).round(2)
-
-
-def _difference(rows: pd.DataFrame, metric: str, metrics: Sequence[str]) -> dict[str, object]:
-    pairs = rows[rows["metric"] == metric].pivot(
-        index=["category", "partition"], columns="arm", values="value"
-    )
-    pairs = pairs.reindex(columns=[CONTROL, OURS]).dropna()
-    gains = pairs[OURS] - pairs[CONTROL]
-    means = pairs.assign(gain=gains).groupby("category").mean().mean()
-    partitions = pairs.reset_index().groupby("category", sort=False)["partition"].agg(_plus)
-    notes = [] if len(rows) else ["this task: no report"]
-    for category, own in rows.groupby("category", sort=False):
-        gaps = _gaps(own, metrics)
-        if category not in partitions:
-            notes.append(f"{category}: no partition has both {CONTROL} and {OURS}")
-        elif gaps:
-            notes.append(f"{category}: {gaps}")
-    return {
-        "partitions": _either(partitions),
-        "categories": len(partitions),
-        CONTROL: means[CONTROL],
-        OURS: means[OURS],
-        "difference": means["gain"],
-        "difference_lowest": gains.min(),
-        "difference_highest": gains.max(),
-        "note": _join(notes),
-    }
-
-
-def _layout(
-    cells: pd.DataFrame,
-    names: list[str],
-    head: str,
-    rows: Sequence[object],
-    heads: Sequence[str],
-    metrics: Sequence[str],
-) -> pd.DataFrame:
-    """A long table's values in the wanted rows and columns `<head>.<metric>`."""
-    wide = cells.pivot(index=names, columns=[head, "metric"], values="value").reindex(rows)
-    wide = wide.reindex(columns=pd.MultiIndex.from_product([heads, metrics]))
-    wide.columns = wide.columns.map(".".join)
-    return wide.round(2).rename_axis(names).reset_index()
+    line, pair = ["corpus", "metric"], [CONTROL, OURS]
+    pairs = rows.pivot(index=[*line, "category", "partition"], columns="arm", values="value")
+    pairs = pairs.reindex(columns=pair).rename_axis(columns=None).dropna()
+    pairs = pairs.assign(difference=pairs[OURS] - pairs[CONTROL]).reset_index("partition")
+    categories = pairs.groupby([*line, "category"])
+    runs = categories["partition"].agg(_text, "+").groupby(line)
+    table = categories[[*pair, "difference"]].mean().groupby(line).mean()
+    table.insert(0, "partitions", runs.agg(_text, " or "))
+    table.insert(1, "categories", runs.size())
+    gains = pairs.groupby(line)["difference"]
+    table = table.assign(difference_lowest=gains.min(), difference_highest=gains.max())
+    corpora = list(rows["corpus"].unique()) or [""]
+    table = table.reindex(pd.MultiIndex.from_product([corpora, metrics], names=line))
+    table = table.fillna({"partitions": "", "categories": 0}).astype({"categories": int})
+    tires = paper.pivot(index="metric", columns="arm", values="value")[pair]
+    tires["difference"] = tires[OURS] - tires[CONTROL]
+    table = table.join(tires.add_prefix("paper."), on="metric").round(2)
+    own = {corpus: rows[rows["corpus"] == corpus] for corpus in corpora}
+    return table.assign(note=[_judged(_entered(own[c], [m], pair)) for c, m in table.index])
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    """Means over partitions, undefined ones left out: corpus, category, arm, metric, value."""
-    means = rows.groupby([*_PLACE, *_CELL], sort=False)["value"].mean()
-    return means.dropna().reset_index()
+    """Means over partitions: a row per category, a column per arm and metric."""
+    return rows.groupby([*_PLACE, *_CELL], sort=False)["value"].mean().unstack(_CELL)
 
 
-def _average(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean over categories by arm and metric, of arms that have every category.
+def _average(means: pd.DataFrame) -> pd.Series:
+    """Mean over categories by arm and metric, NaN for arms that lack one.
 
     A category in which a metric is defined for no arm is no category of that metric.
     """
-    means = _means(rows)
-    places = means.drop_duplicates([*_PLACE, "metric"]).groupby("metric").size()
-    found = means.groupby(_CELL, sort=False)["value"].agg(value="mean", count="count").reset_index()
-    return found[found["count"] == found["metric"].map(places)]
+    wanted = means.notna().T.groupby("metric").any().sum(axis=1)
+    return means.mean().where(means.count() == means.columns.get_level_values(1).map(wanted))
 
 
-def _gaps(rows: pd.DataFrame, metrics: Sequence[str]) -> str:
-    """Of one category: partitions that were not run, numbers that not all have that were."""
-    run = set(rows["partition"])
-    wanted = PARTITIONS if (rows["split_protocol"] == "random_third").all() else 1
-    notes = [f"partition {number} not run" for number in range(wanted) if number not in run]
-    counts = rows.groupby(_CELL)["value"].count()
-    for metric in metrics:
-        arms = [arm for arm in rows["arm"].unique() if counts.get((arm, metric), 0) < len(run)]
-        notes += [f"{metric} not in every partition: {', '.join(arms)}"] if arms else []
-    return _join(notes)
+def _layout(
+    cells: pd.DataFrame, ours: Mapping[str, str], known: Iterable[str], metrics: Sequence[str]
+) -> pd.DataFrame:
+    """Columns `<head>.<metric>`: each of ours, its namesake in the paper, the paper's others."""
+    heads = [head for pair in ours.items() for head in (pair[0], f"paper.{pair[1]}")]
+    heads += [f"paper.{name}" for name in known]
+    wanted = pd.MultiIndex.from_product([dict.fromkeys(h for h in heads if h != "paper."), metrics])
+    cells = cells.reindex(columns=wanted).round(2)
+    return cells.set_axis(wanted.map(".".join), axis=1).reset_index()
 
 
-def _corpus_note(corpus: str, rows: pd.DataFrame) -> str:
-    found = {str(n): _gaps(own, LOCALIZATION) for n, own in rows.groupby("category", sort=False)}
-    paper = "the paper's is over its whole set" if paper_corpus(corpus) else "not in the paper"
-    gaps = [f"{name}: {note}" for name, note in found.items() if note]
-    return f"{corpus}: over {', '.join(found)} ({_join([paper, *gaps])})"
+def _entered(rows: pd.DataFrame, metrics: Sequence[str], arms: Iterable[str]) -> pd.DataFrame:
+    """Per category: `partitions` that were run, `note` what lacks: a partition, arms' numbers."""
+    lines = []
+    for place, own in rows.groupby(_PLACE, sort=False):
+        run, counts = set(own["partition"]), own.groupby(_CELL)["value"].count()
+        wanted = PARTITIONS if (own["split_protocol"] == "random_third").all() else 1
+        notes = [f"partition {number} not run" for number in range(wanted) if number not in run]
+        for metric in metrics:
+            lacking = [arm for arm in arms if counts.get((arm, metric), 0) < len(run)]
+            notes += [f"{metric} not in every partition: {', '.join(lacking)}"] if lacking else []
+        lines.append((*place, _text(run, "+"), "; ".join(notes)))
+    return pd.DataFrame(lines, columns=[*_PLACE, "partitions", "note"], dtype=str)
 
 
-def _others(arms: Iterable[str]) -> list[str]:
-    """The paper's methods that no arm stands for."""
-    shown = {method_of(arm) for arm in arms}
-    return [method for method in METHODS if method not in shown]
+def _judged(entered: pd.DataFrame) -> str:
+    """The categories that were judged, and what each lacks."""
+    gaps = entered[entered["note"] != ""]
+    names = ", ".join(entered["category"])
+    judged = f"judged: {names}" if names else "no report of this task"
+    return "; ".join([judged, *gaps["category"] + ": " + gaps["note"]])
 
 
-def _snake(name: str) -> str:
-    """A folder's name as the paper's table has it: "Metal Nut" is `metal_nut`."""
-    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
+def _plain(name: str) -> str:
+    """A name without what a folder may write otherwise: "Metal Nut" and `metal_nut` are one."""
+    return name.lower().translate(str.maketrans("", "", " -_"))
 
 
-def _plus(partitions: Iterable[int]) -> str:
-    return "+".join(map(str, sorted(set(partitions))))
-
-
-def _either(partitions: Iterable[str]) -> str:
-    """Partitions over categories: "0+1+2", or "0 or 0+1+2" where they differ."""
-    return " or ".join(sorted(set(partitions)))
-
-
-def _join(notes: Iterable[str]) -> str:
-    """One text of several notes, each said once."""
-    return "; ".join(dict.fromkeys(note for note in notes if note))
+def _text(parts: Iterable[object], between: str) -> str:
+    """Partitions "0+1+2" of a category, and over categories "0 or 0+1+2" where they differ."""
+    return between.join(sorted(set(map(str, parts))))
