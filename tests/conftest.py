@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +42,9 @@ def mlflow_template(tmp_path_factory) -> Path:
 @pytest.fixture
 def project(tmp_path, mlflow_template) -> Path:
     """An empty project folder whose MLflow store is ready."""
-    folder = tmp_path / "project"
-    (folder / "mlruns").mkdir(parents=True)
-    shutil.copy(mlflow_template, folder / "mlruns" / "mlflow.db")
-    return folder
+    from sessions import make_project
+
+    return make_project(tmp_path / "project", mlflow_template)
 
 
 @pytest.fixture(scope="session")

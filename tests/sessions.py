@@ -34,12 +34,7 @@ def run(
     **parameters: Any,
 ) -> Any:
     """One session; the catalog of a later one looks at what it left."""
-    with KedroSession.create(
-        project_path=project,
-        conf_source=str(REPOSITORY / "conf"),
-        env="smoke",
-        runtime_params=parameters,
-    ) as session:
+    with open_session(project, parameters) as session:
         session.run(
             pipeline_names=[pipeline],
             node_names=node_names,
@@ -49,10 +44,15 @@ def run(
     return open_catalog(project)
 
 
+def open_session(project: Path, parameters: dict[str, Any] | None = None) -> KedroSession:
+    conf = str(REPOSITORY / "conf")
+    return KedroSession.create(
+        project_path=project, conf_source=conf, env="smoke", runtime_params=parameters
+    )
+
+
 def open_catalog(project: Path) -> Any:
-    with KedroSession.create(
-        project_path=project, conf_source=str(REPOSITORY / "conf"), env="smoke"
-    ) as session:
+    with open_session(project) as session:
         return session.load_context().catalog
 
 
@@ -64,8 +64,12 @@ def versions(project: Path) -> dict[str, list[str]]:
     return found
 
 
+def client_of(project: Path) -> MlflowClient:
+    return MlflowClient(tracking_uri=f"sqlite:///{project}/mlruns/mlflow.db")
+
+
 def runs_of(project: Path) -> list[Any]:
-    client = MlflowClient(tracking_uri=f"sqlite:///{project}/mlruns/mlflow.db")
+    client = client_of(project)
     experiment = client.get_experiment_by_name("defectsynth")
     return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
+from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import _create_hook_manager
 from kedro.framework.project import configure_project, pipelines
@@ -10,26 +12,15 @@ from kedro.io import DataCatalog
 from kedro.io.core import parse_dataset_definition
 
 from defectsynth_pipeline.hooks.parameters import CATALOG_PARAMETERS, STAGES
+from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
+from sessions import REPOSITORY
 
 IN_MEMORY = {"bank", "generator"}
-UNVERSIONED = IN_MEMORY | {
-    "corpora",
-    "base_model",
-    "finetune_checkpoints",
-    "pretrain_checkpoints",
-    "downstream_checkpoints",
-}
-LAYERS = {
-    "raw",
-    "intermediate",
-    "primary",
-    "feature",
-    "model_input",
-    "models",
-    "model_output",
-    "reporting",
-}
+WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
+UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model"}
+LAYERS = {"raw", "intermediate", "primary", "feature"}
+LAYERS |= {"model_input", "models", "model_output", "reporting"}
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +34,14 @@ def used(registry) -> set[str]:
     return set().union(*(pipeline.datasets() for pipeline in registry.values()))
 
 
+def loader_of(env="base", runtime_params=None) -> OmegaConfigLoader:
+    conf = str(REPOSITORY / "conf")
+    return CONFIG_LOADER_CLASS(conf, env=env, runtime_params=runtime_params, **CONFIG_LOADER_ARGS)
+
+
 @pytest.fixture(scope="module")
-def factories(repository) -> dict:
-    return CONFIG_LOADER_CLASS(str(repository / "conf"), env="base", **CONFIG_LOADER_ARGS)[
-        "catalog"
-    ]
+def factories() -> dict:
+    return loader_of()["catalog"]
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +72,8 @@ def test_pipelines_have_the_names_users_type(registry):
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    for stage in (
-        "ingest",
-        "masks",
-        "controlnet",
-        "synthesis",
-        "pretrain",
-        "classification",
-        "localization",
-        "tables",
-    ):
+    stages = "ingest masks controlnet synthesis pretrain classification localization tables"
+    for stage in stages.split():
         assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
 
 
@@ -126,11 +112,8 @@ def test_a_partition_has_every_entry_one_folder_deeper(entries, single):
     for name, entry in twins.items():
         path, alone = entry.get("filepath", ""), single[name.removeprefix("partition_1.")]
         assert path.replace("/partition_1/", "/") == alone.get("filepath", "")
-        assert {**entry, "filepath": "", "optional": ""} == {
-            **alone,
-            "filepath": "",
-            "optional": "",
-        }
+        other = {"filepath": "", "optional": ""}
+        assert entry | other == alone | other
 
 
 def test_every_dataset_of_a_pipeline_is_in_the_catalog(entries, used):
@@ -171,8 +154,7 @@ def test_what_only_memory_holds_is_handed_on_as_it_is(single):
 
 
 def test_what_a_person_would_look_at_has_a_preview(single):
-    unseen = IN_MEMORY | {"corpora", "base_model", "finetune_checkpoints", "controlnet"}
-    unseen |= {"pretrain_checkpoints", "compact_model", "downstream_checkpoints"}
+    unseen = UNVERSIONED | {"controlnet", "compact_model"}
     unseen |= {"classifiers", "localizers", "classification_results", "localization_results"}
     unseen |= {"verdict_page"}  # Markdown, which Kedro-Viz does not show
     for name, entry in single.items():
@@ -185,13 +167,10 @@ def test_marks_for_mlflow_are_known(entries):
     assert marks == {"metrics", "artifact", None}
 
 
-def test_runtime_parameters_reach_the_catalog(repository):
+def test_runtime_parameters_reach_the_catalog():
     given = {"root": "/my parts/ö", "base_model": "/models/sd"}
     assert set(given) == set(CATALOG_PARAMETERS)
-    loader = CONFIG_LOADER_CLASS(
-        str(repository / "conf"), env="base", runtime_params=given, **CONFIG_LOADER_ARGS
-    )
-    entries = loader["catalog"]
+    entries = loader_of(runtime_params=given)["catalog"]
     assert entries["corpora"]["filepath"] == "/my parts/ö"
     assert entries["base_model"]["model"] == "/models/sd"
 
@@ -202,20 +181,16 @@ def test_the_default_is_the_demo_and_the_compact_model(entries):
 
 
 @pytest.mark.parametrize("env", ["sd15", "paper", "smoke"])
-def test_the_catalog_can_be_made_in_every_environment(repository, tmp_path, env, registry):
-    loader = CONFIG_LOADER_CLASS(str(repository / "conf"), env=env, **CONFIG_LOADER_ARGS)
+def test_the_catalog_can_be_made_in_every_environment(tmp_path, env, registry):
+    loader = loader_of(env)
     context = KedroContext(tmp_path, loader, env, "defectsynth_pipeline", _create_hook_manager())
     assert isinstance(context.catalog, DataCatalog)
     expected = STAGES["masks"](**loader["parameters"]["masks"])
     assert context.catalog["params:masks"].load() == expected
 
 
-def test_tables_keep_names_that_look_like_numbers_or_nothing(repository, tmp_path, entries):
-    import pandas as pd
-
+def test_tables_keep_names_that_look_like_numbers_or_nothing(tmp_path, entries):
     entry = {**entries["samples"], "filepath": (tmp_path / "samples.csv").as_posix()}
-    from defectsynth_pipeline.schemas import empty_table
-
     named = {"sample_id": "a/007/nan/1", "category": "007", "defect_type": "nan", "width": 4}
     fields = {n: 1 if t == "int64" else "" for n, t in empty_table("samples").dtypes.items()}
     samples = pd.DataFrame([fields | named])

@@ -32,14 +32,9 @@ def make_plan(count: int = 6) -> pd.DataFrame:
 
 def render_row(row) -> Rendered:
     rng = np.random.default_rng(row.seed)
-    return Rendered(
-        row.image_id,
-        {
-            "image": rng.integers(0, 65536, (9, 7), dtype=np.uint16),
-            "mask": rng.random((9, 7)) > 0.5,
-        },
-        {"score": float(row.seed) / 2, "verdict": None if row.seed else "ok"},
-    )
+    image, mask = rng.integers(0, 65536, (9, 7), dtype=np.uint16), rng.random((9, 7)) > 0.5
+    record = {"score": float(row.seed) / 2, "verdict": None if row.seed else "ok"}
+    return Rendered(row.image_id, {"image": image, "mask": mask}, record)
 
 
 class Renderer:
@@ -59,6 +54,12 @@ class Renderer:
 def run(folder: Path, renderer, plan=None, key=KEY, version=VERSION) -> ImageSet:
     job = ImageSetJob(key, make_plan() if plan is None else plan, renderer)
     return publish(job, folder, version=version, name=NAME)
+
+
+def crash(folder: Path, stop: int = 4) -> None:
+    """A run that ends before the row `stop`."""
+    with pytest.raises(RuntimeError, match="boom"):
+        run(folder, Renderer(stop, RuntimeError("boom")))
 
 
 def contents(root: Path) -> dict[str, bytes]:
@@ -95,12 +96,8 @@ class TestPublish:
     def test_only_the_set_is_left(self, tmp_path):
         published = run(tmp_path, Renderer())
         assert [path.name for path in tmp_path.iterdir()] == [VERSION]
-        assert sorted(p.name for p in published.root.iterdir()) == [
-            "images",
-            "manifest.csv",
-            "manifest.parquet",
-            "masks",
-        ]
+        names = {path.name for path in published.root.iterdir()}
+        assert names == {"images", "manifest.csv", "manifest.parquet", "masks"}
 
     def test_order_of_rendering_does_not_matter(self, tmp_path):
         forward = run(tmp_path / "a", Renderer())
@@ -125,8 +122,7 @@ class TestPublish:
 
 class TestResume:
     def test_crash_leaves_no_version_and_only_the_rest_is_rendered(self, tmp_path):
-        with pytest.raises(RuntimeError, match="boom"):
-            run(tmp_path, Renderer(stop=4, error=RuntimeError("boom")))
+        crash(tmp_path)
         assert not (tmp_path / VERSION).exists()
         second = Renderer()
         resumed = run(tmp_path, second)
@@ -134,16 +130,14 @@ class TestResume:
         assert contents(resumed.root) == contents(run(tmp_path / "other", Renderer()).root)
 
     def test_other_fingerprint_starts_anew(self, tmp_path):
-        with pytest.raises(RuntimeError):
-            run(tmp_path, Renderer(stop=4, error=RuntimeError()))
+        crash(tmp_path)
         second = Renderer()
         run(tmp_path, second, key="other")
         assert len(second.rendered) == 6
 
     @pytest.mark.parametrize("harm", ["truncate", "empty", "remove", "record"])
     def test_a_harmed_item_is_rendered_again(self, tmp_path, harm):
-        with pytest.raises(RuntimeError):
-            run(tmp_path, Renderer(stop=4, error=RuntimeError()))
+        crash(tmp_path)
         partial = tmp_path / f".partial-{KEY}" / NAME
         picture = partial / "masks" / "crack-001.png"
         if harm == "record":
@@ -157,8 +151,7 @@ class TestResume:
         assert second.rendered == ["crack-001", "crack-004", "crack-005"]
 
     def test_leftover_temporary_files_are_cleaned(self, tmp_path):
-        with pytest.raises(RuntimeError):
-            run(tmp_path, Renderer(stop=1, error=RuntimeError()))
+        crash(tmp_path, stop=1)
         leftover = tmp_path / f".partial-{KEY}" / NAME / "masks" / "crack-003.png.tmp"
         leftover.write_bytes(b"half")
         published = run(tmp_path, Renderer())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from kedro.config import OmegaConfigLoader
-from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 from pydantic import ValidationError
 
@@ -12,6 +11,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.parameters import STAGES, check_parameters
 from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS
+from sessions import run
 
 ENVIRONMENTS = ["sd15", "paper", "smoke"]
 
@@ -79,18 +79,9 @@ def test_options_are_frozen():
         MaskOptions().count = 3
 
 
-def test_a_session_refuses_an_unknown_parameter_before_loading_anything(repository, tmp_path):
-    configure_project("defectsynth_pipeline")
-    with (
-        KedroSession.create(
-            project_path=tmp_path,
-            conf_source=str(repository / "conf"),
-            env="smoke",
-            runtime_params={"masks": {"cuont": 5}},
-        ) as session,
-        pytest.raises(InputError, match=r"masks\.cuont"),
-    ):
-        session.run(pipeline_names=["ingest"])
+def test_a_session_refuses_an_unknown_parameter_before_loading_anything(tmp_path):
+    with pytest.raises(InputError, match=r"masks\.cuont"):
+        run(tmp_path, "ingest", masks={"cuont": 5})
     assert not (tmp_path / "data").exists()
 
 
@@ -101,7 +92,6 @@ def test_a_session_refuses_a_misspelt_option_in_yaml(repository, tmp_path):
     for source in (repository / "conf" / "base").glob("*.yml"):
         text = source.read_text().replace("  tau: 0.053", "  taw: 0.053")
         (conf / "base" / source.name).write_text(text)
-    configure_project("defectsynth_pipeline")
     with (
         KedroSession.create(project_path=tmp_path, conf_source=str(conf)) as session,
         pytest.raises(InputError, match=r"masks\.taw"),

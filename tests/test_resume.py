@@ -17,27 +17,16 @@ from typing import Any
 import pytest
 import torch
 
-from sessions import REPOSITORY, make_project, run, runs_of, versions, write_own
+from sessions import REPOSITORY, run, runs_of, versions, write_own
 
 PATIENCE = 300.0  # seconds; a run takes a few
 PROGRAM = """
 import json, sys
-from kedro.framework.project import configure_project
-from kedro.framework.session import KedroSession
-from kedro.runner import SequentialRunner
+from pathlib import Path
+from sessions import run
 
-project, conf, parameters = sys.argv[1:]
-configure_project("defectsynth_pipeline")
-with KedroSession.create(
-    project_path=project, conf_source=conf, env="smoke", runtime_params=json.loads(parameters)
-) as session:
-    session.run(pipeline_names=["augment"], runner=SequentialRunner())
+run(Path(sys.argv[1]), **json.loads(sys.argv[2]))
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path, mlflow_template: Path) -> Path:
-    return make_project(tmp_path / "project", mlflow_template)
 
 
 @pytest.fixture
@@ -47,10 +36,10 @@ def root(tmp_path: Path) -> str:
 
 def run_until(project: Path, reached: Callable[[], Any], **parameters: Any) -> None:
     """Start a run in a process of its own and kill it as soon as `reached` says so."""
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    paths = os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tests"))
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, project, REPOSITORY / "conf", json.dumps(parameters)],
-        env=environment,
+        [sys.executable, "-c", PROGRAM, project, json.dumps(parameters)],
+        env={**os.environ, "PYTHONPATH": paths},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

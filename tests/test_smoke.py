@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 from PIL import Image
 
 from defectsynth_pipeline.base_model.loading import load_base_model
@@ -20,6 +19,7 @@ from defectsynth_pipeline.errors import InputError
 from sessions import (
     REPOSITORY,
     artifact,
+    client_of,
     make_project,
     open_catalog,
     run,
@@ -118,7 +118,7 @@ class TestAugment:
         metrics = tracked.data.metrics
         assert any(name.startswith("synthesis_summary.") for name in metrics)
         assert any(name.startswith("area_ratios.") for name in metrics)
-        client = MlflowClient(tracking_uri=f"sqlite:///{demo}/mlruns/mlflow.db")
+        client = client_of(demo)
         curve = client.get_metric_history(tracked.info.run_id, "finetune.train_loss")
         assert [point.step for point in curve] == [2, 4]
         noted = json.loads(artifact(tracked, "dataset_versions.json").read_text())

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from mlflow import MlflowClient
 from PIL import Image
 
-from sessions import make_project, open_catalog, run, runs_of, versions
+from sessions import client_of, make_project, open_catalog, run, runs_of, versions
 
 WRITTEN = {
     "classification_plan",
@@ -133,7 +132,7 @@ def test_mlflow_has_a_nested_run_per_training(judged: Path) -> None:
     children = [r for r in runs if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     assert len(children) == 3 * 2 * (4 + 1)
     assert {r.info.status for r in children} == {"FINISHED"}
-    client = MlflowClient(tracking_uri=f"sqlite:///{judged}/mlruns/mlflow.db")
+    client = client_of(judged)
     names = {k for r in children for k in r.data.metrics}
     assert {"loss", "test.pixel_ap", "test.accuracy"} <= names
     assert client.get_metric_history(children[0].info.run_id, "loss")

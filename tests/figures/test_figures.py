@@ -34,11 +34,10 @@ def judged(*gaps):
 def test_verdict_marks_differ_in_colour_and_shape():
     table = judged(("bent", (0.1, 0.2)), ("crack", (-0.1, 0.1)), ("scratch", (-0.3, -0.2)))
     (ax,) = figures.draw_verdict(table).axes
-    marks = [
-        (line.get_color(), line.get_marker()) for line in ax.lines if len(line.get_xdata()) == 1
-    ]
+    points = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    marks = [(point.get_color(), point.get_marker()) for point in points]
     assert marks == [style.VERDICTS[name] for name in ("pays", "no evidence", "harms")]
-    heights = [line.get_ydata()[0] for line in ax.lines if len(line.get_xdata()) == 1]
+    heights = [point.get_ydata()[0] for point in points]
     assert heights == sorted(heights)
     assert ax.yaxis_inverted()
     labels = [label.get_text() for label in ax.get_yticklabels()]
@@ -53,9 +52,8 @@ def test_verdict_without_numbers_says_so():
 
 
 def test_confusion_counts_are_summed_over_seeds():
-    results = classification_results(
-        {"base": 0.6, "defectsynth": 1.0}, per_type=10, seeds=[0, 1, 2]
-    )
+    skills = {"base": 0.6, "defectsynth": 1.0}
+    results = classification_results(skills, per_type=10, seeds=[0, 1, 2])
     figure = figures.draw_confusion(results)
     perfect = figure.axes[1]
     assert [text.get_text() for text in perfect.texts] == ["30", "30"]
@@ -65,9 +63,8 @@ def test_confusion_counts_are_summed_over_seeds():
 
 
 def test_curves_have_a_line_per_whole_arm():
-    figure = figures.draw_curves(
-        localization_results({"base": 2.0, "defectsynth": 5.0, "defectsynth@5": 3.0})
-    )
+    skills = {"base": 2.0, "defectsynth": 5.0, "defectsynth@5": 3.0}
+    figure = figures.draw_curves(localization_results(skills))
     assert [len(ax.lines) for ax in figure.axes] == [2, 2, 2, 2]
     worse, better = (line.get_ydata().mean() for line in figure.axes[3].lines)
     assert better > worse
@@ -80,13 +77,9 @@ def test_curves_without_good_images():
 
 
 def test_ratio_rings_the_number_worth_making():
-    report = pd.DataFrame(
-        [
-            report_row(arm=f"defectsynth@{n}", value=v)
-            for n, v in {0: 0.2, 50: 0.6, 100: 0.6}.items()
-        ]
-    )
-    figure = figures.draw_ratio(ratio_curve(report))
+    values = {0: 0.2, 50: 0.6, 100: 0.6}
+    rows = [report_row(arm=f"defectsynth@{n}", value=v) for n, v in values.items()]
+    figure = figures.draw_ratio(ratio_curve(pd.DataFrame(rows)))
     assert "worth making: 50" in words(figure)
     ring = figure.axes[0].lines[-1]
     assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (1, 0.6)

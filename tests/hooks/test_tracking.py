@@ -14,7 +14,6 @@ from kedro.framework.hooks.manager import _register_hooks
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
-from mlflow import MlflowClient
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.tracking import (
@@ -26,12 +25,10 @@ from defectsynth_pipeline.hooks.tracking import (
 )
 from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
 from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
+from sessions import artifact, client_of, runs_of
 
-CONFIG = {
-    "enabled": True,
-    "tracking_uri": "sqlite:///mlruns/mlflow.db",
-    "experiment": "tests",
-}
+CONFIG = {"enabled": True, "tracking_uri": "sqlite:///mlruns/mlflow.db"}
+CONFIG |= {"experiment": "defectsynth"}
 
 
 class Context:
@@ -75,26 +72,25 @@ PIPELINE = Pipeline(
 )
 
 
+ENTRIES = {
+    "report": ("json.JSONDataset", "report.json", "metrics"),
+    "ratios": ("pandas.CSVDataset", "ratios.csv", "metrics"),
+    "history": ("pandas.CSVDataset", "history.csv", "metrics"),
+    "pictures": ("defectsynth_pipeline.datasets.ImageSetDataset", "pictures", "artifact"),
+}
+
+
 def make_catalog(project: Path, version: str, number: int) -> DataCatalog:
-    def entry(kind, name, mlflow):
-        return {
+    entries = {
+        name: {
             "type": kind,
-            "filepath": (project / "data" / name).as_posix(),
+            "filepath": (project / "data" / file).as_posix(),
             "versioned": True,
             "metadata": {"mlflow": mlflow},
         }
-
-    catalog = DataCatalog.from_config(
-        {
-            "report": entry("json.JSONDataset", "report.json", "metrics"),
-            "ratios": entry("pandas.CSVDataset", "ratios.csv", "metrics"),
-            "history": entry("pandas.CSVDataset", "history.csv", "metrics"),
-            "pictures": entry(
-                "defectsynth_pipeline.datasets.ImageSetDataset", "pictures", "artifact"
-            ),
-        },
-        save_version=version,
-    )
+        for name, (kind, file, mlflow) in ENTRIES.items()
+    }
+    catalog = DataCatalog.from_config(entries, save_version=version)
     catalog["number"] = MemoryDataset(number)
     catalog["params:synthesis"] = MemoryDataset(SynthesisOptions(sae=SaeOptions(angles=9)))
     return catalog
@@ -107,17 +103,9 @@ def run(hook: MlflowTracking, project: Path, *, version="v1", number=4, config=N
     hooks = manager.hook
     hooks.after_context_created(context=Context(project, config))
     catalog = make_catalog(project, version, number)
-    call = {
-        "run_params": {
-            "run_id": version,
-            "pipeline_names": ["augment"],
-            "env": None,
-            "kedro_version": "1",
-            "runtime_params": {"root": "/parts"},
-        },
-        "pipeline": PIPELINE,
-        "catalog": catalog,
-    }
+    params = {"run_id": version, "pipeline_names": ["augment"], "env": None}
+    params |= {"kedro_version": "1", "runtime_params": {"root": "/parts"}}
+    call = {"run_params": params, "pipeline": PIPELINE, "catalog": catalog}
     hooks.before_pipeline_run(**call)
     try:
         result = SequentialRunner().run(PIPELINE, catalog, hook_manager=manager)
@@ -127,25 +115,24 @@ def run(hook: MlflowTracking, project: Path, *, version="v1", number=4, config=N
     hooks.after_pipeline_run(run_result=result, **call)
 
 
-@pytest.fixture
-def client(project) -> MlflowClient:
-    return MlflowClient(tracking_uri=f"sqlite:///{project}/mlruns/mlflow.db")
+def begun(project: Path, catalog: DataCatalog | None = None, version="v1") -> MlflowTracking:
+    """A hook in a run of no nodes."""
+    hook = MlflowTracking()
+    hook.after_context_created(Context(project))
+    call = {"run_id": version, "kedro_version": "1"}
+    hook.before_pipeline_run(call, Pipeline([]), catalog or DataCatalog())
+    return hook
 
 
-def runs_of(client: MlflowClient) -> list:
-    experiment = client.get_experiment_by_name("tests")
-    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
-
-
-def artifact(run, path: str) -> Path:
-    return Path(run.info.artifact_uri.removeprefix("file://")) / path
+def by_name(project: Path) -> list:
+    return sorted(runs_of(project), key=lambda run: run.info.run_name)
 
 
 class TestRun:
     @pytest.fixture
-    def finished(self, project, client):
+    def finished(self, project):
         run(MlflowTracking(), project)
-        return runs_of(client)[0]
+        return runs_of(project)[0]
 
     def test_status_and_tags(self, finished):
         assert finished.info.status == "FINISHED"
@@ -166,9 +153,9 @@ class TestRun:
         assert finished.data.metrics["ratios.tile.crack.masks"] == 4
         assert "report.note" not in finished.data.metrics
 
-    def test_curves(self, finished, client):
+    def test_curves(self, finished, project):
         def points(key):
-            found = client.get_metric_history(finished.info.run_id, key)
+            found = client_of(project).get_metric_history(finished.info.run_id, key)
             return [(point.step, point.value) for point in found]
 
         assert points("train/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
@@ -187,65 +174,56 @@ class TestRun:
 
 
 class TestSessions:
-    def test_three_runs_with_one_hook_do_not_mix(self, project, client):
+    def test_three_runs_with_one_hook_do_not_mix(self, project):
         hook = MlflowTracking()
         for number in (1, 2, 3):
             run(hook, project, version=f"v{number}", number=number)
         found = [
-            (r.info.run_name, r.data.metrics["ratios.tile.crack.masks"]) for r in runs_of(client)
+            (r.info.run_name, r.data.metrics["ratios.tile.crack.masks"]) for r in runs_of(project)
         ]
         assert sorted(found) == [("v1", 1), ("v2", 2), ("v3", 3)]
         live_metrics(9, {"stray": 1.0})
-        assert all("stray" not in r.data.metrics for r in runs_of(client))
+        assert all("stray" not in r.data.metrics for r in runs_of(project))
 
-    def test_an_error_ends_the_run_as_failed_and_the_next_is_its_own(self, project, client):
+    def test_an_error_ends_the_run_as_failed_and_the_next_is_its_own(self, project):
         hook = MlflowTracking()
         with pytest.raises(ValueError, match="a negative number"):
             run(hook, project, number=-1)
         run(hook, project, version="v2")
-        failed, finished = sorted(runs_of(client), key=lambda r: r.info.run_name)
+        failed, finished = by_name(project)
         assert failed.info.status == "FAILED"
         assert failed.data.tags["error"] == "ValueError: a negative number"
         assert failed.data.metrics["train/loss"] == 1 / 3
         assert finished.info.status == "FINISHED"
         assert "error" not in finished.data.tags
 
-    def test_an_interrupted_run_is_killed_when_the_next_begins(self, project, client):
-        hook = MlflowTracking()
-        hook.after_context_created(Context(project))
-        call = {"run_id": "v0", "kedro_version": "1"}
-        hook.before_pipeline_run(call, Pipeline([]), DataCatalog())
-        run(hook, project)
-        assert [r.info.status for r in runs_of(client)] == ["KILLED", "FINISHED"]
+    def test_an_interrupted_run_is_killed_when_the_next_begins(self, project):
+        run(begun(project, version="v0"), project)
+        assert [r.info.status for r in runs_of(project)] == ["KILLED", "FINISHED"]
 
-    def test_loaded_versions(self, project, client):
-        hook = MlflowTracking()
-        run(hook, project)
-        hook.before_pipeline_run(
-            {"run_id": "v2", "kedro_version": "1"},
-            Pipeline([]),
-            make_catalog(project, "v2", 1),
-        )
+    def test_loaded_versions(self, project):
+        run(MlflowTracking(), project)
+        hook = begun(project, make_catalog(project, "v2", 1), "v2")
         hook.after_dataset_loaded("ratios")
         hook.after_pipeline_run()
-        last = max(runs_of(client), key=lambda r: r.info.run_name)
+        last = by_name(project)[-1]
         versions = json.loads(artifact(last, "dataset_versions.json").read_text())
         assert versions == {"load": {"ratios": "v1"}, "save": {}}
 
-    def test_switched_off(self, project, client):
+    def test_switched_off(self, project):
         run(MlflowTracking(), project, config={**CONFIG, "enabled": False})
-        assert client.get_experiment_by_name("tests") is None
+        assert client_of(project).get_experiment_by_name("defectsynth") is None
 
 
 class TestStore:
     def test_a_relative_path_is_the_projects_wherever_one_stands(
-        self, project, client, tmp_path, monkeypatch
+        self, project, tmp_path, monkeypatch
     ):
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
         run(MlflowTracking(), project)
-        assert len(runs_of(client)) == 1
+        assert len(runs_of(project)) == 1
         assert list(elsewhere.iterdir()) == []
 
     def test_the_environment_wins(self, project, monkeypatch):
@@ -262,16 +240,13 @@ class TestStore:
         assert "enabled: false" in str(caught.value)
 
     def test_unknown_mark_in_the_catalog(self, project):
-        hook = MlflowTracking()
-        hook.after_context_created(Context(project))
-        catalog = DataCatalog({"x": MemoryDataset(1, metadata={"mlflow": "metric"})})
-        hook.before_pipeline_run({"run_id": "v", "kedro_version": "1"}, Pipeline([]), catalog)
+        hook = begun(project, DataCatalog({"x": MemoryDataset(1, metadata={"mlflow": "metric"})}))
         with pytest.raises(InputError, match="catalog entry x"):
             hook.after_dataset_saved("x", 1)
         hook.on_pipeline_error(ValueError())
 
 
-def test_commit_and_dirty_flag(project, client):
+def test_commit_and_dirty_flag(project):
     def git(*arguments):
         identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
         subprocess.run(["git", "-C", project, *identity, *arguments], check=True)
@@ -283,7 +258,7 @@ def test_commit_and_dirty_flag(project, client):
     run(MlflowTracking(), project)
     (project / "tracked").write_text("2")
     run(MlflowTracking(), project, version="v2")
-    clean, dirty = sorted(runs_of(client), key=lambda r: r.info.run_name)
+    clean, dirty = by_name(project)
     assert len(clean.data.tags["git.commit"]) == 40
     assert clean.data.tags["git.dirty"] == "false"
     assert dirty.data.tags["git.dirty"] == "true"
@@ -302,24 +277,21 @@ def test_importing_the_hook_does_not_import_mlflow(repository):
 
 
 class TestNestedRuns:
-    def test_a_training_has_a_run_below_the_sessions(self, project, client):
-        hook = MlflowTracking()
-        hook.after_context_created(Context(project))
-        call = {"run_id": "v1", "kedro_version": "1"}
-        hook.before_pipeline_run(call, Pipeline([]), DataCatalog())
+    def test_a_training_has_a_run_below_the_sessions(self, project):
+        hook = begun(project)
         with nested_run("flange, base, seed 0", {"arm": "base"}) as on_metrics:
             on_metrics(1, {"loss": 0.5})
             on_metrics(2, {"loss": 0.25})
         with pytest.raises(ValueError, match="stopped"), nested_run("flange, b", {}):
             raise ValueError("stopped")
         hook.after_pipeline_run()
-        parent, good, bad = sorted(runs_of(client), key=lambda r: r.info.start_time)
+        parent, good, bad = sorted(runs_of(project), key=lambda r: r.info.start_time)
         assert good.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert good.data.params == {"arm": "base"}
         assert good.data.metrics == {"loss": 0.25}
         assert [r.info.status for r in (parent, good, bad)] == ["FINISHED", "FINISHED", "FAILED"]
 
-    def test_outside_a_session_nothing_is_logged(self, project, client):
+    def test_outside_a_session_nothing_is_logged(self, project):
         with nested_run("alone", {}) as on_metrics:
             on_metrics(1, {"loss": 0.5})
-        assert client.get_experiment_by_name("tests") is None
+        assert client_of(project).get_experiment_by_name("defectsynth") is None

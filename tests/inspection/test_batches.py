@@ -106,9 +106,8 @@ def test_batches_depend_on_seed_and_step_and_pair_arms() -> None:
 
 
 def test_classification_batches_keep_image_and_label_together() -> None:
-    views = [
-        View(np.full((4, 4, 3), 40 * i, np.uint8), np.zeros((4, 4), np.uint8)) for i in range(6)
-    ]
+    cover = np.zeros((4, 4), np.uint8)
+    views = [View(np.full((4, 4, 3), 40 * i, np.uint8), cover) for i in range(6)]
     images, labels = classification_batch(views, np.arange(6), 6, 0, 0)
     assert labels.dtype == torch.int64
     assert torch.equal(images, normalised(np.stack([views[i].image for i in labels])))
