@@ -19,14 +19,14 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 plan_images,
-                inputs=["samples", "defect_masks", "params:synthesis", "params:prompts"],
-                outputs="synthesis_plan",
+                ["samples", "defect_masks", "params:synthesis", "params:prompts"],
+                "synthesis_plan",
                 name="plan_images",
             ),
             Node(
                 attach_controlnet,
-                inputs=["base_model", "controlnet"],
-                outputs="generator",
+                ["base_model", "controlnet"],
+                "generator",
                 name="attach_controlnet",
             ),
             Node(
@@ -44,15 +44,12 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 preview_images,
-                inputs=["samples", "synthetic_images"],
-                outputs="synthetic_preview",
+                ["samples", "synthetic_images"],
+                "synthetic_preview",
                 name="preview_images",
             ),
             Node(
-                summarise_images,
-                inputs="synthetic_images",
-                outputs="synthesis_summary",
-                name="summarise_images",
+                summarise_images, "synthetic_images", "synthesis_summary", name="summarise_images"
             ),
         ],
         namespace="synthesis",
