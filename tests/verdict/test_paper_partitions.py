@@ -19,7 +19,7 @@ def report(partition=0, *, value=0.5, **changes):
 
 
 def tables(*reports):
-    return make_paper_tables(reports, [empty_table("localization_report")])
+    return make_paper_tables(*reports, empty_table("localization_report"))
 
 
 def viii(*reports, category="screw"):

@@ -75,7 +75,7 @@ def test_all_of_the_papers_numbers_are_there():
 
 
 def test_table_viii_has_categories_as_rows_and_arms_as_columns(classification):
-    viii, _, _ = make_paper_tables(classification, NONE)
+    viii, _, _ = make_paper_tables(*classification, *NONE)
     assert viii["category"].tolist() == ["screw", "flange", "average", "paper average"]
     screw = line(viii, category="screw")
     assert screw["base.accuracy"] == pytest.approx(30.0)
@@ -87,7 +87,7 @@ def test_table_viii_has_categories_as_rows_and_arms_as_columns(classification):
 
 
 def test_the_papers_numbers_stand_beside_the_same_arm(classification):
-    viii, _, _ = make_paper_tables(classification, NONE)
+    viii, _, _ = make_paper_tables(*classification, *NONE)
     screw = line(viii, category="screw")
     assert (screw["paper.base.accuracy"], screw["paper.defectsynth.accuracy"]) == (22.12, 58.07)
     columns = viii.columns.tolist()
@@ -98,7 +98,7 @@ def test_the_papers_numbers_stand_beside_the_same_arm(classification):
 
 
 def test_a_category_that_the_paper_lacks_is_said_and_left_empty(classification):
-    viii, _, _ = make_paper_tables(classification, NONE)
+    viii, _, _ = make_paper_tables(*classification, *NONE)
     flange = line(viii, category="flange")
     assert flange["note"] == "not in the paper"
     assert flange.filter(like="paper.").isna().all()
@@ -106,19 +106,19 @@ def test_a_category_that_the_paper_lacks_is_said_and_left_empty(classification):
 
 
 def test_another_corpus_is_not_set_beside_mvtec():
-    viii, _, _ = make_paper_tables([report("classification", {("shop", "screw"): 0.5})], NONE)
+    viii, _, _ = make_paper_tables(report("classification", {("shop", "screw"): 0.5}))
     assert np.isnan(line(viii, category="screw")["paper.base.accuracy"])
 
 
 def test_the_papers_dash_is_said():
     toothbrush = report("classification", {("mvtec", "toothbrush"): 0.5})
-    viii, _, _ = make_paper_tables([toothbrush], NONE)
+    viii, _, _ = make_paper_tables(toothbrush, *NONE)
     assert "a dash in the paper" in line(viii, category="toothbrush")["note"]
 
 
 def test_an_arm_without_every_category_has_no_average(classification):
     tile = report("classification", {("mvtec", "tile"): 0.5}, arms=ARMS[:3])
-    viii, _, _ = make_paper_tables([*classification, tile], NONE)
+    viii, _, _ = make_paper_tables(*classification, tile, *NONE)
     average = line(viii, category="average")
     assert np.isnan(average["external:DFMGAN.accuracy"])
     assert average["base.accuracy"] == pytest.approx(100 * (0.3 + 0.5 + 0.5) / 3, abs=0.01)
@@ -128,7 +128,7 @@ def test_an_arm_without_every_category_has_no_average(classification):
 
 
 def test_table_ix_has_arms_as_rows_and_corpora_as_columns(localization):
-    _, ix, _ = make_paper_tables(NONE, localization)
+    _, ix, _ = make_paper_tables(*NONE, *localization)
     base = line(ix, arm="base")
     assert base["MVTec AD.pixel_ap"] == pytest.approx(50.0)
     assert base["gdxray.image_auroc"] == pytest.approx(30.0)
@@ -143,7 +143,7 @@ def test_table_ix_has_arms_as_rows_and_corpora_as_columns(localization):
 
 
 def test_methods_of_the_paper_that_were_not_run_follow(localization):
-    _, ix, _ = make_paper_tables(NONE, localization)
+    _, ix, _ = make_paper_tables(*NONE, *localization)
     seas = line(ix, arm="seas")
     assert seas["paper.gdxray.pixel_f1"] == 72.49
     assert np.isnan(seas["gdxray.pixel_f1"])
@@ -153,14 +153,14 @@ def test_methods_of_the_paper_that_were_not_run_follow(localization):
 
 def test_a_corpus_is_averaged_over_its_categories():
     both = report("localization", {("mvtec", "tile"): 0.2, ("mvtec", "screw"): 0.5})
-    _, ix, _ = make_paper_tables(NONE, [both])
+    _, ix, _ = make_paper_tables(*NONE, both)
     assert line(ix, arm="base")["mvtec.pixel_f1"] == pytest.approx(35.0)
     assert "judged: tile, screw" in line(ix, arm="base")["note"]
 
 
 def test_table_x_has_the_difference_and_its_range(classification, localization):
     localization[1].loc[localization[1]["arm"] == "defectsynth", "value"] += 0.1
-    _, _, x = make_paper_tables(classification, localization)
+    _, _, x = make_paper_tables(*classification, *localization)
     row = line(x, corpus="gdxray", metric="pixel_ap")
     assert (row["base"], row["defectsynth"], row["difference"]) == (30.0, 55.0, 25.0)
     assert (row["difference_lowest"], row["difference_highest"]) == (20.0, 30.0)
@@ -173,14 +173,14 @@ def test_table_x_pairs_partitions(classification):
     screw = [report[report["category"] == "screw"] for report in classification]
     for number in (0, 2):
         screw[number] = screw[number][screw[number]["arm"] != "defectsynth"]
-    _, _, x = make_paper_tables(screw, NONE)
+    _, _, x = make_paper_tables(*screw, *NONE)
     row = line(x, corpus="mvtec", metric="accuracy")
     assert (row["base"], row["defectsynth"], row["partitions"]) == (20.0, 40.0, "1")
 
 
 def test_table_x_says_when_there_is_nothing_to_compare(localization):
     without = [report[report["arm"] != "defectsynth"] for report in localization]
-    _, _, x = make_paper_tables(NONE, without)
+    _, _, x = make_paper_tables(*NONE, *without)
     row = line(x, corpus="gdxray", metric="pixel_ap")
     assert np.isnan(row["difference"])
     assert "weld: partition 2 not run; pixel_ap not in every partition: defectsynth" in row["note"]
@@ -189,7 +189,7 @@ def test_table_x_says_when_there_is_nothing_to_compare(localization):
 
 def test_without_any_report_the_way_to_one_is_named():
     with pytest.raises(InputError, match="--pipeline=partitions"):
-        make_paper_tables(NONE, NONE)
+        make_paper_tables(*NONE, *NONE)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_corpora_are_matched_by_name():
 
 
 def test_the_figure_has_a_panel_per_table(classification, localization):
-    figure = draw_paper_tables(*make_paper_tables(classification, localization))
+    figure = draw_paper_tables(*make_paper_tables(*classification, *localization))
     viii, ix, x = figure.axes
     assert [label.get_text() for label in viii.get_yticklabels()] == [
         "screw [0+1+2]",
@@ -228,10 +228,9 @@ def test_the_figure_has_a_panel_per_table(classification, localization):
 
 @pytest.mark.parametrize("task", ["classification", "localization"])
 def test_the_figure_is_drawn_for_one_task_and_from_csv(task, tmp_path, request):
-    only = request.getfixturevalue(task)
-    pair = (only, NONE) if task == "classification" else (NONE, only)
+    made = make_paper_tables(*request.getfixturevalue(task), *NONE)
     loaded = []
-    for name, table in zip(("viii", "ix", "x"), make_paper_tables(*pair), strict=True):
+    for name, table in zip(("viii", "ix", "x"), made, strict=True):
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         loaded.append(read_table(tmp_path / f"{name}.csv", f"table_{name}"))
     figure = draw_paper_tables(*loaded)
@@ -241,7 +240,7 @@ def test_the_figure_is_drawn_for_one_task_and_from_csv(task, tmp_path, request):
 
 def test_an_arm_looks_the_same_in_both_panels(classification, localization):
     without = [report[report["arm"] != "crop_paste"] for report in classification]
-    figure = draw_paper_tables(*make_paper_tables(without, localization))
+    figure = draw_paper_tables(*make_paper_tables(*without, *localization))
     looks = [
         {mark.get_label(): (mark.get_mec(), mark.get_marker()) for mark in panel.get_lines()}
         for panel in figure.axes[:2]

@@ -24,17 +24,14 @@ CORPORA = ("mvtec", "gdxray", "deepcrack")
 CONTROL, OURS = "base", "defectsynth"
 CLASSIFICATION = ("accuracy", "macro_f1")
 LOCALIZATION = ("image_auroc", "image_ap", "image_f1", "pixel_auroc", "pixel_ap", "pixel_f1")
+METRICS = {"classification": CLASSIFICATION, "localization": LOCALIZATION}
 _PLACE, _CELL = ["corpus", "category"], ["arm", "metric"]
 
 
 def make_paper_tables(
-    classification: Sequence[pd.DataFrame], localization: Sequence[pd.DataFrame]
+    *reports: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Average the reports over partitions and lay them out as Tables VIII, IX and X.
-
-    Args:
-        classification: A `classification_report` per partition; any may be empty.
-        localization: A `localization_report` per partition.
+    """Average reports of any task and partition and lay them out as Tables VIII, IX and X.
 
     Returns:
         Table VIII (a row per category, a column per arm and metric), Table IX (a row per arm, a
@@ -42,21 +39,17 @@ def make_paper_tables(
         DefectSynth). `partitions` says which entered, `note` what is missing.
 
     Raises:
-        InputError: There is no report, or those of a category were made with other settings.
+        InputError: No report has a row, or those of a category were made with other settings.
     """
-    of_types, of_places = numbers_of(classification), numbers_of(localization)
-    if of_types.empty and of_places.empty:
-        raise InputError(
-            "there is no report to make tables of",
-            remedy="run kedro run --pipeline=partitions first",
-        )
-    paper = dict(iter(paper_numbers().groupby("table")))
-    lines = {
-        "classification": _table_x(of_types, paper["X"], CLASSIFICATION),
-        "localization": _table_x(of_places, paper["X"], LOCALIZATION),
-    }
-    x = pd.concat(lines, names=["task"]).reset_index()
-    return _table_viii(of_types, paper["VIII"]), _table_ix(of_places, paper["IX"]), x
+    rows, paper = numbers_of(reports), dict(iter(paper_numbers().groupby("table")))
+    if rows.empty:
+        remedy = "run kedro run --pipeline=partitions first"
+        raise InputError("there is no report to make tables of", remedy=remedy)
+    own = {task: rows[rows["metric"].isin(metrics)] for task, metrics in METRICS.items()}
+    pairs = {task: _table_x(own[task], paper["X"], METRICS[task]) for task in own}
+    x = pd.concat(pairs, names=["task"]).reset_index()
+    viii, ix = (own[task] for task in ("classification", "localization"))
+    return _table_viii(viii, paper["VIII"]), _table_ix(ix, paper["IX"]), x
 
 
 def numbers_of(reports: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -73,11 +66,10 @@ def numbers_of(reports: Sequence[pd.DataFrame]) -> pd.DataFrame:
     rows = rows[(rows["defect_type"] == ALL) & (rows["against"] == "")]
     rows = rows[rows["metric"].isin([*CLASSIFICATION, *LOCALIZATION])]
     honest = rows["selected"] != LEGACY
-    for place, own in rows[honest].groupby(_PLACE, sort=False):
+    for place, own in rows[honest].groupby(["task", *_PLACE], sort=False):
         sizes = own.groupby("partition")[["steps", "set_size"]].max()  # a partition may move these
-        unequal = sizes.max() > 1.1 * sizes.min()
-        settings = own[["split_protocol", "selected", "seeds", "weights"]].nunique() > 1
-        names = [*unequal.index[unequal], *settings.index[settings]]
+        settings = own[["split_protocol", "selected", "seeds", "weights"]].nunique()
+        names = [*sizes.columns[sizes.max() > 1.1 * sizes.min()], *settings.index[settings > 1]]
         if names:
             found = [f"{name} {' and '.join(map(str, own[name].unique()))}" for name in names]
             raise InputError(

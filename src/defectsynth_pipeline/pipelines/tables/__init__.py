@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.paper import draw_paper_tables
 from defectsynth_pipeline.verdict.paper_tables import PARTITIONS, make_paper_tables
-
-
-def average_partitions(*reports: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Lay out the reports as Tables VIII, IX and X: first classification's, then localization's."""
-    return make_paper_tables(reports[:PARTITIONS], reports[PARTITIONS:])
 
 
 def create_pipeline() -> Pipeline:
@@ -21,7 +15,7 @@ def create_pipeline() -> Pipeline:
     reports = [f"partition_{number}.{task}_report" for task in tasks for number in numbers]
     return Pipeline(
         [
-            Node(average_partitions, reports, names, name="average_partitions"),
+            Node(make_paper_tables, reports, names, name="average_partitions"),
             Node(draw_paper_tables, names, "paper_tables", name="draw_tables"),
         ],
         namespace="tables",
