@@ -113,29 +113,18 @@ def write_stable_diffusion(folder: Path) -> Path:
 
 def write_small_compact(folder: Path) -> Path:
     """Random weights with the compact base's settings, narrower, 32 px, ControlNet not zero."""
+    of_vae, of_unet = compact.build_vae().config, compact.build_unet().config
     torch.manual_seed(1)
     tokenizer = compact.build_tokenizer(folder / "tokenizer")
     tokenizer.save_pretrained(folder / "tokenizer")
-    vae = AutoencoderKL(
-        block_out_channels=(8, 8, 16),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        latent_channels=8,
-        layers_per_block=1,
-        norm_num_groups=4,
-        sample_size=32,
-        scaling_factor=1.0,
-    )
-    unet = UNet2DConditionModel(
+    vae = AutoencoderKL.from_config(of_vae, block_out_channels=(8, 8, 16), sample_size=32)
+    unet = UNet2DConditionModel.from_config(
+        of_unet,
         sample_size=8,
-        in_channels=8,
-        out_channels=8,
         block_out_channels=(16, 32),
-        layers_per_block=1,
         down_block_types=("CrossAttnDownBlock2D",) * 2,
         up_block_types=("CrossAttnUpBlock2D",) * 2,
         cross_attention_dim=32,
-        attention_head_dim=4,
         norm_num_groups=8,
     )
     controlnet = build_controlnet(unet)
