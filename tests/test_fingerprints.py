@@ -11,8 +11,11 @@ from defectsynth_pipeline.fingerprints import PACKAGE, code_fingerprint
 from defectsynth_pipeline.inspection.experiment import ROOMS
 
 
-@pytest.mark.parametrize(("room", "matters"), [("figures", False), ("appearance", True)])
-def test_only_code_of_the_rooms_counts(tmp_path: Path, room: str, matters: bool) -> None:
+@pytest.mark.parametrize(
+    ("module", "matters"),
+    [("figures/__init__.py", False), ("appearance/__init__.py", True), ("resumable.py", True)],
+)
+def test_only_code_of_the_rooms_counts(tmp_path: Path, module: str, matters: bool) -> None:
     package = tmp_path / "package"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("assets", "__pycache__"))
     before, whole = code_fingerprint(*ROOMS), code_fingerprint()
@@ -20,7 +23,7 @@ def test_only_code_of_the_rooms_counts(tmp_path: Path, room: str, matters: bool)
     assert code_fingerprint(*ROOMS, package=package) == before
     assert code_fingerprint(package=package) == whole
     code_fingerprint.cache_clear()
-    (package / room / "__init__.py").write_text("# one comment more\n")
+    (package / module).write_text("# one comment more\n")
     assert (code_fingerprint(*ROOMS, package=package) != before) == matters
     assert code_fingerprint(package=package) != whole
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 LENGTH = 16
 PACKAGE = Path(__file__).parent
+SHARED = ("fingerprints.py", "imagesets.py", "resumable.py")
 
 
 def fingerprint(*parts: object) -> str:
@@ -36,13 +37,14 @@ def code_fingerprint(*rooms: str, package: Path = PACKAGE) -> str:
     """Return a hash of source code, so that changed code never resumes old work.
 
     Args:
-        rooms: Folders of the package whose code decides the outcome; none means all of it.
+        rooms: Folders of the package whose code decides the outcome, beside `SHARED`, which all
+            of them build on; none means the whole package.
         package: Where they are.
 
     Raises:
         FileNotFoundError: There is no such room.
     """
-    sources = []
+    sources = [package / name for name in SHARED if rooms]
     for folder in [package / room for room in rooms] or [package]:
         if not folder.is_dir():
             raise FileNotFoundError(folder)
