@@ -291,6 +291,23 @@ class TestNestedRuns:
         assert good.data.metrics == {"loss": 0.25}
         assert [r.info.status for r in (parent, good, bad)] == ["FINISHED", "FINISHED", "FAILED"]
 
+    def test_parts_of_a_pipeline_are_told_apart(self, project):
+        hook = begun(project)
+        for number, loss in enumerate((0.5, 0.25)):
+            hook.before_node_run(Node(curve, "number", "x", namespace=f"partition_{number}.net"))
+            live_metrics(1, {"loss": loss})
+            with nested_run("flange, base, seed 0", {"arm": "base"}):
+                pass
+        hook.before_node_run(Node(curve, "number", "x", namespace="net"))
+        live_metrics(1, {"loss": 1.0})
+        hook.after_pipeline_run()
+        parent, *below = sorted(runs_of(project), key=lambda r: r.info.start_time)
+        points = {"partition_0.loss": 0.5, "partition_1.loss": 0.25, "loss": 1.0}
+        assert parent.data.metrics == points
+        parts = ["partition_0", "partition_1"]
+        assert [r.info.run_name for r in below] == [f"{p} / flange, base, seed 0" for p in parts]
+        assert [r.data.params["part"] for r in below] == parts
+
     def test_outside_a_session_nothing_is_logged(self, project):
         with nested_run("alone", {}) as on_metrics:
             on_metrics(1, {"loss": 0.5})

@@ -18,8 +18,16 @@ class MemoryRefill:
     """Lets `--from-nodes` and `--nodes` begin anywhere, also behind `open_bank`."""
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
-        """Run the nodes whose results the pipeline needs from memory and does not make itself."""
+    def after_context_created(self, context: Any) -> None:
+        """Keep the hooks, so that what is made again is tracked as any node is."""
+        self._hooks = context._hook_manager
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        """Run the nodes whose results the pipeline needs from memory and does not make itself.
+
+        Kedro calls `on_pipeline_error` for a run only once this hook has returned.
+        """
         lost = {
             name
             for name in pipeline.inputs()
@@ -28,4 +36,10 @@ class MemoryRefill:
         nodes = {n for p in pipelines.values() for n in p.nodes if lost.intersection(n.outputs)}
         if nodes:
             logger.info("making %s again, which is kept in memory only", ", ".join(sorted(lost)))
-            SequentialRunner().run(Pipeline(nodes), catalog)
+            try:
+                SequentialRunner().run(Pipeline(nodes), catalog, self._hooks)
+            except Exception as error:
+                self._hooks.hook.on_pipeline_error(
+                    error=error, run_params=run_params, pipeline=pipeline, catalog=catalog
+                )
+                raise

@@ -17,9 +17,13 @@ from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten, tracking_u
 
 
 class _Current:
-    """The run that `live_metrics` writes to; none outside a tracked session."""
+    """The run that `live_metrics` writes to, none outside a tracked session, and for what part.
+
+    `part` is the namespace around the node's own, such as "partition_1", or "".
+    """
 
     run: MlflowRun | None = None
+    part = ""
 
 
 def live_metrics(step: int, values: Mapping[str, float]) -> None:
@@ -32,7 +36,8 @@ def live_metrics(step: int, values: Mapping[str, float]) -> None:
         values: Metric name to value.
     """
     if _Current.run is not None:
-        _Current.run.metrics(values, step=step)
+        part = _Current.part and f"{_Current.part}."
+        _Current.run.metrics({part + name: value for name, value in values.items()}, step=step)
 
 
 @contextmanager
@@ -42,7 +47,7 @@ def nested_run(
     """A run of its own below the session's, for one training; untracked sessions log nothing.
 
     Args:
-        name: The run's name.
+        name: The run's name, after that of the part.
         params: Its parameters.
 
     Yields:
@@ -52,8 +57,8 @@ def nested_run(
     if parent is None:
         yield lambda step, values: None
         return
-    run = parent.child(name)
-    run.params(params)
+    run = parent.child(f"{_Current.part} / {name}" if _Current.part else name)
+    run.params({**params, **({"part": _Current.part} if _Current.part else {})})
     try:
         yield lambda step, values: run.metrics(values, step=step)
     except BaseException:
@@ -100,6 +105,11 @@ class MlflowTracking:
         names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
         values = {name.removeprefix("params:"): catalog.load(name) for name in names}
         self._run.params({**flatten(values), **flatten(run_params.get("runtime_params") or {})})
+
+    @hook_impl
+    def before_node_run(self, node: Any) -> None:
+        """Note the part of the pipeline that the node belongs to."""
+        _Current.part = (node.namespace or "").rpartition(".")[0]
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str) -> None:
