@@ -36,8 +36,8 @@ class IngestOptions(Options):
     base_share: float = Field(1 / 3, gt=0, le=1)
     max_base: int = Field(30, ge=2)
     seed: int = Field(0, ge=0)
-    categories: list[str] | None = None
-    defect_types: list[str] | None = None
+    categories: Names | None = None
+    defect_types: Names | None = None
     max_defects: int | None = Field(
         None, ge=2, description="per type, lowest ids; 21 is the paper's DeepCrack (Sec. IV-A1)"
     )

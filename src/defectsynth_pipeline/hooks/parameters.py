@@ -25,6 +25,7 @@ from defectsynth_pipeline.options import (
     SynthesisOptions,
 )
 
+SOURCE = "conf/*/parameters_*.yml or --params"
 STAGES: dict[str, type[Options]] = {
     "ingest": IngestOptions,
     "masks": MaskOptions,
@@ -64,7 +65,7 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
         elif not isinstance(value, str):
             raise InputError(
                 "a parameter has the wrong type",
-                file=_source(key),
+                file=SOURCE,
                 value=f"{key} = {value!r}",
                 remedy="give a path or a name",
             )
@@ -80,7 +81,7 @@ def _check_stage(stage: str, values: Any) -> None:
             raise _unknown(name, first["input"], _names(stage)) from error
         raise InputError(
             "a parameter has the wrong type or is out of range",
-            file=_source(stage),
+            file=SOURCE,
             value=f"{name} = {first['input']!r}",
             remedy=first["msg"][0].lower() + first["msg"][1:],
         ) from error
@@ -90,7 +91,7 @@ def _unknown(name: str, value: Any, known: list[str]) -> InputError:
     close = get_close_matches(name, known, n=1)
     return InputError(
         "unknown parameter",
-        file=_source(name.split(".", maxsplit=1)[0]),
+        file=SOURCE,
         value=f"{name} = {value!r}",
         remedy=f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}",
     )
@@ -107,7 +108,3 @@ def _dotted(model: type[Options], prefix: str) -> list[str]:
         nested = isinstance(kind, type) and issubclass(kind, Options)
         names += _dotted(kind, f"{prefix}.{key}") if nested else [f"{prefix}.{key}"]
     return names
-
-
-def _source(stage: str) -> str:
-    return f"conf/*/parameters_{stage}.yml or --params"
