@@ -154,7 +154,9 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
         InputError: The file is of another layout, empty, or holds what is no number.
     """
     schema = SCHEMAS[table]
-    remedy = f"run kedro run --pipeline={schema.remake} again; it writes {table} anew"
+    part = next((f" --namespaces={p}" for p in path.parts if p.startswith("partition_")), "")
+    again = f"partitions{part}" if part else schema.remake
+    remedy = f"run kedro run --pipeline={again} again; it writes {table} anew"
     try:
         found = list(pd.read_csv(path, nrows=0, keep_default_na=False))
     except ValueError as error:

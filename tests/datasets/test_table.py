@@ -83,6 +83,16 @@ def test_an_older_layout_is_refused_with_its_column(tmp_path, lost):
     assert "kedro run --pipeline=ingest again" in str(caught.value)
 
 
+def test_a_partitions_table_is_made_again_by_its_partition(tmp_path):
+    path = tmp_path / "partition_1" / "samples.csv"
+    path.parent.mkdir()
+    path.write_text("side\n")
+    with pytest.raises(DatasetError) as caught:
+        TableDataset(filepath=path.as_posix(), table="samples").load()
+    again = "kedro run --pipeline=partitions --namespaces=partition_1 again"
+    assert again in str(caught.value)
+
+
 def test_an_empty_file_is_named(tmp_path):
     with pytest.raises(DatasetError, match="a table is empty"):
         written(tmp_path, "").load()
