@@ -11,13 +11,14 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 log = logging.getLogger(__name__)
+OnMetrics: TypeAlias = Callable[[int, Mapping[str, float]], None]  # step, values by name
 
 
 class Session:

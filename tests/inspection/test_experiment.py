@@ -243,6 +243,19 @@ def test_only_what_decides_an_outcome_is_in_its_key(bank: Bank) -> None:
         assert not set(changed_keys.values()) & set(before.values())
 
 
+def test_weights_that_came_since_are_another_training(
+    bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    plan = plan_training(bank, ["base"], "localization", LOCALIZATION.training_set)
+    options = changed(LOCALIZATION, training={"weights": "auto"})
+    before = keys(plan, bank, options, PROTOCOL)
+    published = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+    published.parent.mkdir(parents=True)
+    published.write_bytes(b"weights")
+    assert not set(keys(plan, bank, options, PROTOCOL).values()) & set(before.values())
+
+
 @pytest.mark.parametrize(
     ("arm", "count"),
     [

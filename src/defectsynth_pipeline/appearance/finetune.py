@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,9 @@ from defectsynth_pipeline.base_model.denoising import (
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import FinetuneOptions
-from defectsynth_pipeline.resumable import Session, learning_rate, set_rate
+from defectsynth_pipeline.resumable import OnMetrics, Session, learning_rate, set_rate
 
 log = logging.getLogger(__name__)
-OnMetrics = Callable[[int, dict[str, float]], None]
 VALIDATION_LEVELS = 4  # noise levels at which every held-out crop is judged
 
 

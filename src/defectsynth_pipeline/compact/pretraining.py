@@ -6,7 +6,6 @@ run sees what the uninterrupted one would have, and the recipe is its seed and i
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,7 @@ from defectsynth_pipeline.base_model.denoising import (
 from defectsynth_pipeline.compact import networks
 from defectsynth_pipeline.compact.scenes import Scene, scene
 from defectsynth_pipeline.options import PretrainOptions
-from defectsynth_pipeline.resumable import Session, learning_rate, set_rate
-
-OnMetrics = Callable[[int, dict[str, float]], None]
+from defectsynth_pipeline.resumable import OnMetrics, Session, learning_rate, set_rate
 
 
 def draw(seed: int, stage: int, step: int, count: int) -> list[Scene]:

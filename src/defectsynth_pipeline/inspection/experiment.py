@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeAlias
@@ -25,7 +26,7 @@ from torch import nn
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import code_fingerprint, counter_seed, fingerprint
-from defectsynth_pipeline.inspection.batches import TrainingImages
+from defectsynth_pipeline.inspection.batches import TrainingImages, View
 from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.detectors import DetectorSet, write_detector
 from defectsynth_pipeline.inspection.localization import Localization
@@ -45,8 +46,10 @@ from defectsynth_pipeline.inspection.results import (
 )
 from defectsynth_pipeline.inspection.selection import held_out_groups, without_held_out
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
-from defectsynth_pipeline.inspection.training import OnMetrics, Task, count_steps, train
+from defectsynth_pipeline.inspection.training import Task, count_steps, train
+from defectsynth_pipeline.inspection.weights import weights_file
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, ProtocolOptions
+from defectsynth_pipeline.resumable import OnMetrics
 
 log = logging.getLogger(__name__)
 Track: TypeAlias = Callable[[str, Mapping[str, object]], AbstractContextManager[OnMetrics]]
@@ -207,7 +210,6 @@ class _Trainer(Generic[Result]):
             every = pd.concat([base, bank.normals(category)])
             self._held = frozenset(every[every["group"].isin(groups)]["sample_id"])
             self._validating = base[base["group"].isin(groups)]
-        self._validation = self._images.real(list(self._validating["sample_id"]))
         self._n_base = len(base) - len(self._validating)
 
     def train(
@@ -251,6 +253,10 @@ class _Trainer(Generic[Result]):
             model.load_state_dict(legacy.state)
             results.append(task.evaluate(model, self._tests, ())[0])
         return Finished(meta, results, pd.DataFrame(history.rows), overlays, detector)
+
+    @cached_property
+    def _validation(self) -> list[View]:
+        return self._images.real(list(self._validating["sample_id"]))
 
     def _judge(self, model: nn.Module) -> dict[str, float]:
         scores = {}
@@ -299,16 +305,24 @@ def make_jobs(
 
     Only what decides an outcome is in the fingerprint: changing the number of bootstrap
     resamples, or adding an arm or a seed, repeats no training.
+
+    Raises:
+        InputError: `training.weights` names a file that is missing.
     """
     rows = plan[plan["task"] == task]
     how = protocol.model_dump(include={"select", "validation_share", "legacy"})
+    network = (
+        options.encoder if isinstance(options, LocalizationOptions) else Classification.network
+    )
+    weights = weights_file(network, options.training.weights)  # "auto" may find another next time
+    begin = weights and (weights.name, weights.stat().st_size)
     jobs = []
     for (corpus, category), of_category in rows.groupby(["corpus", "category"], sort=False):
         tables = (bank.samples, bank.synthetic.manifest, bank.masks.manifest)
         material = [t[t["category"] == category] if "category" in t else t for t in tables]
         for arm, of_arm in of_category.groupby("arm", sort=False):
             shown = of_arm.sort_values("row").reset_index(drop=True)
-            parts = (task, shown, options, how, *material, bank.synthesis, bank.framing)
+            parts = (task, shown, options, begin, how, *material, bank.synthesis, bank.framing)
             external = list(_external(bank, str(arm)))
             of_seeds = fingerprint(*parts, external, code_fingerprint(*ROOMS))
             for seed in protocol.seeds:

@@ -21,11 +21,10 @@ from defectsynth_pipeline.inspection.batches import View
 from defectsynth_pipeline.inspection.results import Result
 from defectsynth_pipeline.inspection.test_set import TestSet
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, TrainingOptions
-from defectsynth_pipeline.resumable import Session, learning_rate, set_rate
+from defectsynth_pipeline.resumable import OnMetrics, Session, learning_rate, set_rate
 
 Batches: TypeAlias = Callable[[int], tuple[Tensor, Tensor]]
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-OnMetrics: TypeAlias = Callable[[int, Mapping[str, float]], None]
 Judge: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
 RECORDS = 30  # points of a training curve
 

@@ -24,6 +24,22 @@ _LAST = "fc."  # the classification layer
 _REMEDY = "give a torchvision state dict of this network (.pth or .safetensors), 'auto' or 'none'"
 
 
+def weights_file(network: str, weights: str) -> Path | None:
+    """Return the file that `imagenet_state` reads, or None where training starts from scratch.
+
+    Raises:
+        InputError: The file is missing.
+    """
+    if weights not in ("none", "auto"):
+        file = Path(weights).expanduser()
+        if not file.is_file():
+            raise InputError("there are no weights here", file=file, remedy=_REMEDY)
+        return file
+    published = PurePosixPath(urlparse(_PUBLISHED[network].url).path).name
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / published
+    return cached if weights == "auto" and cached.is_file() else None
+
+
 def imagenet_state(network: str, weights: str) -> tuple[dict[str, Tensor] | None, str]:
     """Find the ImageNet weights of a ResNet.
 
@@ -40,15 +56,10 @@ def imagenet_state(network: str, weights: str) -> tuple[dict[str, Tensor] | None
     Raises:
         InputError: The file is missing or is no state dict.
     """
-    if weights == "none":
+    file = weights_file(network, weights)
+    if file is None:
         return None, FROM_SCRATCH
-    if weights != "auto":
-        return _read(Path(weights).expanduser()), f"ImageNet, {weights}"
-    published = PurePosixPath(urlparse(_PUBLISHED[network].url).path).name
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / published
-    if not cached.is_file():
-        return None, FROM_SCRATCH
-    return _read(cached), "ImageNet, torch cache"
+    return _read(file), f"ImageNet, {'torch cache' if weights == 'auto' else weights}"
 
 
 def load_imagenet(module: nn.Module, network: str, weights: str) -> str:
@@ -83,8 +94,6 @@ def load_imagenet(module: nn.Module, network: str, weights: str) -> str:
 
 
 def _read(file: Path) -> dict[str, Tensor]:
-    if not file.is_file():
-        raise InputError("there are no weights here", file=file, remedy=_REMEDY)
     try:
         state: Any = (
             load_file(file)
