@@ -13,6 +13,7 @@ from defectsynth_pipeline.figures import overlays, style
 from defectsynth_pipeline.figures.lines import _plain
 from defectsynth_pipeline.inspection.results import LocalizationResults
 from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.verdict.verdict import make_verdict, ratio_curve
 from verdict.measured import classification_results, localization_results, report_row
 
@@ -28,7 +29,7 @@ def judged(*gaps):
     for kind, (low, high) in gaps:
         found = {"difference": (low + high) / 2, "difference_low": low, "difference_high": high}
         rows.append(report_row(defect_type=kind, against="base", **found))
-    return make_verdict(None, pd.DataFrame(rows), ProtocolOptions())
+    return make_verdict(pd.DataFrame(rows), ProtocolOptions())
 
 
 def test_verdict_marks_differ_in_colour_and_shape():
@@ -47,7 +48,9 @@ def test_verdict_marks_differ_in_colour_and_shape():
 def test_verdict_without_numbers_says_so():
     undefined = figures.draw_verdict(judged(("crack", (np.nan, np.nan))))
     assert " not defined" in words(undefined)
-    empty = figures.draw_verdict(make_verdict(None, None, ProtocolOptions()))
+    empty = figures.draw_verdict(
+        make_verdict(empty_table("classification_report"), ProtocolOptions())
+    )
     assert any("No verdict" in word for word in words(empty))
 
 

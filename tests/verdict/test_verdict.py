@@ -27,7 +27,7 @@ def compared(low, high, **changes):
 
 
 def verdict_of(rows):
-    return make_verdict(None, pd.DataFrame(rows), PROTOCOL)
+    return make_verdict(pd.DataFrame(rows), PROTOCOL)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_certain_difference_may_be_too_small_to_matter():
     assert "less than 0.01 does not matter" in row["sentence"]
     minded = PROTOCOL.model_copy(update={"smallest_difference": 0.0})
     report = pd.DataFrame(compared(-0.0008, -0.0002))
-    assert make_verdict(None, report, minded)["verdict"].tolist() == ["harms"]
+    assert make_verdict(report, minded)["verdict"].tolist() == ["harms"]
 
 
 def test_a_sentence_tells_all():
@@ -104,9 +104,9 @@ def test_all_types_come_last_and_only_where_there_are_several():
     assert two["defect_type"].tolist() == ["crack", "scratch", "all"]
 
 
-@pytest.mark.parametrize("report", [None, pd.DataFrame(columns=list(REPORT))])
-def test_nothing_reported_gives_an_empty_verdict(report):
-    verdict = make_verdict(report, report, PROTOCOL)
+def test_nothing_reported_gives_an_empty_verdict():
+    report = pd.DataFrame(columns=list(REPORT))
+    verdict = make_verdict(report, PROTOCOL)
     assert verdict.empty
     assert list(verdict.columns) == list(COLUMNS)
     assert "nothing to judge" in verdict_markdown(verdict, [report, report], PROTOCOL)
@@ -116,9 +116,9 @@ def test_page_from_a_real_report():
     skills = {"base": 0.5, "crop_paste": 0.6, "defectsynth": 0.95, "defectsynth@50": 0.8}
     protocol = ProtocolOptions(bootstrap=200, seeds=[0, 1])
     report = classification_report(classification_results(skills), protocol)
-    verdict = make_verdict(report, None, protocol)
+    verdict = make_verdict(report, protocol)
     assert len(verdict) == 12
-    page = verdict_markdown(verdict, [report, None], protocol)
+    page = verdict_markdown(verdict, [report], protocol)
     assert "| classification | **defectsynth** | pays: 2 | pays: 2 |" in page
     headlines, arms = page.split("## All arms")
     assert "defectsynth@50" not in headlines

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
-from matplotlib.figure import Figure
 
-from defectsynth_pipeline import figures
 from defectsynth_pipeline.corpora.split import split_settings
+from defectsynth_pipeline.figures import draw_confusion, draw_curves, draw_overlays
 from defectsynth_pipeline.hooks.tracking import nested_run
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
@@ -23,8 +22,10 @@ from defectsynth_pipeline.options import (
     ProtocolOptions,
     SynthesisOptions,
 )
+from defectsynth_pipeline.verdict.report import classification_report, localization_report
 
 OPTIONS = {"classification": ClassificationOptions, "localization": LocalizationOptions}
+REPORTS = {"classification": classification_report, "localization": localization_report}
 DETECTORS = {"classification": "classifiers", "localization": "localizers"}
 
 
@@ -122,17 +123,12 @@ def trainer(task: str) -> Callable[..., tuple[Any, Any, pd.DataFrame]]:
 
 def reporter(task: str) -> Callable[..., pd.DataFrame]:
     """The node that reports on a task's results."""
+    make = REPORTS[task]
 
     def report_results(
         results: Any, samples: pd.DataFrame, protocol: ProtocolOptions
     ) -> pd.DataFrame:
         """Every metric per arm, with intervals and differences."""
-        from defectsynth_pipeline.verdict import report
-
-        make = {
-            "classification": report.classification_report,
-            "localization": report.localization_report,
-        }[task]
         return make(results, protocol).assign(**split_settings(samples))
 
     return report_results
@@ -142,21 +138,6 @@ def _drawings(task: str, results: str) -> list[Node]:
     if task == "classification":
         return [Node(draw_confusion, results, "confusion_matrices", name="draw_confusion")]
     return [
-        Node(draw_detection_curves, results, "detection_curves", name="draw_detection_curves"),
+        Node(draw_curves, results, "detection_curves", name="draw_detection_curves"),
         Node(draw_overlays, [results, "samples"], "prediction_overlays", name="draw_overlays"),
     ]
-
-
-def draw_confusion(results: Any) -> Figure:
-    """True against predicted types, a panel per arm."""
-    return figures.draw_confusion(results)
-
-
-def draw_detection_curves(results: Any) -> Figure:
-    """ROC and precision-recall curves over pixels, a line per arm."""
-    return figures.draw_curves(results)
-
-
-def draw_overlays(results: Any, samples: pd.DataFrame) -> Figure:
-    """Test images with their truth and what each arm's U-Net sees there."""
-    return figures.draw_overlays(results, samples)

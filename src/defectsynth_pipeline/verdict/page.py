@@ -30,7 +30,7 @@ _SHOWN = {
 
 def verdict_markdown(
     verdict: pd.DataFrame,
-    reports: Sequence[pd.DataFrame | None],
+    reports: Sequence[pd.DataFrame],
     protocol: ProtocolOptions,
     left_out: Sequence[str] = (),
 ) -> str:
@@ -40,14 +40,14 @@ def verdict_markdown(
 
     Args:
         verdict: From `make_verdict`.
-        reports: The reports it was made from; None for a task that did not run.
+        reports: The reports it was made from, one per task; one may be empty.
         protocol: The settings both were made with.
         left_out: What was not judged and why, a sentence each.
 
     Returns:
         Markdown with tables.
     """
-    given = [report for report in reports if report is not None and len(report)]
+    given = [report for report in reports if len(report)]
     shown = verdict[~verdict["arm"].str.contains("@")]
     shown = verdict if shown.empty else shown
     percent = f"{100 * protocol.confidence:g} %"

@@ -25,11 +25,7 @@ from defectsynth_pipeline.verdict.comparison import (
 COLUMNS = own_columns("verdict")
 
 
-def make_verdict(
-    classification_report: pd.DataFrame | None,
-    localization_report: pd.DataFrame | None,
-    protocol: ProtocolOptions,
-) -> pd.DataFrame:
+def make_verdict(report: pd.DataFrame, protocol: ProtocolOptions) -> pd.DataFrame:
     """Judge every arm that is not a control against every control.
 
     An arm pays if the interval of the paired difference of the primary metric
@@ -40,20 +36,15 @@ def make_verdict(
     are never judged.
 
     Args:
-        classification_report: From `report.classification_report`, or None.
-        localization_report: From `report.localization_report`, or None.
+        report: From `report.classification_report` or `report.localization_report`; tables of
+            both tasks may be joined, under one index.
         protocol: Confidence and ceiling.
 
     Returns:
         `COLUMNS`; low and high are those of the difference.
     """
-    reports = [r for r in (classification_report, localization_report) if r is not None]
-    rows = [
-        _judge(row, lookup, protocol)
-        for report in reports
-        for lookup in (_values(report),)
-        for row in _candidates(report).to_dict("records")
-    ]
+    values = _values(report)
+    rows = [_judge(row, values, protocol) for row in _candidates(report).to_dict("records")]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from defectsynth_pipeline.figures import draw_ratio, draw_verdict
 from defectsynth_pipeline.pipelines import task
 from defectsynth_pipeline.pipelines.downstream.nodes import (
-    draw_ratio,
     draw_training,
-    draw_verdict,
     judge,
     measure_ratio,
 )

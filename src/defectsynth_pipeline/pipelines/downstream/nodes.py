@@ -20,29 +20,19 @@ def judge(
     protocol: ProtocolOptions,
 ) -> tuple[pd.DataFrame, str]:
     """Pays, no evidence or harms, per defect type and arm; as a table and as a page to read."""
-    verdict = make_verdict(classification, localization, protocol)
+    reports = [classification, localization]
+    verdict = make_verdict(pd.concat(reports, ignore_index=True), protocol)
     for row in verdict.itertuples():
         name = f"{row.task}.{row.category}.{row.defect_type}.{row.arm}.over_{row.against}"
         live_metrics(0, {f"verdict.{name}": row.difference})
     skipped = skipped_categories(samples, "classification")
     left_out = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
-    reports = [classification, localization]
     return verdict, verdict_markdown(verdict, reports, protocol, left_out)
-
-
-def draw_verdict(verdict: pd.DataFrame) -> Figure:
-    """Differences with their intervals, one line per defect type and comparison."""
-    return figures.draw_verdict(verdict)
 
 
 def measure_ratio(classification: pd.DataFrame, localization: pd.DataFrame) -> pd.DataFrame:
     """What more synthetic images bring; empty unless `arms.ratio` asks for it."""
     return ratio_curve(pd.concat([classification, localization], ignore_index=True))
-
-
-def draw_ratio(curve: pd.DataFrame) -> Figure:
-    """The ratio curve and the number worth making."""
-    return figures.draw_ratio(curve)
 
 
 def draw_training(classification: pd.DataFrame, localization: pd.DataFrame) -> Figure:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from defectsynth_pipeline.figures.previews import draw_real_and_generated_masks
 from defectsynth_pipeline.pipelines.masks.nodes import (
     generate_masks,
     measure_area_ratios,
-    preview_masks,
 )
 
 
@@ -28,7 +28,7 @@ def create_pipeline() -> Pipeline:
                 name="generate_masks",
             ),
             Node(
-                preview_masks,
+                draw_real_and_generated_masks,
                 inputs=["samples", "defect_masks"],
                 outputs="mask_preview",
                 name="preview_masks",

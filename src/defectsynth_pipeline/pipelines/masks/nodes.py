@@ -6,12 +6,10 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from defectsynth_pipeline.corpora.split import assert_no_test
-from defectsynth_pipeline.figures.previews import draw_real_and_generated_masks
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
+from defectsynth_pipeline.imagesets import ImageSetJob
 from defectsynth_pipeline.options import MaskOptions
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
@@ -43,8 +41,3 @@ def generate_masks(
     )
     render = partial(render_masks, samples=base, options=options, base_model=base_model)
     return ImageSetJob(fingerprint=key, plan=plan, render=render)
-
-
-def preview_masks(samples: pd.DataFrame, masks: ImageSet) -> Figure:
-    """Per defect type: real base masks, then generated ones."""
-    return draw_real_and_generated_masks(samples, masks)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     attach_controlnet,
     plan_images,
-    preview_images,
     render_images,
     summarise_images,
 )
@@ -43,7 +43,7 @@ def create_pipeline() -> Pipeline:
                 name="render_images",
             ),
             Node(
-                preview_images,
+                draw_real_and_synthetic,
                 ["samples", "synthetic_images"],
                 "synthetic_preview",
                 name="preview_images",

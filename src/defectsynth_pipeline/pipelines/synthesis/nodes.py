@@ -6,10 +6,8 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from defectsynth_pipeline.corpora.split import assert_no_test
-from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
@@ -63,11 +61,6 @@ def render_images(
     return ImageSetJob(
         fingerprint=key, plan=plan.assign(code=code_fingerprint(*ROOMS)), render=render
     )
-
-
-def preview_images(samples: pd.DataFrame, images: ImageSet) -> Figure:
-    """Per defect type: real base samples, then synthetic ones, mask outlined."""
-    return draw_real_and_synthetic(samples, images)
 
 
 def summarise_images(images: ImageSet) -> pd.DataFrame:
