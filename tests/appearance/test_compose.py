@@ -58,7 +58,7 @@ def test_outside_the_collar_no_pixel_differs(
     background = surface(dtype, channels, (70, 110))
     mask = round_spot((70, 110), 8, 60, 7)
     frame = {
-        "roi": roi_frame(mask, background.shape, 2.0, 48),
+        "roi": roi_frame(mask, 2.0, 48),
         "full": Rectangle(0, 0, *background.shape[:2]),
         "beyond": Rectangle.at(20, -10, 96, 96),
     }[framing]

@@ -11,9 +11,8 @@ from defectsynth_pipeline.appearance.sampler import (
     Regions,
     denoise_regions,
     draw_noise,
-    latent_masks,
 )
-from defectsynth_pipeline.base_model.denoising import build_controlnet
+from defectsynth_pipeline.base_model.denoising import build_controlnet, latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import SynthesisOptions
 from refusals import refused

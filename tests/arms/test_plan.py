@@ -62,7 +62,7 @@ def test_rows_can_be_made_from_a_plan_that_went_through_a_file(
 ) -> None:
     plan.to_csv(tmp_path / "plan.csv", index=False)
     again = pd.read_csv(tmp_path / "plan.csv", keep_default_na=False)
-    for (_, row), other in zip(plan.iterrows(), again.itertuples(), strict=True):
+    for row, other in zip(plan.to_dict("records"), again.to_dict("records"), strict=True):
         if row["category"] == "x ray" and row["row"] in (0, 8, 12):
             one, two = make_example(bank, row), make_example(bank, other)
             assert (one.image == two.image).all()

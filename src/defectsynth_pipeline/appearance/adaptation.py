@@ -28,7 +28,8 @@ class FinetunedModel:
         controlnet: Always adapted.
         unet: The UNet with its new weights (`joint`), else None.
         lora: The UNet's adapter (`lora`), else None.
-        meta: adapt, lora_rank, base (fingerprint of the base it belongs to), key, steps, losses.
+        meta: adapt, lora_rank, base (fingerprint of the base it belongs to), key, steps,
+            validation_loss.
     """
 
     controlnet: ControlNetModel

@@ -63,7 +63,7 @@ def sae_weights(
 class SaeState:
     """The weights of the current denoising step, shared by every SAE layer of one image batch.
 
-    Set it before the first step and again after each one (Algorithm 1, step 2).
+    Set it before every step (Algorithm 1, step 2).
     """
 
     def __init__(self) -> None:

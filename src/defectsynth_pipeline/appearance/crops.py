@@ -32,7 +32,7 @@ class Crops:
         latents: (N, C, h, w) float32.
         masks: (N, 1, H, W) uint8 coverage in [0, 255], the control image.
         text: (P, 77, D) float32, one row per prompt.
-        table: A row per crop: sample_id, prompt (row of `text`), defect_type, held_out.
+        table: A row per crop: sample_id, prompt (row of `text`), defect_type, held_out, normal.
     """
 
     latents: Tensor
@@ -156,7 +156,7 @@ def _jittered(
         return Rectangle(0, 0, *mask.shape)
     _, minimum = framing_sizes(base, framing)
     context = max(1.0, framing.context * rng.uniform(0.8, 1.3))
-    frame = roi_frame(mask, mask.shape, context, minimum)
+    frame = roi_frame(mask, context, minimum)
     slack = 0.2 * frame.width
     if frame.width > min(mask.shape):
         return frame

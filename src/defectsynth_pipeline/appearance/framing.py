@@ -1,7 +1,7 @@
 """Which window of the user's image the model sees.
 
 `roi_frame` cuts a square at native resolution around the defect, so that a small defect in a
-large photograph fills a fair share of the model's few pixels; `full_frame` is the paper's resize
+large photograph fills a fair share of the model's few pixels; mode `full` is the paper's resize
 of the whole image.
 """
 
@@ -24,7 +24,7 @@ def framing_sizes(base: BaseModel, framing: FramingOptions) -> tuple[int, int]:
     return resolution, framing.minimum or resolution
 
 
-def roi_frame(mask: Array, image_shape: tuple[int, ...], context: float, minimum: int) -> Rectangle:
+def roi_frame(mask: Array, context: float, minimum: int) -> Rectangle:
     """A square around a mask, moved inside the image where it fits.
 
     The side is `context` times the mask's longer extent, at least `minimum`, at most the image's
@@ -32,25 +32,24 @@ def roi_frame(mask: Array, image_shape: tuple[int, ...], context: float, minimum
     beyond the image; `crop` fills what is missing by reflection.
 
     Args:
-        mask: (H, W) bool, not empty.
-        image_shape: Shape of the image the mask belongs to.
+        mask: (H, W) bool, not empty, of the image's size.
         context: Side as a multiple of the mask's longer extent, >= 1.
         minimum: Smallest side, native pixels; usually the model's resolution.
 
     Raises:
-        InputError: The mask is empty or of another size than the image.
+        InputError: The mask is empty.
     """
-    if mask.shape != tuple(image_shape[:2]) or not mask.any():
+    if not mask.any():
         raise InputError(
-            "a frame needs a mask that is not empty and of the image's size",
-            value=f"mask {mask.shape} with {int(mask.sum())} pixels, image {tuple(image_shape)}",
-            remedy="drop empty masks and resize the mask to its background first",
+            "a frame needs a mask that is not empty",
+            value=f"mask {mask.shape}",
+            remedy="drop empty masks",
         )
     box = Rectangle.around(mask)
-    wanted = min(max(round(context * box.extent), minimum), *image_shape[:2])
+    wanted = min(max(round(context * box.extent), minimum), *mask.shape)
     side = int(max(wanted, box.extent + 2 * _MARGIN))
-    top = _place(box.top + box.bottom, side, image_shape[0])
-    return Rectangle.at(_place(box.left + box.right, side, image_shape[1]), top, side, side)
+    top = _place(box.top + box.bottom, side, mask.shape[0])
+    return Rectangle.at(_place(box.left + box.right, side, mask.shape[1]), top, side, side)
 
 
 def frame_like(frame: Rectangle, mask: Array) -> Rectangle:

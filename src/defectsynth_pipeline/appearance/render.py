@@ -17,8 +17,9 @@ from defectsynth_pipeline.appearance.alignment import Alignment
 from defectsynth_pipeline.appearance.compose import compose, contrast
 from defectsynth_pipeline.appearance.framing import framing_sizes, roi_frame
 from defectsynth_pipeline.appearance.fusion import fuse
-from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions, latent_masks
+from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.appearance.transfer import set_on
+from defectsynth_pipeline.base_model.denoising import latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
@@ -247,7 +248,7 @@ def region_maker(
         mask = placed if placed.any() else generated
         frame = Rectangle(0, 0, *mask.shape)
         if framing.mode == "roi":
-            frame = roi_frame(mask, mask.shape, framing.context, minimum)
+            frame = roi_frame(mask, framing.context, minimum)
         other, other_mask = real(by_id[row.reference])
         exemplar = set_on(
             background,

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionControlNetInpaintPipeline
 from torch import Tensor
-from torch.nn import functional as F
 
 from defectsynth_pipeline.appearance.attention import SaeState, install_sae, sae_weights
+from defectsynth_pipeline.base_model.denoising import latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import SynthesisOptions
@@ -43,17 +43,6 @@ class Regions:
     text: Tensor
     negative: Tensor
     seeds: list[int]
-
-
-def latent_masks(masks: Tensor, size: torch.Size, grow: int = 0) -> Tensor:
-    """Return (B, 1, h, w) in {0, 1}: cells the masks (B, 1, H, W) touch, grown by `grow` cells.
-
-    Max pooling, because nearest or area resizing loses strokes thinner than a cell.
-    """
-    cells = (F.adaptive_max_pool2d(masks.float(), size) > 0.1).float()
-    if grow:
-        cells = F.max_pool2d(cells, 2 * grow + 1, stride=1, padding=grow)
-    return cells
 
 
 def draw_noise(seeds: list[int], shape: tuple[int, ...]) -> Tensor:

@@ -59,12 +59,11 @@ def plan_training(
     return pd.DataFrame(rows, columns=own_columns("localization_plan"))
 
 
-def make_example(bank: Bank, row: Any) -> Example:
-    """Return the image and mask of one row of the plan: a Series, a mapping or a named tuple."""
-    values = row if isinstance(row, (pd.Series, Mapping)) else row._asdict()
-    if values["kind"] != "own":
-        return bank.example(str(values["source"]))
-    return parse(str(values["arm"])).make(bank, json.loads(values["recipe"]))
+def make_example(bank: Bank, row: Mapping[str, Any]) -> Example:
+    """Return the image and mask of one row of the plan, its values by column."""
+    if row["kind"] != "own":
+        return bank.example(row["source"])
+    return parse(row["arm"]).make(bank, json.loads(row["recipe"]))
 
 
 def skipped_categories(samples: pd.DataFrame, task: str) -> dict[str, str]:

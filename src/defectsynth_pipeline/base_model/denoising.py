@@ -66,6 +66,17 @@ def diffusion_target(
     return noise
 
 
+def latent_masks(masks: Tensor, size: tuple[int, ...], grow: int = 0) -> Tensor:
+    """Return (B, 1, h, w) in {0, 1}: cells the masks (B, 1, H, W) touch, grown by `grow` cells.
+
+    Max pooling, because nearest or area resizing loses strokes thinner than a cell.
+    """
+    cells = (F.adaptive_max_pool2d(masks.float(), size) > 0.1).float()
+    if grow:
+        cells = F.max_pool2d(cells, 2 * grow + 1, stride=1, padding=grow)
+    return cells
+
+
 def masked_mse(prediction: Tensor, target: Tensor, masks: Tensor, weight: float) -> Tensor:
     """Return the denoising loss (Eq. 3) with cells under the mask counting `weight` times.
 
@@ -76,7 +87,7 @@ def masked_mse(prediction: Tensor, target: Tensor, masks: Tensor, weight: float)
             more than a tenth.
         weight: 1 gives the plain mean squared error.
     """
-    cells = (F.adaptive_max_pool2d(masks.float(), prediction.shape[-2:]) > 0.1).float()
+    cells = latent_masks(masks, prediction.shape[-2:])
     weights = 1 + (weight - 1) * cells
     errors = (prediction.float() - target.float()).square().mean(1, keepdim=True)
     return (errors * weights).sum() / weights.sum()

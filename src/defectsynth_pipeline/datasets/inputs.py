@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -68,12 +67,8 @@ class CorpusFoldersDataset(AbstractDataset[NoReturn, Any]):
     def _write_demo(self) -> None:
         from defectsynth_pipeline.demo.writer import write_demo
 
-        partial = self._filepath.with_name(f".partial-{self._filepath.name}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.parent.mkdir(parents=True, exist_ok=True)
         logger.info("writing the demo corpora to %s", self._filepath)
-        write_demo(partial)
-        partial.replace(self._filepath)
+        write_demo(self._filepath)
 
     def _exists(self) -> bool:
         return self._filepath.is_dir() or self._is_demo()

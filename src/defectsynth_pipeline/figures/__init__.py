@@ -1,4 +1,4 @@
-"""Pictures of what detectors did: confusion, curves, overlays, the verdict, the ratio curve."""
+"""Pictures, by one style; named here are those of what detectors did."""
 
 from defectsynth_pipeline.figures.forest import draw_verdict
 from defectsynth_pipeline.figures.lines import draw_ratio, draw_training

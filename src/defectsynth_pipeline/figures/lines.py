@@ -18,7 +18,7 @@ def draw_ratio(curve: pd.DataFrame) -> Figure:
     """Draw the metric over the number of synthetic images, and the number worth making.
 
     Args:
-        curve: From `ratio.ratio_curve`; tables of both tasks may be joined.
+        curve: From `verdict.ratio_curve`; tables of both tasks may be joined.
     """
     if curve.empty:
         return style.empty_figure("No ratio curve: set arms.ratio, for example [0, 25, 50, 100]")

@@ -54,9 +54,7 @@ def draw_overlays(
     panels = figure.subplots(len(lines), 2 + len(arms), squeeze=False)
     for line, (label, pictures) in zip(panels, lines, strict=True):
         for ax, picture in zip(line, pictures, strict=True):
-            shrink = min(1.0, _SIDE / max(picture.shape[:2]))
-            height, width = (max(1, round(side * shrink)) for side in picture.shape[:2])
-            ax.imshow(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+            ax.imshow(picture)
             ax.set_xticks([])
             ax.set_yticks([])
             ax.spines[:].set_visible(False)
@@ -85,7 +83,7 @@ def _lines(
 ) -> Iterator[tuple[str, list[np.ndarray]]]:
     """Labels with image, truth and a picture per arm, whole and, where small, enlarged.
 
-    The pictures are uint8 (H, W, 3), white where an arm has no map.
+    The pictures are uint8 (h, w, 3), reduced to what is drawn, white where an arm has no map.
     """
     image, mask = to_display(sample.image()), sample.mask()
     blank = np.full_like(image, 255)
@@ -98,10 +96,17 @@ def _lines(
     ]
     pictures, name = [image, *marked], sample.sample_id
     short = name if len(name) < 28 else f"…{name[-26:]}"
-    yield f"{category} / {sample.defect_type}\n{short}", pictures
+    yield f"{category} / {sample.defect_type}\n{short}", [_reduced(shown) for shown in pictures]
     if mask.any() and Rectangle.around(mask).extent < _SMALL * max(mask.shape):
         part = closeup(mask, least=32).slices
-        yield f"{category} / {sample.defect_type}\nenlarged", [shown[part] for shown in pictures]
+        enlarged = [_reduced(shown[part]) for shown in pictures]
+        yield f"{category} / {sample.defect_type}\nenlarged", enlarged
+
+
+def _reduced(picture: np.ndarray) -> np.ndarray:
+    shrink = min(1.0, _SIDE / max(picture.shape[:2]))
+    height, width = (max(1, round(side * shrink)) for side in picture.shape[:2])
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _heated(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

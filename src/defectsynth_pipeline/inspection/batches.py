@@ -21,7 +21,6 @@ from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.imaging.pixels import crop, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
-STRIDE = 32  # of a ResNet encoder
 DEFECT_SHARE = 0.5  # of the windows, if their image has a defect
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)  # of ImageNet, as torchvision has it
 _STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

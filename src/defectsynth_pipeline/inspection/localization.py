@@ -5,6 +5,7 @@ It is trained on windows and tested on whole images at their native size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from functools import partial
 
@@ -18,7 +19,6 @@ from torch.nn import functional as F
 from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.inspection.batches import (
-    STRIDE,
     View,
     localization_batch,
     normalised,
@@ -32,6 +32,7 @@ from defectsynth_pipeline.options import LocalizationOptions
 # Half the library's widths but for the last: on a CPU the decoder would else cost more than the
 # encoder, and the encoder is what knows shapes.
 DECODER_WIDTHS = (128, 64, 32, 16, 16)
+STRIDE = 32  # of a ResNet encoder
 
 
 class Localizer(smp.Unet):  # type: ignore[misc]
@@ -70,7 +71,7 @@ class Localization(Task[LocalizationStats]):
     def batches(self, views: Sequence[View], rows: pd.DataFrame, seed: int) -> Batches:
         """Return windows and their cover; without `patch`, windows that hold every image."""
         height, width = np.max([view.cover.shape for view in views], axis=0)
-        window = (int(-(-height // STRIDE) * STRIDE), int(-(-width // STRIDE) * STRIDE))
+        window = (_strided(height), _strided(width))
         if self.patch:
             window = (self.patch, self.patch)
         return partial(localization_batch, views, window, self.training.batch_size, seed)
@@ -122,7 +123,7 @@ def score_map(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -> np.
     """
     model.eval()
     device = next(model.parameters()).device
-    height, width = (-(-length // STRIDE) * STRIDE for length in image.shape[:2])
+    height, width = map(_strided, image.shape[:2])
     inputs = normalised(crop(image, Rectangle(0, 0, height, width))[None]).to(device)
     with fast_arithmetic(device):
         logits = model(inputs).float()
@@ -148,3 +149,8 @@ def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:
     overlap = 2 * (probabilities * target).sum() + 1
     dice = 1 - overlap / (probabilities.sum() + target.sum() + 1)
     return F.binary_cross_entropy_with_logits(logits, target) + dice
+
+
+def _strided(length: int) -> int:
+    """The next multiple of the encoder's stride."""
+    return math.ceil(length / STRIDE) * STRIDE

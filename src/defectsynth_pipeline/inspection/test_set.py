@@ -1,4 +1,4 @@
-"""The real test images of a category: read for the final evaluation and for nothing else."""
+"""The real test images of a category; but for `protocol.legacy` they choose nothing."""
 
 from __future__ import annotations
 
