@@ -43,7 +43,7 @@ augment: $(STAMP)
 downstream: $(STAMP)
 	$(BIN)/kedro run --pipeline=downstream $(if $(PARAMS),"--params=$(PARAMS)") $(KEDRO_ARGS)
 
-# One run; stopped, it goes on with KEDRO_ARGS=--only-missing-outputs.
+# One run; stopped, the same command goes on.
 partitions: $(STAMP)
 	$(BIN)/kedro run --pipeline=partitions $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
 

@@ -1,6 +1,6 @@
 """Time and judge 1,000 masks in image space: `python benchmarks/masks.py [--samples FILE]`.
 
-Without a `samples` table (parquet or CSV, as the ingest pipeline writes it) procedural base masks
+Without a `samples` table (`samples.csv` of the ingest pipeline) procedural base masks
 are made: a thin crack, a scratch, a blob, specks. Every figure is printed per defect type.
 """
 
@@ -143,7 +143,7 @@ def _blob(rng: np.random.Generator, side: int, ratio: float) -> np.ndarray:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=Path, help="samples table, parquet or CSV")
+    parser.add_argument("--samples", type=Path, help="a samples.csv")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--estimator", choices=["distance", "coordinates"], default="distance")
@@ -162,10 +162,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if arguments.samples is None:
             samples = write_samples(Path(folder), procedural_masks(arguments.side))
-        elif arguments.samples.suffix == ".csv":
-            samples = read_table(arguments.samples, "samples")
         else:
-            samples = pd.read_parquet(arguments.samples)
+            samples = read_table(arguments.samples, "samples")
         figures = judge(samples, options)
     figures["width_ratio"] = figures["width"] / figures["base_width"]
     seconds = figures.attrs["seconds"]

@@ -25,8 +25,8 @@ CARD = """# Compact latent-diffusion base of defectsynth_pipeline
 - **Classes**: AutoencoderKL (f=4, 8 latent channels), UNet2DConditionModel (v-prediction, zero
   terminal SNR), ControlNetModel, CLIPTextModel, CLIPTokenizer, DDIMScheduler
 - **Parameters**: {parameters}
-- **Trained on** procedural surfaces and defects only (`compact/surfaces.py`,
-  `compact/defects.py`): no photograph, no third-party weights
+- **Trained on** procedural surfaces and defects only (`compact/scenes.py`): no
+  photograph, no third-party weights
 - **Recipe**: `kedro run --pipeline=pretrain` with `{options}`
 - **Seed**: {seed}
 - **Duration**: {vae_hours:.2f} h autoencoder + {denoiser_hours:.2f} h UNet, ControlNet and text

@@ -16,9 +16,10 @@ PIXELS = "pixels"
 THUMBNAIL = "thumbnail"
 
 
+# `split` is empty until `split.assign_split` decides it.
 COLUMNS = own_columns("samples")
-# `split` is empty until `split.assign_split` decides it. Beside COLUMNS a row has `pixels` (a hash
-# of the decoded source image) and `thumbnail`, which only serve to find duplicates.
+# Beside COLUMNS a row has `pixels` (a hash of the decoded source image) and `thumbnail`, which only
+# serve to find duplicates.
 Row = dict[str, Any]
 
 

@@ -42,7 +42,7 @@ def make_deepcrack_samples(root: Path | str, corpus: str = "deepcrack") -> pd.Da
         corpus: Name of the corpus, first part of every sample_id.
 
     Returns:
-        One row per cracked image and per counterpart, columns of `columns.Row`, `split` "".
+        One row per cracked image and per counterpart, columns of `COLUMNS`, `split` "".
 
     Raises:
         InputError: Unpaired, unreadable or ill-sized files.

@@ -40,7 +40,7 @@ def group_by_name(samples: pd.DataFrame, pattern: str | None) -> pd.DataFrame:
     r"""Group the samples still to be split by the part that their file name names.
 
     Args:
-        samples: Columns of `columns.Row`.
+        samples: Columns of `COLUMNS`.
         pattern: Regular expression on the file's stem; its first group is the part's name, within
             a category. `^(\d+)_` joins 17_a.png and 17_b.png. Files it does not match keep their
             group. None does nothing.
@@ -81,7 +81,7 @@ def group_near_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
     `split.drop_duplicates`, which refuses them.
 
     Args:
-        samples: Columns of `columns.Row`; only defective samples without a `split` are compared,
+        samples: Columns of `COLUMNS`; only defective samples without a `split` are compared,
             within their corpus, category and defect type.
 
     Returns:
@@ -104,7 +104,7 @@ def warn_of_copies(samples: pd.DataFrame) -> None:
     """Warn of test images of which a copy, saved or scaled anew, is base or normal.
 
     Args:
-        samples: Columns of `columns.Row`, `split` decided.
+        samples: Columns of `COLUMNS`, `split` decided.
     """
     for _, category in samples.groupby(_PLACE, sort=False):
         files = category.drop_duplicates(["root", "image"])

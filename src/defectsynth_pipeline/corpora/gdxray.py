@@ -41,7 +41,7 @@ def make_gdxray_samples(
         context: Side of a window over the extent of a defect cluster, at least 1.
 
     Returns:
-        One row per window, columns of `columns.Row`, `split` "". Windows of one radiograph are one
+        One row per window, columns of `COLUMNS`, `split` "". Windows of one radiograph are one
         group; defect-free windows touch no defect.
 
     Raises:

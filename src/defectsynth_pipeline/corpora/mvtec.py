@@ -46,7 +46,7 @@ def make_mvtec_samples(
         categories: The categories to read; all if None.
 
     Returns:
-        One row per image with the columns of `columns.Row`; `split` is "" for defective images.
+        One row per image with the columns of `COLUMNS`; `split` is "" for defective images.
 
     Raises:
         InputError: Unpaired, unreadable or ill-sized files.

@@ -30,7 +30,7 @@ def assign_split(samples: pd.DataFrame, options: IngestOptions) -> pd.DataFrame:
     defective image go where their group goes: to test with test, else to normal.
 
     Args:
-        samples: Columns of `columns.Row`.
+        samples: Columns of `COLUMNS`.
         options: Protocol, partition, share, cap, seed.
 
     Returns:
@@ -57,7 +57,7 @@ def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
     Two files are the same image if their decoded pixels are equal, whatever their format.
 
     Args:
-        samples: Columns of `columns.Row`, `split` decided.
+        samples: Columns of `COLUMNS`, `split` decided.
 
     Returns:
         The samples without the columns `pixels` and `thumbnail`.

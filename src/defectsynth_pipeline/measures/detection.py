@@ -114,7 +114,7 @@ class LocalizationStats:
         """Exact `METRICS` over all images, or over one type's images and the good ones.
 
         Image metrics rank images by `score`; `f1` predicts positive where the logit is >= 0; `pro`
-        is `sweeps.region_overlap`.
+        is `counts.region_overlap`.
 
         Args:
             defect_type: A type seen before; None for all.
