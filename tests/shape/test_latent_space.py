@@ -67,6 +67,12 @@ def test_sampling_with_the_true_score_of_a_gaussian_gives_that_gaussian() -> Non
         torch.testing.assert_close(back, start, atol=0.15, rtol=0.1)
 
 
+def test_noise_prediction_stays_finite_at_zero_terminal_snr() -> None:
+    scheduler = DDIMScheduler(prediction_type="epsilon", rescale_betas_zero_snr=True)
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert sample(noise, lambda values, _: 0.5 * values, scheduler, 4).isfinite().all()
+
+
 def test_inversion_and_sampling_of_a_real_network_are_near_identity(
     smooth_model: BaseModel,
 ) -> None:

@@ -139,9 +139,9 @@ def _respaced(kind: Any, scheduler: DDIMScheduler, steps: int) -> tuple[Any, lis
     level wherever that division leaves a rest.
     """
     times = np.linspace(-1, scheduler.config.num_train_timesteps - 1, steps + 1).round().astype(int)
-    # Above 0, by which noise prediction would divide where the terminal SNR is zero.
-    kept = scheduler.alphas_cumprod.cpu()[times[1:]].clamp_min(1e-8)
-    kept = torch.cat([torch.ones(1), kept])
+    kept = torch.cat([torch.ones(1), scheduler.alphas_cumprod.cpu()[times[1:]]])
+    if scheduler.config.prediction_type == "epsilon":
+        kept = kept.clamp_min(1e-8)  # its step divides by the square root, 0 at zero terminal SNR
     respaced = kind.from_config(
         scheduler.config,
         num_train_timesteps=steps,
