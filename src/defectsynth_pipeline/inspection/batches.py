@@ -18,12 +18,11 @@ from torch import Tensor
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import make_example
 from defectsynth_pipeline.corpora.reading import Example
-from defectsynth_pipeline.imaging.pixels import crop, to_float
+from defectsynth_pipeline.features.encoder import as_rgb8, normalised
+from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 DEFECT_SHARE = 0.5  # of the windows, if their image has a defect
-_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)  # of ImageNet, as torchvision has it
-_STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def make_view(example: Example, side: int, *, square: bool) -> View:
         side: px; longer side, to which larger images are reduced, or both sides if `square`.
         square: Resize to `side` x `side` whatever the shape and size.
     """
-    image = np.rint(to_float(example.image) * 255).astype(np.uint8)
+    image = as_rgb8(example.image)
     cover = example.mask.astype(np.uint8) * 255
     size = (side, side) if square else reduced_size(image.shape[:2], side)
     if size == image.shape[:2]:
@@ -102,12 +101,6 @@ class TrainingImages:
 
     def _view(self, example: Example) -> View:
         return make_view(example, self._side, square=self._square)
-
-
-def normalised(images: np.ndarray) -> Tensor:
-    """Return uint8 (B, h, w, 3) as a network input, float32 (B, 3, h, w), channels last."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
-    return (tensor.float() / 255 - _MEAN) / _STD
 
 
 def draw_window(

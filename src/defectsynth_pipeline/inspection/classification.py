@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import get_model
 
-from defectsynth_pipeline.inspection.batches import View, classification_batch, normalised
+from defectsynth_pipeline.features.encoder import normalised
+from defectsynth_pipeline.features.weights import load_imagenet
+from defectsynth_pipeline.inspection.batches import View, classification_batch
 from defectsynth_pipeline.inspection.test_set import TestSet
 from defectsynth_pipeline.inspection.training import Batches, Task
-from defectsynth_pipeline.inspection.weights import load_imagenet
 from defectsynth_pipeline.measures.classification import classification_metrics
 
 

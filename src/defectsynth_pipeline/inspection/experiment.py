@@ -25,6 +25,7 @@ from torch import nn
 
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.features.weights import weights_file
 from defectsynth_pipeline.fingerprints import code_fingerprint, counter_seed, fingerprint
 from defectsynth_pipeline.inspection.batches import TrainingImages, View
 from defectsynth_pipeline.inspection.classification import Classification
@@ -47,7 +48,6 @@ from defectsynth_pipeline.inspection.results import (
 from defectsynth_pipeline.inspection.selection import held_out_groups, without_held_out
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
 from defectsynth_pipeline.inspection.training import Task, count_steps, train
-from defectsynth_pipeline.inspection.weights import weights_file
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, ProtocolOptions
 from defectsynth_pipeline.resumable import OnMetrics
 

@@ -16,16 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from defectsynth_pipeline.features.encoder import normalised
+from defectsynth_pipeline.features.weights import load_imagenet
 from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.inspection.batches import (
-    View,
-    localization_batch,
-    normalised,
-)
+from defectsynth_pipeline.inspection.batches import View, localization_batch
 from defectsynth_pipeline.inspection.test_set import TestSet
 from defectsynth_pipeline.inspection.training import Batches, Task, fast_arithmetic
-from defectsynth_pipeline.inspection.weights import load_imagenet
 from defectsynth_pipeline.measures.detection import LocalizationStats
 from defectsynth_pipeline.options import LocalizationOptions
 

@@ -61,7 +61,7 @@ class Task(ABC, Generic[Result]):
         Args:
             network: "resnet18" or "resnet34".
             n_types: Number of defect types.
-            weights: "auto", "none" or a file; see `weights.imagenet_state`.
+            weights: "auto", "none" or a file; see `weights.weights_file`.
 
         Raises:
             InputError: The weights cannot be used.

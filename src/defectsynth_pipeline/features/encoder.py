@@ -1,0 +1,85 @@
+"""The frozen encoder: ImageNet features of an image at several strides (EfficientNet-Lite0).
+
+Loaded in one place; certificate, memories, classifiers and measures see through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from defectsynth_pipeline.features.weights import LITE0, TIMM_NAME, load_imagenet
+from defectsynth_pipeline.imaging.pixels import to_float
+
+STRIDES = (2, 4, 8, 16, 32)
+CHANNELS = (16, 24, 40, 112, 320)
+_MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)  # of ImageNet, as torchvision has it
+_STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+
+
+def as_rgb8(image: np.ndarray) -> np.ndarray:
+    """Return an image, grey or RGB, uint8 or uint16, as uint8 (H, W, 3)."""
+    return np.asarray(np.rint(to_float(image) * 255).astype(np.uint8))
+
+
+def normalised(images: np.ndarray) -> Tensor:
+    """Return uint8 (B, h, w, 3) as a network input, float32 (B, 3, h, w), channels last."""
+    tensor = torch.tensor(images).permute(0, 3, 1, 2)
+    return (tensor.float() / 255 - _MEAN) / _STD
+
+
+@lru_cache
+def encoder() -> nn.Module:
+    """Return the frozen encoder, on a GPU where there is one.
+
+    Raises:
+        InputError: Its weights are missing or changed.
+    """
+    model = timm.create_model(TIMM_NAME, features_only=True, out_indices=tuple(range(5)))
+    load_imagenet(model, LITE0, "auto")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(memory_format=torch.channels_last).to(device)
+    return model.eval().requires_grad_(False)  # type: ignore[no-any-return]
+
+
+@torch.no_grad()
+def feature_levels(images: np.ndarray, strides: Sequence[int] = STRIDES) -> list[Tensor]:
+    """Return the features of images at some strides.
+
+    Args:
+        images: uint8 (B, h, w, 3).
+        strides: Of `STRIDES`, in ascending order.
+
+    Returns:
+        A level per stride, float32 (B, C, ceil(h / stride), ceil(w / stride)), on the CPU; C is
+        that of `CHANNELS`.
+    """
+    levels = encoder()(normalised(images).to(next(encoder().parameters()).device))
+    return [levels[STRIDES.index(stride)].float().cpu() for stride in strides]
+
+
+def patch_features(images: np.ndarray) -> Tensor:
+    """Return what each patch of 8 px looks like, with its surroundings.
+
+    The levels at stride 8 and 16, averaged over 3 x 3 patches, the coarser one brought to the
+    finer grid (Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022,
+    Eq. 1-3), each scaled by the square root of its number of channels.
+
+    Args:
+        images: uint8 (B, h, w, 3).
+
+    Returns:
+        float32 (B, ceil(h / 8), ceil(w / 8), 152).
+    """
+    fine, coarse = (
+        F.avg_pool2d(level, 3, 1, 1, count_include_pad=False) / level.shape[1] ** 0.5
+        for level in feature_levels(images, (8, 16))
+    )
+    coarse = F.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
+    return torch.cat([fine, coarse], 1).permute(0, 2, 3, 1).contiguous()
