@@ -1,9 +1,10 @@
 """What the detectors cost: seconds per optimizer step and per tested image, defaults of the base.
 
-bfloat16 (where the CPU has it) and float32 are measured in turns, so that a busy machine slows
-both alike; medians are printed as JSON, with the minutes of an experiment they amount to.
+Lite0 and the paper's ResNet-18 are measured in turns, each in bfloat16 (where the CPU has it) and
+in float32, so that a busy machine slows all alike; medians are printed as JSON, with the minutes of
+one training of 800 steps and of an experiment they amount to.
 
-    python benchmarks/detectors.py [--repeats 12] [--threads 2] [--trainings 32] [--tests 40]
+    python benchmarks/detectors.py [--repeats 12] [--threads 2] [--side 256] [--trainings 32]
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from defectsynth_pipeline.inspection.batches import View
-from defectsynth_pipeline.inspection.classification import Classification
-from defectsynth_pipeline.inspection.localization import Localization, score_map
-from defectsynth_pipeline.inspection.training import Task, train
-from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions
+from defectsynth_pipeline.inspection.augmentation import Augmentation
+from defectsynth_pipeline.inspection.batches import Shown, View
+from defectsynth_pipeline.inspection.localization import Localization, score_maps
+from defectsynth_pipeline.inspection.training import train
+from defectsynth_pipeline.options import LocalizationOptions
 
 FLOAT32 = "defectsynth_pipeline.inspection.training._has_bfloat16"
 TYPES = ("dent", "pinhole", "scratch")
@@ -41,32 +42,34 @@ def make_views(side: int, count: int = 32) -> list[View]:
     return [View(rng.integers(0, 256, (side, side, 3), np.uint8), cover) for _ in range(count)]
 
 
-def stepper(task: Task, views: list[View], steps: int = 4) -> Callable[[], float]:
+def stepper(task: Localization, views: list[View], steps: int = 4) -> Callable[[], float]:
     """A call that trains a few steps and returns the seconds of one."""
     model, _ = task.build(task.network, len(TYPES), task.training.weights)
-    rows = pd.DataFrame({"defect_type": [TYPES[i % len(TYPES)] for i in range(len(views))]})
-    batches = task.batches(views, rows, 0)
+    wild = Augmentation(True, True, True, turn=10, scale=0.1, gain=1.25)
+    shown = Shown(views, ["real"] * len(views), None, wild)
+    batches = task.batches(shown, pd.DataFrame(), 0)
 
     def run() -> float:
         with tempfile.TemporaryDirectory() as folder:
             begin = time.perf_counter()
             train(
                 model, batches, task.loss, task.training, steps, Path(folder) / "key.pt",
-                lambda step, values: None,
+                lambda step, values: None, pretrained=task.encoder(model),
             )  # fmt: skip
             return (time.perf_counter() - begin) / steps
 
     return run
 
 
-def tester(task: Localization, view: View) -> Callable[[], float]:
-    """A call that returns the seconds of one score map."""
+def tester(task: Localization, view: View, count: int) -> Callable[[], float]:
+    """A call that returns the seconds of one score map, in batches of some."""
     model, _ = task.build(task.network, len(TYPES), task.training.weights)
+    images = np.stack([view.image] * count)
 
     def run() -> float:
         begin = time.perf_counter()
-        score_map(model, view.image, view.cover.shape)
-        return time.perf_counter() - begin
+        score_maps(model, images)
+        return (time.perf_counter() - begin) / count
 
     return run
 
@@ -74,18 +77,23 @@ def tester(task: Localization, view: View) -> Callable[[], float]:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, value in (("repeats", 12), ("threads", 0), ("trainings", 32), ("tests", 40)):
+    for name, value in (
+        ("repeats", 12),
+        ("threads", 0),
+        ("side", 256),
+        ("trainings", 32),
+        ("tests", 40),
+    ):
         parser.add_argument(f"--{name}", type=int, default=value)
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    localization = Localization(LocalizationOptions(), TYPES)
-    classification = Classification(ClassificationOptions(), TYPES)
-    calls = {
-        "localization step": stepper(localization, make_views(localization.side)),
-        "localization test image": tester(localization, make_views(localization.side, 1)[0]),
-        "classification step": stepper(classification, make_views(classification.side)),
-    }
+    options = LocalizationOptions(side=arguments.side)
+    calls = {}
+    for network in ("lite0", "resnet18"):
+        task, views = Localization(options, network, TYPES), make_views(arguments.side)
+        calls[f"{network} step"] = stepper(task, views)
+        calls[f"{network} test image"] = tester(task, views[0], 4)
     times: dict[str, list[float]] = {f"{n}, {a}": [] for n in calls for a in ("auto", "float32")}
     for _ in range(arguments.repeats + 1):
         for name, call in calls.items():
@@ -95,9 +103,10 @@ def main() -> int:
                     times[f"{name}, {how}"].append(call())
     # The first round warms up.
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}
-    each = localization.training.steps * medians["localization step, auto"]
-    each += arguments.tests * medians["localization test image, auto"]
     report = {name: round(value, 4) for name, value in medians.items()}
+    report["minutes of 800 lite0 steps"] = round(800 * medians["lite0 step, auto"] / 60, 2)
+    each = (options.training.steps or 0) * medians["lite0 step, auto"]
+    each += arguments.tests * medians["lite0 test image, auto"]
     report["minutes of localization"] = round(arguments.trainings * each / 60, 1)
     sys.stdout.write(json.dumps(report, indent=2) + "\n")
     return 0

@@ -34,7 +34,7 @@ RESULTS = ("classification_results", "localization_results")
 def timed_run(project: Path, env: str | None) -> Iterator[Check]:
     """Run the pipeline with nothing to resume from."""
     shutil.rmtree(project / "data/06_models/downstream_checkpoints", ignore_errors=True)
-    yield from timed("downstream", project, env, minutes_allowed=20)
+    yield from timed("downstream", project, env, minutes_allowed=30)
 
 
 def open_results(project: Path, env: str | None) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import pandas as pd
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ARMS = (
-    "base base_normals geometric photometric crop_paste crop_paste_matched exemplar cutpaste draem "
+    "base normals_only geometric photometric crop_paste crop_paste_matched exemplar cutpaste draem "
     "defectsynth crop_paste+defectsynth@3"
 )
 RUNS = (

@@ -180,7 +180,7 @@ def test_the_default_is_the_demo_and_the_compact_model(entries):
     assert entries["base_model"]["model"] == "compact"
 
 
-@pytest.mark.parametrize("env", ["sd15", "paper", "smoke"])
+@pytest.mark.parametrize("env", ["sd15", "paper", "thorough", "smoke"])
 def test_the_catalog_can_be_made_in_every_environment(tmp_path, env, registry):
     loader = loader_of(env)
     context = KedroContext(tmp_path, loader, env, "defectsynth_pipeline", _create_hook_manager())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from defectsynth_pipeline.fingerprints import PACKAGE, code_fingerprint
-from defectsynth_pipeline.inspection.experiment import ROOMS
+from defectsynth_pipeline.inspection.jobs import ROOMS
 
 
 @pytest.mark.parametrize(

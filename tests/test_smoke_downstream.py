@@ -99,7 +99,7 @@ def test_reports_have_intervals_around_their_values(catalog: Any) -> None:
 
 def test_the_verdict_covers_every_type_and_comparison(catalog: Any) -> None:
     verdict, page = catalog.load("verdict"), catalog.load("verdict_page")
-    assert set(verdict["verdict"]) <= {"pays", "no evidence", "harms"}
+    assert set(verdict["verdict"]) <= {"pays", "no evidence", "cannot judge", "harms"}
     made = verdict[(verdict["arm"] == "defectsynth") & (verdict["task"] == "localization")]
     samples = catalog.load("samples")
     types = set(samples.loc[samples["split"] == "base", "defect_type"])

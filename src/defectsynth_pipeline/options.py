@@ -35,6 +35,9 @@ class IngestOptions(Options):
     partition: int = Field(0, ge=0, le=2)
     base_share: float = Field(1 / 3, gt=0, le=1)
     max_base: int = Field(30, ge=2)
+    shots: int | None = Field(
+        None, ge=2, description="base images kept per type, the rest unused; null: all"
+    )
     seed: int = Field(0, ge=0)
     categories: Names | None = None
     defect_types: Names | None = None
@@ -174,7 +177,7 @@ class ExternalOptions(Options):
 class ArmOptions(Options):
     """What the training sets are made of; `names` are arms, `a+b` mixtures, `a@n` n images."""
 
-    names: Names = Field(["base", "crop_paste", "crop_paste_matched", "defectsynth"])
+    names: Names = Field(["base", "normals_only", "crop_paste_matched", "defectsynth"])
     visible_only: bool = True
     external: dict[str, ExternalOptions] = Field(default_factory=dict)
     ratio: Numbers | None = None
@@ -183,12 +186,23 @@ class ArmOptions(Options):
 
 
 class SetOptions(Options):
-    """How many rows a training set has, the same in every arm, per category."""
+    """How many images a training set has, the same in every arm, per category."""
 
-    count: int = Field(200, ge=1, description="rows of the arm's own images")
+    count: int = Field(200, ge=1, description="the arm's own images")
     per: Literal["category", "type"] = "category"
-    real: int | None = Field(100, ge=0, description="rows of real base images; None: each once")
-    normals: int = Field(100, ge=0, description="rows of defect-free images")
+    real: int | None = Field(200, ge=0, description="real base images, repeated; None: each once")
+    normals: int = Field(100, ge=0, description="defect-free images")
+
+
+class AugmentOptions(Options):
+    """On-line augmentation of every arm; "auto" is learnt from the category's base and normals."""
+
+    flip_x: bool | Literal["auto"] = "auto"
+    flip_y: bool | Literal["auto"] = "auto"
+    quarter_turns: bool | Literal["auto"] = "auto"
+    turn: float = Field(10.0, ge=0, le=45, description="degrees either way")
+    scale: float = Field(0.1, ge=0, le=0.5, description="share by which windows grow or shrink")
+    gain: float | Literal["auto"] = "auto"
 
 
 class TrainingOptions(Options):
@@ -198,6 +212,8 @@ class TrainingOptions(Options):
     epochs: int | None = Field(None, ge=1)
     batch_size: int = Field(8, ge=1)
     learning_rate: float = Field(1e-3, gt=0)
+    encoder_rate: float = Field(0.1, gt=0, le=1, description="of a pretrained encoder, relative")
+    average: float = Field(0.1, ge=0, le=1, description="share of the steps that is averaged")
     weights: str = "auto"
     validate_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)
@@ -209,32 +225,76 @@ class TrainingOptions(Options):
         return self
 
 
-class ClassificationOptions(Options):
-    """ResNet-34 on the defect types of a category (Sec. V-A)."""
+class PaperOptions(Options):
+    """The paper's detector (Sec. V-A), trained beside the main one with few arms and seeds."""
 
+    network: Literal["resnet18", "resnet34"] = "resnet34"
     side: int = Field(96, ge=32)
+    steps: int = Field(150, ge=1)
+    arms: Names = ["base", "defectsynth"]
+    seeds: int = Field(1, ge=1, description="how many of protocol.seeds")
+
+
+class PaperUNetOptions(PaperOptions):
+    """The paper's localizer; `patch` as in `LocalizationOptions`."""
+
+    network: Literal["resnet18", "resnet34"] = "resnet18"
+    side: int = Field(256, ge=32)
+    patch: int | None = Field(96, ge=32)
+
+
+class ClassificationOptions(Options):
+    """Which network tells the defect types of a category apart."""
+
+    network: Literal["auto", "linear", "lite0", "resnet18", "resnet34"] = "auto"
+    side: int = Field(384, ge=32)
     training_set: SetOptions = SetOptions(normals=0)
     training: TrainingOptions = TrainingOptions()
+    paper: PaperOptions | None = PaperOptions()
 
 
 class LocalizationOptions(Options):
     """U-Net on all defect types of a category (Sec. V-A)."""
 
-    side: int = Field(256, ge=32, description="longer side of the image as the network sees it")
-    patch: int | None = Field(96, ge=32, description="side of training windows; None: all of it")
-    encoder: Literal["resnet18", "resnet34"] = "resnet18"
+    side: int = Field(512, ge=32, description="longer side of the image as the network sees it")
+    patch: int | None = Field(128, ge=32, description="side of training windows; None: all of it")
+    encoder: Literal["auto", "lite0", "resnet18", "resnet34"] = "auto"
     training_set: SetOptions = SetOptions()
     training: TrainingOptions = TrainingOptions()
+    paper: PaperUNetOptions | None = PaperUNetOptions()
+
+
+class ShareOptions(Options):
+    """What a batch holds, the same in every arm; the arm's own images have the rest."""
+
+    real: float = Field(0.5, ge=0, le=1, description="real base images")
+    normals: float = Field(0.25, ge=0, le=1, description="defect-free images")
+
+    @model_validator(mode="after")
+    def _room(self) -> ShareOptions:
+        if self.real + self.normals >= 1:
+            raise ValueError("real and normals leave no share for the arm's own images")
+        return self
+
+    def by_kind(self) -> dict[str, float]:
+        """Return the share of every kind of row."""
+        rest = 1 - self.real - self.normals
+        return {"real": self.real, "normal": self.normals, "own": rest}
 
 
 class ProtocolOptions(Options):
     """How arms are compared: paired seeds, no look at the test set, intervals by bootstrap."""
 
     seeds: Numbers = Field([0, 1], min_length=1)
+    shares: ShareOptions | None = Field(ShareOptions(), description="None: every row once an epoch")
+    augment: AugmentOptions = AugmentOptions()
     select: Literal["last", "validation"] = "last"
+    folds: int = Field(1, ge=1, description="trainings with a part of the base held out")
     validation_share: float = Field(0.25, gt=0, lt=1)
+    patience: int = Field(4, ge=1, description="judgements without a gain that end such a training")
     legacy: bool = False
     bootstrap: int = Field(1000, ge=100)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     ceiling: float = Field(0.95, gt=0, le=1)
     smallest_difference: float = Field(0.01, ge=0, lt=1)
+    largest_detectable: float = Field(0.15, gt=0, le=1)

@@ -62,17 +62,19 @@ _PLAN = Schema(
     remake="downstream",
 )
 _HISTORY = Schema(
-    _text("task corpus category arm") | _whole("seed step") | _optional("loss"),
+    _text("task corpus category detector arm") | _whole("seed step") | _optional("loss"),
     remake="downstream",
     more=True,
 )
 _REPORT = Schema(
-    _text("task corpus category defect_type arm metric")
-    | _optional("value low high seed_std")
+    _text("task corpus category detector role defect_type arm metric")
+    | _optional("value low high seed_std chance")
     | _text("against")
-    | _optional("difference difference_low difference_high")
+    | _optional("difference difference_low difference_high detectable")
     | _whole("n_test n_groups n_good seeds n_synthetic set_size steps")
-    | _text("weights selected note")
+    | _text("weights selected")
+    | _optional("held_out")
+    | _text("note")
     | _whole("partition")
     | _text("split_protocol"),
     remake="downstream",
@@ -119,8 +121,9 @@ SCHEMAS = {
     "classification_report": _REPORT,
     "localization_report": _REPORT,
     "verdict": Schema(
-        _text("task corpus category defect_type arm against metric verdict")
-        | _optional("difference low high value against_value")
+        _text("task corpus category detector defect_type arm against metric verdict")
+        | _optional("difference low high detectable value against_value")
+        | _optional("image_auroc against_image_auroc")
         | _whole("n_synthetic set_size seeds n_test n_good")
         | _text("sentence"),
         remake="downstream",

@@ -20,6 +20,7 @@ from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ExternalOptions, IngestOptions
+from refusals import refused
 
 from .pairs import TYPES, made, write_plate
 
@@ -130,6 +131,35 @@ def test_a_synthetic_image_of_other_samples(
     other = "parts/other/dent/000"
 
     _fails(["do not have", other, "run augment again"], tmp_path, samples, **{column: other})
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> pd.DataFrame:
+    """Samples of which `shots` left two dents and two scratches out."""
+    return make_samples(write_plate(tmp_path / "parts"), IngestOptions(base_share=0.7, shots=2))
+
+
+@pytest.mark.parametrize("column", ["background", "reference", "parents"])
+def test_a_synthetic_image_made_from_an_unused_sample(
+    tmp_path: Path, few: pd.DataFrame, column: str
+) -> None:
+    left = _ids(few, "unused")[0]
+
+    expected = [f"the {column} of a generated", "is an unused sample", _file(few, left), left]
+    _fails(expected, tmp_path, few, **{column: left})
+
+
+def test_an_unused_sample_is_in_no_bank_and_its_file_may_go(
+    tmp_path: Path, few: pd.DataFrame
+) -> None:
+    left = _ids(few, "unused")
+    bank = Bank(few, *_sets(tmp_path, few))
+    assert not set(left) & {*bank.base("plate")["sample_id"], *bank.normals("plate")["sample_id"]}
+    with refused("an unused image reached a training set", left[0]):
+        bank.sample(left[0])
+
+    _file(few, left[0]).unlink()
+    _check(tmp_path, few, external=True)
 
 
 @pytest.mark.parametrize("way", ["equal", "jpeg", "half size", "other type"])

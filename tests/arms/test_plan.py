@@ -15,10 +15,11 @@ from defectsynth_pipeline.arms.plan import make_example, plan_training, skipped_
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ArmOptions, SetOptions
 from defectsynth_pipeline.schemas import own_columns
+from small_models import changed
 
 from .builders import with_manifest
 
-ARMS = ["base", "base_normals", "geometric", "crop_paste", "crop_paste@3"]
+ARMS = ["base", "geometric", "crop_paste", "crop_paste@3"]
 SMALL = SetOptions(count=6, real=7, normals=4)
 
 
@@ -40,11 +41,16 @@ def test_all_sets_have_one_size(plan: pd.DataFrame) -> None:
         assert list(rows["row"]) == list(range(17))
 
 
-def test_the_base_arm_has_real_rows_in_the_place_of_normals(plan: pd.DataFrame) -> None:
-    assert rows_of(plan, "base")["kind"].value_counts().to_dict() == {"real": 11, "own": 6}
-    for arm in ARMS[1:]:
+def test_every_arm_has_normals(plan: pd.DataFrame) -> None:
+    for arm in ARMS:
         counts = rows_of(plan, arm)["kind"].value_counts().to_dict()
         assert counts == {"real": 7, "own": 6, "normal": 4}
+
+
+def test_normals_only_shows_each_normal_once(bank: Bank) -> None:
+    rows = rows_of(plan_training(bank, ["normals_only"], "localization", SMALL), "normals_only")
+    assert list(rows["source"]) == list(bank.normals("plate")["sample_id"])
+    assert set(rows["kind"]) == {"normal"}
 
 
 def test_real_and_normal_rows_are_the_same_in_all_arms(plan: pd.DataFrame) -> None:
@@ -53,8 +59,8 @@ def test_real_and_normal_rows_are_the_same_in_all_arms(plan: pd.DataFrame) -> No
         return list(rows.loc[rows["kind"] == kind, "source"])
 
     for arm in ARMS[1:]:
-        assert shared(arm, "real") == shared("base", "real")[:7]
-        assert shared(arm, "normal") == shared("base_normals", "normal")
+        assert shared(arm, "real") == shared("base", "real")
+        assert shared(arm, "normal") == shared("base", "normal")
 
 
 def test_rows_can_be_made_from_a_plan_that_went_through_a_file(
@@ -131,9 +137,10 @@ def test_a_run_whose_categories_are_all_skipped_has_an_empty_plan(bank: Bank) ->
 def test_a_category_without_normals(bank: Bank) -> None:
     samples = bank.samples[bank.samples["split"] != "normal"]
     bare = replace(bank, samples=samples)
-    assert len(plan_training(bare, ["base"], "localization", SMALL)) == 3 * 17
+    without = changed(SMALL, normals=0)
+    assert len(plan_training(bare, ["base"], "localization", without)) == 3 * 13
     with pytest.raises(InputError, match="no defect-free images"):
-        plan_training(bare, ["base_normals"], "localization", SMALL)
+        plan_training(bare, ["base"], "localization", SMALL)
 
 
 def test_a_test_image_among_the_sources_stops_the_plan(bank: Bank) -> None:

@@ -18,10 +18,13 @@ from .builders import external_set
 
 TYPES = ["dent", "scratch"]
 ANOMALIES = {"cutpaste", "draem"}
+DEFECTIVE = [name for name in ARMS if name != "normals_only"]
 
 
 @pytest.mark.parametrize("category", ["plate", "x ray"])
-@pytest.mark.parametrize("name", [*ARMS, "geometric+crop_paste", "defectsynth@3", "photometric@0"])
+@pytest.mark.parametrize(
+    "name", [*DEFECTIVE, "geometric+crop_paste", "defectsynth@3", "photometric@0"]
+)
 def test_every_arm_keeps_the_interface(bank: Bank, name: str, category: str) -> None:
     arm = parse(name)
     recipes = arm.plan(bank, category, TYPES, 5, 7)
@@ -58,6 +61,13 @@ def test_every_base_image_comes_once_before_any_comes_twice(bank: Bank) -> None:
         assert sorted(sources) == sorted(bank.base("plate")["sample_id"])
 
 
+@pytest.mark.parametrize("name", ["normals_only+base", "crop_paste+normals_only", "normals_only@3"])
+def test_an_arm_without_defects_stands_alone(name: str) -> None:
+    with pytest.raises(InputError, match="cannot be mixed or limited"):
+        parse(name)
+    assert parse("normals_only").tasks == ("localization",)
+
+
 def test_a_mixture_takes_turns_between_the_images_of_its_parts(bank: Bank) -> None:
     mixed = parse("crop_paste+defectsynth").plan(bank, "plate", TYPES, 5, 3)
     pasted = ARMS["crop_paste"].plan(bank, "plate", TYPES, 3, 3)
@@ -75,8 +85,8 @@ def test_a_limit_repeats_the_first_images(bank: Bank) -> None:
     assert parse("crop_paste@50").plan(bank, "plate", TYPES, 3, 3) == alone
 
 
-def test_a_limit_of_none_equals_base_normals(bank: Bank) -> None:
-    none, real = (parse(n).plan(bank, "plate", TYPES, 7, 3) for n in ("draem@0", "base_normals"))
+def test_a_limit_of_none_equals_base(bank: Bank) -> None:
+    none, real = (parse(n).plan(bank, "plate", TYPES, 7, 3) for n in ("draem@0", "base"))
     assert none == real
     example = parse("draem@0").make(bank, none[0])
     assert (example.image == bank.example(none[0]["source"]).image).all()

@@ -30,6 +30,13 @@ def _fails(root: Path, *expected: str, **options: list[str]) -> None:
         make_samples(root, IngestOptions(**options))
 
 
+def _keep_only(root: Path, defect_type: str, count: int) -> None:
+    """Remove all but the first images of a type."""
+    for index in range(count, 6):
+        (root / "plate" / "test" / defect_type / f"00{index}.png").unlink()
+        (root / "plate" / "ground_truth" / defect_type / f"00{index}_mask.png").unlink()
+
+
 def test_missing_root(tmp_path: Path) -> None:
     _fails(tmp_path / "none", "does not exist", "none")
 
@@ -118,10 +125,39 @@ def test_unsupported_format(part: Path) -> None:
 
 
 def test_defect_type_with_one_mask(part: Path) -> None:
-    for index in range(1, 6):
-        (part / DENT / f"00{index}.png").unlink()
-        (part / DENT_MASK / f"00{index}_mask.png").unlink()
-    _fails(part, "dent of plate has only one mask", "000_mask.png", "1 mask")
+    _keep_only(part, "dent", 1)
+    rest = "leave dent out, with ingest.defect_types: [scratch]"
+    _fails(part, "dent of plate has only one mask", "000_mask.png", "plate/dent: 1 mask", rest)
+
+
+def test_two_images_of_a_type_are_base_and_none_is_tested(
+    part: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _keep_only(part, "dent", 2)
+    samples = make_samples(part, IngestOptions())
+
+    sides = samples[samples["defect_type"] != "good"].groupby("defect_type")["split"].value_counts()
+    assert sides.to_dict() == {
+        ("dent", "base"): 2,
+        ("scratch", "test"): 4,
+        ("scratch", "base"): 2,
+    }
+    assert "plate/dent: all 2 images" in caplog.text
+    assert "plate/scratch" not in caplog.text
+
+
+def test_a_type_whose_parts_are_all_tested_as_another_type(part: Path) -> None:
+    """By their names dents and scratches are of the same parts, and those of dents are divided."""
+    options = IngestOptions(group_by=r"^(\d+)$")
+    samples = make_samples(part, options)
+    dents = samples[(samples["split"] == "test") & (samples["defect_type"] == "dent")]
+    tested = {Path(image).stem for image in dents["image"]}
+    for name in sorted({path.stem for path in (part / DENT).iterdir()} - tested):
+        (part / "plate/test/scratch" / f"{name}.png").unlink()
+        (part / "plate/ground_truth/scratch" / f"{name}_mask.png").unlink()
+
+    with refused("scratch of plate has no base image", "0 base images", remedy="raise ingest"):
+        make_samples(part, options)
 
 
 def test_no_normal_images(part: Path) -> None:

@@ -11,11 +11,18 @@ from defectsynth_pipeline import figures
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.figures import overlays, style
 from defectsynth_pipeline.figures.lines import _plain
-from defectsynth_pipeline.inspection.results import LocalizationResults
+from defectsynth_pipeline.inspection.results import ClassificationResults, LocalizationResults
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.schemas import empty_table
-from defectsynth_pipeline.verdict.verdict import make_verdict, ratio_curve
-from verdict.measured import classification_results, localization_results, report_row
+from defectsynth_pipeline.verdict.ratio import ratio_curve
+from defectsynth_pipeline.verdict.verdict import make_verdict
+from verdict.measured import (
+    classification_results,
+    joined,
+    localization_results,
+    meta_row,
+    report_row,
+)
 
 
 def words(figure):
@@ -24,11 +31,13 @@ def words(figure):
     return [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
 
 
-def judged(*gaps):
+def judged(*gaps, detectable=0.05):
     rows = []
     for kind, (low, high) in gaps:
         found = {"difference": (low + high) / 2, "difference_low": low, "difference_high": high}
+        found["detectable"] = detectable
         rows.append(report_row(defect_type=kind, against="base", **found))
+        rows.append(report_row(defect_type=kind))
     return make_verdict(pd.DataFrame(rows), ProtocolOptions())
 
 
@@ -42,7 +51,21 @@ def test_verdict_marks_differ_in_colour_and_shape():
     assert heights == sorted(heights)
     assert ax.yaxis_inverted()
     labels = [label.get_text() for label in ax.get_yticklabels()]
-    assert labels == ["screw, localization", "bent", "crack", "scratch"]
+    assert labels == ["screw, localization (lite0)", "bent", "crack", "scratch"]
+
+
+def test_a_band_ends_at_the_smallest_difference_that_could_be_shown():
+    table = judged(("bent", (0.1, 0.2)), detectable=0.07)
+    figure = figures.draw_verdict(table)
+    (band,) = figure.axes[0].patches
+    assert (band.get_x(), band.get_width()) == pytest.approx((-0.07, 0.14))
+    assert any("could show (80 % power)" in word for word in words(figure))
+
+
+def test_what_cannot_be_judged_has_a_mark_of_its_own():
+    (ax,) = figures.draw_verdict(judged(("bent", (0.1, 0.2)), detectable=0.4)).axes
+    (point,) = [line for line in ax.lines if len(line.get_xdata()) == 1]
+    assert (point.get_color(), point.get_marker()) == style.VERDICTS["cannot judge"]
 
 
 def test_verdict_without_numbers_says_so():
@@ -73,6 +96,25 @@ def test_curves_have_a_line_per_whole_arm():
     assert better > worse
 
 
+def test_curves_and_confusion_show_the_chosen_detector():
+    mine = localization_results({"base": 5.0, "normals_only": 3.0}, held_out=0.6)
+    other = localization_results(
+        {"base": 2.0, "crop_paste": 2.0}, held_out=0.2, role="paper", detector="resnet18"
+    )
+    figure = figures.draw_curves(joined(other, mine))
+    assert [len(ax.lines) for ax in figure.axes] == [2, 2, 2, 2]
+    assert figure.axes[0].get_ylabel().startswith("screw (lite0)")
+    right = classification_results({"base": 1.0}, per_type=10, seeds=[0])
+    wrong = classification_results({"base": 0.0}, per_type=10, seeds=[0])
+    tables = [wrong.meta.assign(detector="resnet34", role="paper"), right.meta]
+    both = ClassificationResults(
+        pd.concat(tables),
+        pd.concat([wrong.predictions.assign(detector="resnet34"), right.predictions]),
+    )
+    (ax,) = figures.draw_confusion(both).axes
+    assert ax.get_title() == "base\n100% right"
+
+
 def test_curves_without_good_images():
     figure = figures.draw_curves(localization_results({"base": 3.0}, seeds=[0], good=0))
     assert [len(ax.lines) for ax in figure.axes] == [0, 0, 1, 1]
@@ -90,8 +132,9 @@ def test_ratio_rings_the_number_worth_making():
 
 def test_training_has_a_line_per_seed():
     history = pd.DataFrame(
-        {"task": "localization", "corpus": "m", "category": "screw", "arm": arm, "seed": seed}
-        | {"step": step, "loss": 1 / step}
+        {"task": "localization", "corpus": "m", "category": "screw", "detector": detector}
+        | {"arm": arm, "seed": seed, "step": step, "loss": 1 / step}
+        for detector in ("lite0",)
         for arm in ("base", "defectsynth")
         for seed in (0, 1)
         for step in (1, 50, 100)
@@ -101,6 +144,9 @@ def test_training_has_a_line_per_seed():
     figure = figures.draw_training(held)
     assert len(figure.axes[0].lines) == 8
     assert "held-out" in words(figure)
+    other = pd.concat([history, history.assign(detector="resnet18")])
+    titles = [ax.get_title(loc="left") for ax in figures.draw_training(other).axes]
+    assert titles[:2] == ["screw, localization (lite0)", "screw, localization (resnet18)"]
 
 
 def test_overlays_enlarge_small_defects(tmp_path):
@@ -121,11 +167,20 @@ def test_overlays_enlarge_small_defects(tmp_path):
             | {"x": 0, "y": 0, "width": 120, "height": 96}
         )
         maps[name] = mask
-    results = LocalizationResults(pd.DataFrame(), {}, {}, {("mvtec", "screw", "base"): maps})
-    figure = figures.draw_overlays(results, pd.DataFrame(rows))
+    meta = pd.DataFrame(
+        [
+            meta_row("base", 0, held_out=0.6),
+            meta_row("normals_only", 0),
+            meta_row("base", 0, held_out=0.2, role="paper", detector="resnet18"),
+        ]
+    )
+    keys = [("lite0", "base"), ("patchcore", "normals_only"), ("resnet18", "base")]
+    shown = {("mvtec", "screw", *key): maps for key in keys}
+    figure = figures.draw_overlays(LocalizationResults(meta, {}, {}, shown), pd.DataFrame(rows))
+    assert {"image", "truth", "base", "normals_only"} <= set(words(figure))
     panels = [ax for ax in figure.axes if ax.images]
-    assert len(panels) == (2 + 1 + 1) * 3
-    whole, enlarged = (ax.images[0].get_array().shape[:2] for ax in (panels[0], panels[3]))
+    assert len(panels) == (2 + 1 + 1) * 4
+    whole, enlarged = (ax.images[0].get_array().shape[:2] for ax in (panels[0], panels[4]))
     assert whole == (96, 120)
     assert enlarged == (32, 32)
 

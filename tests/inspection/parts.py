@@ -24,13 +24,22 @@ from defectsynth_pipeline.options import (
 
 SHAPE = (48, 64)
 TRAINING = {"steps": 3, "batch_size": 4, "weights": "none", "validate_every": 2}
+PAPER = {"network": "resnet34", "side": 32, "steps": 2, "arms": ["base"]}
 CLASSIFICATION = ClassificationOptions.model_validate(
-    {"side": 32, "training_set": {"count": 4, "real": 4, "normals": 0}, "training": TRAINING}
+    {
+        "network": "resnet18",
+        "side": 32,
+        "training_set": {"count": 4, "real": 4, "normals": 0},
+        "training": TRAINING,
+        "paper": None,
+    }
 )
 LOCALIZATION = LocalizationOptions.model_validate(
     {
         "side": 48,
         "patch": 32,
+        "encoder": "resnet18",
+        "paper": None,
         "training_set": {"count": 4, "real": 4, "normals": 2},
         "training": TRAINING,
     }
@@ -56,7 +65,7 @@ def make_bank(folder: Path) -> Bank:
         background=normal,
         verdict="visible",
     )
-    return Bank(samples, synthetic, masks, options=ArmOptions(names=["base_normals"]))
+    return Bank(samples, synthetic, masks, options=ArmOptions(names=["base"]))
 
 
 def _surface(seed: int) -> np.ndarray:

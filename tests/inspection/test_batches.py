@@ -5,17 +5,22 @@ import pytest
 import torch
 
 from defectsynth_pipeline.corpora.reading import Example
+from defectsynth_pipeline.features.encoder import normalised
 from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.inspection.augmentation import Augmentation
 from defectsynth_pipeline.inspection.batches import (
+    Shown,
     View,
     batch_rows,
     classification_batch,
     draw_window,
     localization_batch,
     make_view,
-    normalised,
 )
+
+AS_IS = Augmentation()
+EVERYTHING = Augmentation(True, True, True, turn=10, scale=0.1, gain=1.25)
 
 
 def noise(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -71,7 +76,9 @@ def test_inputs_are_normalised_as_imagenet() -> None:
 
 def test_half_of_the_windows_are_near_the_defect() -> None:
     view = spotted(200, 200, 30, 160)
-    seen = [draw_window(view, 32, 32, np.random.default_rng([7, i]))[1].any() for i in range(400)]
+    seen = [
+        draw_window(view, 32, 32, 1.0, np.random.default_rng([7, i]))[1].any() for i in range(400)
+    ]
     # Windows elsewhere rarely meet the defect: (34 / 169)^2 of them at most.
     assert 0.45 < np.mean(seen) < 0.6
 
@@ -80,27 +87,53 @@ def test_windows_show_image_and_cover_of_one_place() -> None:
     view = spotted(60, 50, 20, 20)
     marked = View(np.repeat(view.cover[..., None], 3, axis=2), view.cover)
     for seed in range(20):
-        image, cover = draw_window(marked, 40, 64, np.random.default_rng(seed))
+        image, cover = draw_window(marked, 40, 64, 1.0, np.random.default_rng(seed))
         assert image.shape == (40, 64, 3)
         assert np.array_equal(image[..., 0], cover)
 
 
-def test_every_row_comes_once_per_epoch() -> None:
-    rows = np.concatenate([batch_rows(10, 4, 3, step) for step in range(5)])
-    assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))
-    assert not np.array_equal(rows[:10], rows[10:])
+def test_kinds_have_their_shares_of_every_batch() -> None:
+    kinds = ["real"] * 3 + ["normal"] * 5 + ["own"] * 40
+    shares = {"real": 0.5, "normal": 0.25, "own": 0.25}
+    rows = [batch_rows(kinds, shares, 6, 0, step) for step in range(20)]
+    counts = [[sum(kinds[row] == kind for row in batch) for kind in shares] for batch in rows]
+    assert all(len(batch) == 6 for batch in rows)
+    assert np.sum(counts, axis=0).tolist() == [60, 30, 30]
+    assert np.ptp(counts, axis=0).max() <= 1
+    seen = np.concatenate(rows).tolist()
+    assert {seen.count(row) for row in range(3)} == {20}  # each row once before any twice
+    assert {seen.count(row) for row in range(8, 48)} == {0, 1}
 
 
-def test_batches_depend_on_seed_and_step_and_pair_arms() -> None:
+def test_a_share_without_rows_goes_to_the_others() -> None:
+    shares = {"real": 0.5, "normal": 0.25, "own": 0.25}
+    rows = np.concatenate([batch_rows(["real", "own"], shares, 3, 0, step) for step in range(4)])
+    assert sorted(rows.tolist()) == [0] * 8 + [1] * 4
+
+
+def test_without_shares_every_row_comes_once_an_epoch() -> None:
+    rows = [batch_rows(["real"] * 2 + ["own"] * 8, None, 5, 0, step) for step in range(4)]
+    assert sorted(np.concatenate(rows[:2]).tolist()) == list(range(10))
+    assert sorted(np.concatenate(rows[2:]).tolist()) == list(range(10))
+    assert not np.array_equal(rows[0], rows[2])
+
+
+def shown(views: list[View], augmentation: Augmentation = AS_IS) -> Shown:
+    return Shown(views, ["real"] * len(views), None, augmentation)
+
+
+@pytest.mark.parametrize("augmentation", [AS_IS, EVERYTHING])
+def test_batches_depend_on_seed_and_step_and_pair_arms(augmentation: Augmentation) -> None:
     views = [spotted(64, 64, 20 + i, 30) for i in range(6)]
     others = [View(255 - view.image, view.cover) for view in views]
-    images, cover = localization_batch(views, (32, 32), 4, 0, 5)
-    again, _ = localization_batch(views, (32, 32), 4, 0, 5)
-    other, other_cover = localization_batch(others, (32, 32), 4, 0, 5)
+    images, cover = localization_batch(shown(views, augmentation), (32, 32), 4, 0, 5)
+    again, _ = localization_batch(shown(views, augmentation), (32, 32), 4, 0, 5)
+    other, other_cover = localization_batch(shown(others, augmentation), (32, 32), 4, 0, 5)
     assert torch.equal(images, again)
     assert torch.equal(cover, other_cover)
     assert not torch.equal(images, other)
-    assert not torch.equal(images, localization_batch(views, (32, 32), 4, 1, 5)[0])
+    next_seed = localization_batch(shown(views, augmentation), (32, 32), 4, 1, 5)
+    assert not torch.equal(images, next_seed[0])
     assert cover.shape == (4, 1, 32, 32)
     assert cover.max() <= 1
 
@@ -108,6 +141,6 @@ def test_batches_depend_on_seed_and_step_and_pair_arms() -> None:
 def test_classification_batches_keep_image_and_label_together() -> None:
     cover = np.zeros((4, 4), np.uint8)
     views = [View(np.full((4, 4, 3), 40 * i, np.uint8), cover) for i in range(6)]
-    images, labels = classification_batch(views, np.arange(6), 6, 0, 0)
+    images, labels = classification_batch(shown(views), np.arange(6), 6, 0, 0)
     assert labels.dtype == torch.int64
     assert torch.equal(images, normalised(np.stack([views[i].image for i in labels])))

@@ -9,31 +9,29 @@ import pandas as pd
 import pytest
 import torch
 
+from categories import surface
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import plan_training
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.detectors import DetectorSet
-from defectsynth_pipeline.inspection.experiment import (
-    count_synthetic,
-    make_jobs,
-    run_classification,
-    run_localization,
-)
-from defectsynth_pipeline.inspection.localization import score_map
+from defectsynth_pipeline.inspection.experiment import run_classification, run_localization
+from defectsynth_pipeline.inspection.jobs import count_synthetic, make_jobs
+from defectsynth_pipeline.inspection.localization import score_maps
 from defectsynth_pipeline.inspection.results import (
     META_COLUMNS,
     ClassificationResults,
     LocalizationResults,
 )
+from defectsynth_pipeline.options import PaperUNetOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS
 from defectsynth_pipeline.verdict.report import classification_report
 from small_models import changed
 
-from .parts import CLASSIFICATION, LOCALIZATION, PROTOCOL, Tracked
+from .parts import CLASSIFICATION, LOCALIZATION, PAPER, PROTOCOL, Tracked
 
-ARMS = ["base", "crop_paste", "defectsynth"]
+ARMS = ["base", "crop_paste", "normals_only"]
 ONE_SEED = changed(PROTOCOL, seeds=[0])
-KEY = ("mvtec", "plate", "crop_paste", 0)
+KEY = ("mvtec", "plate", "resnet18", "crop_paste", 0)
 
 
 @pytest.fixture(scope="module")
@@ -61,23 +59,33 @@ def test_every_arm_and_seed_is_tested_on_all_test_images(localized, bank: Bank) 
     test = bank.samples[bank.samples["split"] == "test"]
     for stats in results.stats.values():
         assert set(stats.images["sample_id"]) == set(test["sample_id"])
-    assert set(results.meta["set_size"]) == {10}
+    sizes = results.meta.groupby("arm")["set_size"].unique()
+    assert {arm: list(of_arm) for arm, of_arm in sizes.items()} == {
+        "base": [10],
+        "crop_paste": [10],
+        "normals_only": [4],  # the normals there are
+    }
     assert set(results.meta["selected"]) == {"last"}
-    assert history.groupby(["arm", "seed"])["step"].max().eq(3).all()
+    steps = history.groupby(["arm", "seed"])["step"].max()
+    assert steps.to_dict() == {
+        (arm, seed): 0 if arm == "normals_only" else 3 for arm in ARMS for seed in (0, 1)
+    }
 
 
 def test_what_is_synthetic_is_counted(localized) -> None:
     counts = localized[1].meta.groupby("arm")["n_synthetic"].first()
     assert counts["base"] == 0
-    assert counts["crop_paste"] == counts["defectsynth"] == 4
+    assert counts["normals_only"] == 0
+    assert counts["crop_paste"] == 4
 
 
 def test_the_final_metrics_are_tracked_per_arm_and_seed(localized) -> None:
     track = localized[3]
-    assert "localization / plate / defectsynth / seed 1" in track.runs
-    for points in track.runs.values():
+    assert "localization / plate / resnet18 / crop_paste / seed 1" in track.runs
+    assert "localization / plate / patchcore / normals_only / seed 1" in track.runs
+    for name, points in track.runs.items():
         step, values = points[-1]
-        assert step == 3
+        assert step == (0 if "patchcore" in name else 3)
         assert 0 <= values["test.pixel_ap"] <= 1
 
 
@@ -97,7 +105,7 @@ def test_results_survive_the_disk(localized, tmp_path: Path) -> None:
     loaded = LocalizationResults.load(tmp_path)
     pd.testing.assert_frame_equal(loaded.meta, results.meta)
     assert loaded.stats[KEY].metrics() == pytest.approx(results.stats[KEY].metrics(), nan_ok=True)
-    first, again = (r.overlays["mvtec", "plate", "base"] for r in (results, loaded))
+    first, again = (r.overlays["mvtec", "plate", "resnet18", "base"] for r in (results, loaded))
     assert all(np.array_equal(first[name], again[name]) for name in first)
 
 
@@ -105,11 +113,16 @@ def test_a_saved_detector_works_again(localized, tmp_path: Path) -> None:
     detectors = localized[0]
     detectors.save(tmp_path)
     loaded = DetectorSet.load(tmp_path)
-    assert set(loaded.folders) == {("mvtec", "plate", arm) for arm in ARMS}
+    networks = dict(zip(ARMS, ("resnet18", "resnet18", "patchcore"), strict=True))
+    assert set(loaded.folders) == {("mvtec", "plate", networks[arm], arm) for arm in ARMS}
     assert loaded.meta("plate", "crop_paste")["side"] == 48
-    model = loaded.model("plate", "crop_paste")
-    assert next(model.parameters()).dtype == torch.float32
-    assert score_map(model, np.zeros((36, 48, 3), np.uint8), (48, 64)).shape == (48, 64)
+    image = surface(3, (36, 48, 3))
+    for arm in ARMS:
+        model = loaded.model("plate", arm)
+        assert next(model.parameters()).dtype == torch.float32
+        maps = score_maps(model, image[None])
+        assert maps.shape == (1, 36, 48)
+        assert float(maps.std()) > 0
     with pytest.raises(InputError, match="plate, draem"):
         loaded.model("plate", "draem")
 
@@ -132,7 +145,7 @@ def test_finished_trainings_are_not_repeated(localized, plan, bank, work: Path) 
 
 
 def test_validation_and_legacy_in_a_used_work_folder(plan, bank, tmp_path: Path) -> None:
-    protocol = changed(ONE_SEED, select="validation", legacy=True)
+    protocol = changed(ONE_SEED, select="validation", legacy=True, folds=2)
     short = plan[plan["arm"] == "crop_paste"]
     stale = tmp_path / "0123456789abcdef"
     stale.mkdir()
@@ -141,15 +154,20 @@ def test_validation_and_legacy_in_a_used_work_folder(plan, bank, tmp_path: Path)
     _, results, history = run_localization(short, bank, LOCALIZATION, protocol, tmp_path, Tracked())
     meta = results.meta.set_index("selected")
     assert list(meta.index) == ["validation", "legacy_best_test"]
-    assert meta["n_base"].iloc[0] == 4  # of six, one per type is held out
-    judged = history.dropna(subset=["validation_loss"])
-    assert list(judged["step"]) == [2, 3]
-    best = judged.loc[judged["validation_loss"].idxmin(), "step"]
+    curves = history[history["fold"] >= 0].pivot_table(
+        index="step", columns="fold", values="held_out_score"
+    )
+    assert list(curves.index) == [2, 3]
+    assert list(curves.columns) == [0, 1]
+    best = curves.mean(axis=1).idxmax()
     assert meta.loc["validation", "checkpoint_step"] == best
-    highest = 1 - judged["legacy_best_test"].min()
+    assert meta.loc["validation", "steps"] == best
+    whole = history[history["fold"] < 0]
+    assert whole["step"].max() == best
+    highest = whole["legacy_best_test"].max()
     assert results.legacy[KEY].metrics()["pixel_ap"] == pytest.approx(highest)
     # What other experiments left is gone, what is not ours is not.
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", ".txt"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == ["", "", "", ".txt"]
     assert not stale.exists()
 
 
@@ -158,7 +176,7 @@ def classified(
     bank: Bank, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[DetectorSet, ClassificationResults, pd.DataFrame]:
     """Two arms of equal rows, so that only their names differ."""
-    names = ["base", "base_normals"]
+    names = ["base", "base@4"]
     plan = plan_training(bank, names, "classification", CLASSIFICATION.training_set)
     work = tmp_path_factory.mktemp("types")
     return run_classification(plan, bank, CLASSIFICATION, PROTOCOL, work, Tracked())
@@ -187,7 +205,7 @@ def test_start_and_order_are_the_same_in_every_arm(classified) -> None:
     predicted = classified[1].predictions.pivot_table(
         index="sample_id", columns=["arm", "seed"], values="probabilities", aggfunc="first"
     )
-    assert (predicted["base"] == predicted["base_normals"]).to_numpy().all()
+    assert (predicted["base"] == predicted["base@4"]).to_numpy().all()
     assert (predicted["base", 0] != predicted["base", 1]).any()
 
 
@@ -248,7 +266,7 @@ def test_weights_that_came_since_are_another_training(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     plan = plan_training(bank, ["base"], "localization", LOCALIZATION.training_set)
-    options = changed(LOCALIZATION, training={"weights": "auto"})
+    options = changed(LOCALIZATION, training={"weights": "auto"}, encoder="resnet18")
     before = keys(plan, bank, options, PROTOCOL)
     published = tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
     published.parent.mkdir(parents=True)
@@ -260,11 +278,10 @@ def test_weights_that_came_since_are_another_training(
     ("arm", "count"),
     [
         ("base", 0),
-        ("base_normals", 0),
         ("crop_paste", 4),
         ("crop_paste@2", 2),
         ("crop_paste@0", 0),
-        ("base_normals+crop_paste", 2),
+        ("base+crop_paste", 2),
         ("defectsynth", 4),
     ],
 )
@@ -278,3 +295,28 @@ def test_an_image_of_another_system_counts() -> None:
     recipe = json.dumps({"defect_type": "dent", "source": "x/0", "sources": []})
     rows = pd.DataFrame({"kind": ["own", "own"], "recipe": [recipe, recipe]})
     assert count_synthetic(rows) == 1
+
+
+def test_the_papers_detector_is_trained_beside_and_compared_on_held_out_base_images(
+    plan, bank: Bank, tmp_path: Path
+) -> None:
+    options = LOCALIZATION.model_copy(update={"paper": PaperUNetOptions.model_validate(PAPER)})
+    detectors, results, history = run_localization(
+        plan, bank, options, PROTOCOL, tmp_path, Tracked()
+    )
+    trained = results.meta.groupby(["role", "detector", "arm"])["seed"].unique().map(list).to_dict()
+    assert trained == {
+        ("main", "resnet18", "base"): [0, 1],
+        ("main", "resnet18", "crop_paste"): [0, 1],
+        ("main", "patchcore", "normals_only"): [0, 1],
+        ("paper", "resnet34", "base"): [0],
+    }
+    assert set(results.meta.query("role == 'paper'")["steps"]) == {2}
+    held = results.meta.groupby("role")["held_out"].unique()
+    assert all(len(values) == 1 and 0 <= values[0] <= 1 for values in held)
+    judged = history.dropna(subset=["held_out_score"])
+    assert set(judged["arm"]) == {"base"}
+    assert set(judged["detector"]) == {"resnet18", "resnet34"}
+    assert held["paper"][0] == judged.query("detector == 'resnet34'")["held_out_score"].iloc[-1]
+    assert detectors.meta("plate", "base")["network"] == "resnet18"
+    assert detectors.meta("plate", "base", "resnet34")["side"] == 32

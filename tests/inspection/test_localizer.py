@@ -5,8 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from defectsynth_pipeline.inspection.batches import normalised
-from defectsynth_pipeline.inspection.localization import Localization, score_map, segmentation_loss
+from defectsynth_pipeline.features.encoder import normalised
+from defectsynth_pipeline.inspection.localization import (
+    Localization,
+    score_maps,
+    segmentation_loss,
+    to_size,
+)
 from defectsynth_pipeline.inspection.training import fast_arithmetic
 
 
@@ -21,7 +26,7 @@ def image(height: int, width: int) -> np.ndarray:
 
 
 def test_a_map_has_the_native_size_and_is_finite(localizer: nn.Module) -> None:
-    scores = score_map(localizer, image(40, 50), (80, 101))
+    scores = to_size(score_maps(localizer, image(40, 50)[None])[0], (80, 101))
     assert scores.shape == (80, 101)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
@@ -31,11 +36,18 @@ def test_a_map_at_the_networks_size_is_the_networks_own(localizer: nn.Module) ->
     picture = image(64, 32)
     with torch.no_grad(), fast_arithmetic(torch.device("cpu")):
         expected = localizer.eval()(normalised(picture[None]))[0, 0]
-    assert np.array_equal(score_map(localizer, picture, (64, 32)), expected.numpy())
+    assert np.array_equal(score_maps(localizer, picture[None])[0].numpy(), expected.numpy())
+
+
+def test_a_batch_of_images_has_the_maps_of_each(localizer: nn.Module) -> None:
+    pictures = np.stack([image(40, 50), image(40, 50)[::-1]])
+    together = score_maps(localizer, pictures)
+    alone = torch.cat([score_maps(localizer, picture[None]) for picture in pictures])
+    assert torch.allclose(together, alone, atol=1e-4)
 
 
 def test_logits_are_not_rounded_to_bfloat16(localizer: nn.Module) -> None:
-    scores = torch.from_numpy(score_map(localizer, image(64, 64), (64, 64)))
+    scores = score_maps(localizer, image(64, 64)[None])
     assert not torch.equal(scores, scores.bfloat16().float())
 
 

@@ -88,7 +88,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path: Path) ->
 def liking(model: nn.Module) -> dict[str, float]:
     """Likes weights far from zero."""
     weight = next(model.parameters())
-    return {"far": -weight.abs().sum().item(), "near": weight.abs().sum().item()}
+    return {"far": weight.abs().sum().item(), "near": -weight.abs().sum().item()}
 
 
 def test_the_best_weights_are_kept_by_criterion(tmp_path: Path) -> None:
@@ -101,8 +101,55 @@ def test_the_best_weights_are_kept_by_criterion(tmp_path: Path) -> None:
     history = run(tmp_path, small_model(), judge=liking, on_metrics=note)
     assert list(seen) == [4, 8, 12]
     best = history.best["near"]
-    assert best.step == min(seen, key=lambda step: seen[step])
-    assert best.state["0.weight"].abs().sum().item() == pytest.approx(min(seen.values()))
+    assert best.step == max(seen, key=lambda step: seen[step])
+    assert best.state["0.weight"].abs().sum().item() == pytest.approx(-max(seen.values()))
+
+
+def test_no_gain_ends_a_training_early(tmp_path: Path) -> None:
+    scores = iter([0.3, 0.5, 0.4, 0.5, 0.9])
+    history = run(
+        tmp_path,
+        small_model(),
+        20,
+        judge=lambda model: {"score": next(scores)},
+        judge_every=2,
+        patience=2,
+    )
+    assert history.rows[-1]["step"] == 8
+    assert history.best["score"].step == 4
+
+
+def test_what_is_left_is_the_average_of_the_last_weights(tmp_path: Path) -> None:
+    model, seen = small_model(), []
+
+    def noting(step: int) -> tuple[Tensor, Tensor]:
+        seen.append(model.state_dict()["0.weight"].clone())
+        return batch(step)
+
+    def average_over(share: float) -> Tensor:
+        seen.clear()
+        model.load_state_dict(small_model().state_dict())
+        options = OPTIONS.model_copy(update={"average": share})
+        path = tmp_path / f"{share}.pt"
+        train(model, noting, F.cross_entropy, options, 40, path, lambda *_: None)
+        return model.state_dict()["0.weight"].clone()
+
+    last = average_over(0.0)
+    settled = average_over(0.25)
+    assert not torch.equal(last, settled)
+    assert (settled - seen[-10]).norm() < (last - seen[-10]).norm()
+
+
+def test_a_pretrained_part_learns_more_slowly(tmp_path: Path) -> None:
+    moved = []
+    for rate in (1.0, 0.01):
+        model = small_model()
+        before = model[0].weight.detach().clone()
+        options = OPTIONS.model_copy(update={"encoder_rate": rate, "average": 0.0})
+        path = tmp_path / f"{rate}.pt"
+        train(model, batch, F.cross_entropy, options, 5, path, lambda *_: None, pretrained=model[0])
+        moved.append(float((model[0].weight.detach() - before).norm()))
+    assert moved[1] < 0.1 * moved[0]
 
 
 def test_a_loss_that_is_not_a_number_stops_and_keeps_a_checkpoint(tmp_path: Path) -> None:

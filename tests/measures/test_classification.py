@@ -5,7 +5,11 @@ import pytest
 from sklearn import metrics as reference
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.measures.classification import classification_metrics, resampled
+from defectsynth_pipeline.measures.classification import (
+    chance_metrics,
+    classification_metrics,
+    resampled,
+)
 
 LABELS = ["crack", "dent", "scratch"]
 
@@ -63,3 +67,27 @@ def test_unknown_types_and_lengths_are_refused() -> None:
         classification_metrics(["dent"], ["dent", "dent"], LABELS)
     with pytest.raises(InputError, match="differ in number"):
         resampled(["dent"], ["dent"], LABELS, np.ones((2, 3)))
+
+
+def test_chance_is_the_mean_over_shuffled_answers() -> None:
+    true, predicted = answers()
+    rng = np.random.default_rng(1)
+    dealt = [
+        classification_metrics(true, list(rng.permutation(predicted)), LABELS) for _ in range(800)
+    ]
+    expected = chance_metrics(true, predicted, LABELS)
+    assert set(expected) == set(dealt[0])
+    for name, value in expected.items():
+        assert value == pytest.approx(np.mean([one[name] for one in dealt]), abs=0.01)
+
+
+def test_chance_of_always_the_same_answer_is_what_it_scores() -> None:
+    true = ["crack", "crack", "dent", "scratch"]
+    always = ["crack"] * 4
+    assert chance_metrics(true, always, LABELS) == classification_metrics(true, always, LABELS)
+    assert chance_metrics(true, true[::-1], LABELS)["macro_f1"] == pytest.approx(1 / 3)
+
+
+def test_chance_without_images_is_nan() -> None:
+    assert np.isnan(list(chance_metrics([], [], LABELS).values())).all()
+    assert np.isnan(chance_metrics(["crack"], ["dent"], LABELS)["f1.dent"])

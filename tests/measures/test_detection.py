@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.measures.counts import image_score, quantise
-from defectsynth_pipeline.measures.detection import METRICS, LocalizationStats
+from defectsynth_pipeline.measures.detection import METRICS, LocalizationStats, over_types
 from defectsynth_pipeline.measures.resampling import image_weights
 from measures.builders import Shot, shots, stats_of
 
@@ -258,3 +258,32 @@ def test_memory_does_not_grow_with_the_size_of_images() -> None:
     tracemalloc.stop()
     assert kept < 3e6
     assert peak < 1e8
+
+
+def test_prevalence_is_the_pixel_ap_of_scores_dealt_out_at_random() -> None:
+    images = shots(per_type=6, side=96)
+    rng = np.random.default_rng(2)
+    level = np.mean([shot.mask.mean() for shot in of_type(images, "crack")])
+    assert stats_of(images).prevalence("crack") == pytest.approx(level)
+    noise = [s._replace(logits=rng.normal(size=(96, 96)).astype(np.float32)) for s in images]
+    assert stats_of(noise).metrics("crack")["pixel_ap"] == pytest.approx(level, rel=0.1)
+
+
+def test_prevalence_is_nan_where_pixel_ap_is() -> None:
+    empty = [shot._replace(mask=np.zeros_like(shot.mask)) for shot in shots()]
+    assert np.isnan(stats_of(empty).prevalence("crack"))
+    assert np.isnan(stats_of(empty).mean_pixel_ap())
+
+
+def test_the_mean_over_types_counts_a_type_once_however_large_its_defects() -> None:
+    images = shots(per_type=3)
+    single = [
+        stats_of(of_type(images, kind)).metrics()["pixel_ap"] for kind in ("crack", "scratch")
+    ]
+    assert stats_of(images).mean_pixel_ap() == pytest.approx(np.mean(single))
+
+
+def test_a_type_without_a_value_is_left_out_of_the_mean() -> None:
+    drawn = over_types([np.array([0.2, np.nan, np.nan]), np.array([0.4, 0.6, np.nan])])
+    np.testing.assert_allclose(drawn, [0.3, 0.6, np.nan])
+    assert np.isnan(over_types([]))

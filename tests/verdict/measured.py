@@ -10,6 +10,7 @@ import pandas as pd
 
 from defectsynth_pipeline.inspection.results import (
     LEGACY,
+    WHERE,
     ClassificationResults,
     LocalizationResults,
 )
@@ -19,11 +20,16 @@ from defectsynth_pipeline.verdict.paper_tables import CLASSIFICATION, LOCALIZATI
 SIDE = 32
 
 
+def detector_of(arm: str) -> str:
+    return "patchcore" if arm == "normals_only" else "lite0"
+
+
 def meta_row(arm: str, seed: int, *, selected: str = "last", **changes: object) -> dict:
-    made = 0 if arm in ("base", "base_normals") else 200
+    made = 0 if arm in ("base", "normals_only") else 200
     row = {
         "corpus": "mvtec",
         "category": "screw",
+        "detector": detector_of(arm),
         "arm": arm,
         "seed": seed,
         "steps": 150,
@@ -35,6 +41,8 @@ def meta_row(arm: str, seed: int, *, selected: str = "last", **changes: object) 
         "seconds": 1.0,
         "selected": selected,
         "checkpoint_step": 150,
+        "role": "main",
+        "held_out": np.nan,
     }
     return row | changes
 
@@ -61,7 +69,7 @@ def classification_results(
                 predicted = kind if luck[number] < skill else other
                 predictions.append(
                     {
-                        **{name: meta[-1][name] for name in ("corpus", "category", "arm", "seed")},
+                        **{name: meta[-1][name] for name in WHERE},
                         "selected": selected,
                         "sample_id": f"{category}/{number:03d}",
                         "group": f"{category}/{number:03d}",
@@ -96,19 +104,26 @@ def localization_results(
     seeds: Sequence[int] = (0, 1),
     good: int = 12,
     legacy: Mapping[str, float] | None = None,
+    **changes: object,
 ) -> LocalizationResults:
-    """Localizers of known skill on one category."""
+    """Localizers of known skill on one category, `changes` in every row of their meta."""
     stats, inflated, meta = {}, {}, []
     for arm, skill in skills.items():
         for seed in seeds:
-            meta.append(meta_row(arm, seed))
-            one = localization_stats(skill, seed, good=good)
-            stats["mvtec", "screw", arm, seed] = one
+            meta.append(meta_row(arm, seed, **changes))
+            key = tuple(meta[-1][name] for name in WHERE)
+            stats[key] = localization_stats(skill, seed, good=good)
             if legacy:
-                meta.append(meta_row(arm, seed, selected=LEGACY))
-                better = localization_stats(legacy[arm], seed, good=good)
-                inflated["mvtec", "screw", arm, seed] = better
+                meta.append(meta_row(arm, seed, **(changes | {"selected": LEGACY})))
+                inflated[key] = localization_stats(legacy[arm], seed, good=good)
     return LocalizationResults(pd.DataFrame(meta), stats, inflated)
+
+
+def joined(*results: LocalizationResults) -> LocalizationResults:
+    """Results of several detectors as one."""
+    meta = pd.concat([one.meta for one in results], ignore_index=True)
+    stats = {key: value for one in results for key, value in one.stats.items()}
+    return LocalizationResults(meta, stats)
 
 
 def paper_report(
@@ -128,6 +143,8 @@ def paper_report(
     ]
     common = {
         "task": task,
+        "detector": "lite0",
+        "role": "main",
         "defect_type": "all",
         "against": "",
         "seeds": 2,
@@ -147,6 +164,8 @@ def report_row(**changes: object) -> dict:
         "task": "localization",
         "corpus": "mvtec",
         "category": "screw",
+        "detector": detector_of(str(changes.get("arm", ""))),
+        "role": "main",
         "defect_type": "crack",
         "arm": "defectsynth",
         "metric": "pixel_ap",
@@ -154,10 +173,12 @@ def report_row(**changes: object) -> dict:
         "low": 0.55,
         "high": 0.65,
         "seed_std": 0.01,
+        "chance": 0.02,
         "against": "",
         "difference": np.nan,
         "difference_low": np.nan,
         "difference_high": np.nan,
+        "detectable": np.nan,
         "n_test": 24,
         "n_groups": 24,
         "n_good": 30,
@@ -167,6 +188,7 @@ def report_row(**changes: object) -> dict:
         "steps": 150,
         "weights": "from scratch",
         "selected": "last",
+        "held_out": np.nan,
         "note": "",
     }
     return row | changes

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.measures.resampling import seed_weights
-from defectsynth_pipeline.verdict.comparison import Scores, compare, primary_metric
+from defectsynth_pipeline.measures.resampling import interval, seed_weights
+from defectsynth_pipeline.verdict.comparison import Scores, compare, detectable, primary_metric
 
 RESAMPLES = 4000
 
@@ -86,11 +86,43 @@ def test_every_arm_is_compared_with_every_control_but_itself(rng):
     assert not np.isnan(gaps).any()
 
 
+def test_a_control_beside_is_compared_with_and_has_no_rows_of_its_own(rng):
+    arms = {name: scores([0.5, 0.6], 0.01, rng, shared=0) for name in ("base", "exemplar")}
+    memory = {"normals_only": scores([0.3, 0.3], 0.01, rng, shared=0)}
+    rows = compare(arms, seed_weights(2, RESAMPLES, 0), 0.95, memory)
+    gaps = {(row["arm"], row["against"]): row["difference"] for row in rows}
+    assert set(gaps) == {
+        ("base", ""),
+        ("base", "normals_only"),
+        ("exemplar", ""),
+        ("exemplar", "base"),
+        ("exemplar", "normals_only"),
+    }
+    assert gaps["exemplar", "normals_only"] == pytest.approx(0.25)
+
+
+def test_a_difference_as_large_as_detectable_is_found_in_four_of_five_test_sets(rng):
+    """Draw test sets whose true difference is the detectable one, and count how often it shows."""
+    error, trials = 0.03, 400
+    size = detectable(rng.normal(0, error, 100_000), 0.95)
+    assert size == pytest.approx((1.96 + 0.8416) * error, rel=0.01)
+    found = rng.normal(size, error, trials)[:, None] + rng.normal(0, error, (trials, 500))
+    shown = np.mean([interval(draws, 0.95)[0] > 0 for draws in found])
+    assert 0.73 < shown < 0.87
+
+
+def test_what_does_not_vary_hides_nothing():
+    still = Scores([0.5, 0.5], [np.full(RESAMPLES, 0.5)] * 2)
+    row = rows_of({"base": still, "exemplar": still}, 2)["exemplar", "base"]
+    assert row["detectable"] == row["difference"] == 0
+    assert math.isnan(detectable(np.full(10, np.nan), 0.95))
+
+
 @pytest.mark.parametrize(
     ("task", "kind", "metric"),
     [
         ("localization", "crack", "pixel_ap"),
-        ("localization", "all", "pixel_ap"),
+        ("localization", "all", "mean_pixel_ap"),
         ("classification", "crack", "f1"),
         ("classification", "all", "macro_f1"),
     ],

@@ -124,3 +124,22 @@ def test_reports_as_their_csvs_give_them(tmp_path):
 
 def test_no_report_gives_no_numbers():
     assert numbers_of([empty_table("classification_report")] * 3).empty
+
+
+def test_the_papers_detectors_enter_where_they_were_trained():
+    mine = report(value=0.9, arms=("base", "crop_paste", "defectsynth"))
+    paper = report(value=0.2, role="paper", detector="resnet34", seeds=1)
+    beside = report(1, value=0.5)
+    row = viii(pd.concat([mine, paper], ignore_index=True))
+    assert (row["base.accuracy"], row["defectsynth.accuracy"]) == pytest.approx((20, 30))
+    assert "crop_paste.accuracy" not in row
+    assert viii(beside)["base.accuracy"] == pytest.approx(50)
+    with pytest.raises(InputError, match="detector resnet34 and lite0"):
+        tables(pd.concat([mine, paper], ignore_index=True), beside)
+
+
+def test_normals_only_trains_no_detector_and_stays_out():
+    memory = report(arms=("normals_only",), detector="patchcore", weights="ImageNet", steps=0)
+    row = viii(pd.concat([report(value=0.5), memory], ignore_index=True))
+    assert row["base.accuracy"] == pytest.approx(50)
+    assert not row.index.str.startswith("normals_only").any()

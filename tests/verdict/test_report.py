@@ -7,14 +7,27 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import accuracy_score, f1_score
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.results import LEGACY
+from defectsynth_pipeline.measures.detection import LocalizationStats
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS
-from defectsynth_pipeline.verdict.report import classification_report, localization_report
-from verdict.measured import classification_results, localization_results, localization_stats
+from defectsynth_pipeline.verdict.report import (
+    classification_report,
+    localization_report,
+    mark_derived,
+)
+from defectsynth_pipeline.verdict.verdict import make_verdict
+from verdict.measured import (
+    SIDE,
+    classification_results,
+    joined,
+    localization_results,
+    localization_stats,
+)
 
 PROTOCOL = ProtocolOptions(bootstrap=100)
 SKILLS = {"base": 0.6, "crop_paste": 0.7, "defectsynth": 0.9}
@@ -130,3 +143,121 @@ def test_other_test_images_are_an_error():
     predictions = results.predictions.iloc[:-1]
     with pytest.raises(InputError, match="not tested on the same images"):
         classification_report(dataclasses.replace(results, predictions=predictions), PROTOCOL)
+
+
+def test_the_headline_is_the_mean_over_types(localized):
+    types = localized[(localized["metric"] == "pixel_ap") & (localized["arm"] == "defectsynth")]
+    single = types[(types["defect_type"] != "all") & (types["against"] == "base")]
+    row = only(localized, arm="defectsynth", metric="mean_pixel_ap", against="base")
+    assert row["defect_type"] == "all"
+    for name in ("value", "difference", "chance"):
+        assert row[name] == pytest.approx(single[name].mean())
+    # Types are resampled one by one, so their mean is known better than either.
+    assert row["detectable"] < single["detectable"].min()
+    assert row["difference_low"] < row["difference"] < row["difference_high"]
+
+
+def test_chance_is_the_share_of_defect_pixels(localized):
+    row = only(localized, arm="base", metric="pixel_ap", defect_type="crack", against="")
+    assert row["chance"] == pytest.approx(12 * 30 / (24 * SIDE**2))
+    assert localized.loc[localized["metric"] == "pro", "chance"].isna().all()
+
+
+def test_every_detector_is_compared_with_normals_only():
+    mine = localization_results({"base": 3.0, "defectsynth": 4.0, "normals_only": 2.0})
+    paper = localization_results(
+        {"base": 1.0, "defectsynth": 1.5}, seeds=[0], detector="resnet18", role="paper"
+    )
+    report = localization_report(joined(mine, paper), PROTOCOL)
+    rows = report[report["metric"] == "mean_pixel_ap"]
+    pairs = set(rows[["detector", "arm", "against"]].itertuples(index=False, name=None))
+    for detector in ("lite0", "resnet18"):
+        for arm in ("base", "defectsynth"):
+            assert (detector, arm, "normals_only") in pairs
+    assert {pair for pair in pairs if pair[1] == "normals_only"} == {
+        ("patchcore", "normals_only", "")
+    }
+    assert set(rows[rows["detector"] == "resnet18"]["seeds"]) == {1}
+    gap = only(rows, detector="resnet18", arm="base", against="normals_only")
+    first = (localization_stats(skill, 0).mean_pixel_ap() for skill in (1.0, 2.0))
+    assert gap["difference"] == pytest.approx(np.subtract(*first))
+    assert set(rows["role"]) == {"main", "paper"}
+
+
+def test_a_step_chosen_by_validation_is_compared_with_normals_only_too():
+    arms = localization_results({"base": 3.0, "defectsynth": 4.0}, selected="validation")
+    report = localization_report(
+        joined(arms, localization_results({"normals_only": 2.0})), PROTOCOL
+    )
+    assert "normals_only" in set(report["against"])
+    assert set(report["selected"]) == {"last", "validation"}
+
+
+def test_normals_only_without_a_seed_is_an_error():
+    mine = localization_results({"base": 3.0})
+    with pytest.raises(InputError, match="screw, normals_only"):
+        localization_report(
+            joined(mine, localization_results({"normals_only": 2.0}, seeds=[0])), PROTOCOL
+        )
+
+
+def test_derived_normals_are_marked():
+    report = localization_report(localization_results({"base": 3.0, "normals_only": 2.0}), PROTOCOL)
+    rows = [("mvtec", "screw", "good", "crack_removed"), ("mvtec", "tile", "good", "")]
+    samples = pd.DataFrame(rows, columns=["corpus", "category", "defect_type", "derivation"])
+    marked = mark_derived(report, samples)
+    text = "the normals of normals_only are derived (crack_removed)"
+    concerned = (report["arm"] == "normals_only") | (report["against"] == "normals_only")
+    assert (marked["note"].str.contains(text, regex=False) == concerned).all()
+    assert mark_derived(report, samples.assign(derivation="")).equals(report)
+
+
+def test_augmentation_once_more_is_said_to_be_more_of_the_same():
+    skills = {"base": 3.0, "geometric": 3.0, "photometric": 5.0, "crop_paste": 3.0}
+    report = localization_report(localization_results(skills), PROTOCOL)
+    rows = report[(report["metric"] == "mean_pixel_ap") & (report["against"] == "base")]
+    said = rows.set_index("arm")["note"].str.startswith("more of the same")
+    assert said.to_dict() == {"geometric": True, "photometric": False, "crop_paste": False}
+
+
+def random_maps(seed: int) -> LocalizationStats:
+    """Score maps that know nothing of the defects, but are smooth as a network's are."""
+    stats, rng = LocalizationStats(), np.random.default_rng(seed)
+    for number in range(36):
+        kind = ("crack", "scratch", "good")[number % 3]
+        mask = np.zeros((SIDE, SIDE), bool)
+        top, left = np.random.default_rng(number).integers(2, SIDE - 10, 2)
+        mask[top : top + 5, left : left + 6] = kind != "good"
+        maps = 4 * gaussian_filter(rng.normal(size=mask.shape), 2)
+        stats.update(f"{number:03d}", f"g{number}", kind, maps.astype(np.float32), mask)
+    return stats
+
+
+@pytest.mark.parametrize("draw", range(5))
+def test_null_of_random_score_maps_cannot_be_judged(draw):
+    results = localization_results({"base": 1.0, "crop_paste": 1.0, "defectsynth": 1.0})
+    blind = {key: random_maps(97 * draw + place) for place, key in enumerate(results.stats)}
+    report = localization_report(dataclasses.replace(results, stats=blind), PROTOCOL)
+    assert set(make_verdict(report, PROTOCOL)["verdict"]) == {"cannot judge"}
+
+
+@pytest.mark.parametrize("draw", range(5))
+def test_null_of_shuffled_labels_cannot_be_judged(draw):
+    types = ("bent", "crack", "scratch")
+    results = classification_results(dict.fromkeys(SKILLS, 0.9), types=types, per_type=40)
+    rng = np.random.default_rng(draw)
+    runs = results.predictions.groupby(["arm", "seed"])["predicted"]
+    shuffled = runs.transform(lambda told: rng.permutation(told.to_numpy()))
+    blind = results.predictions.assign(predicted=shuffled)
+    report = classification_report(dataclasses.replace(results, predictions=blind), PROTOCOL)
+    assert set(make_verdict(report, PROTOCOL)["verdict"]) == {"cannot judge"}
+
+
+def test_null_of_the_same_results_twice_is_no_evidence():
+    skills = {"base": 4.0, "defectsynth": 4.0}
+    found = [make_verdict(localization_report(localization_results(skills), PROTOCOL), PROTOCOL)]
+    results = classification_results(dict.fromkeys(skills, 0.8))
+    found.append(make_verdict(classification_report(results, PROTOCOL), PROTOCOL))
+    for verdict in found:
+        assert set(verdict["verdict"]) == {"no evidence"}
+        assert (verdict["detectable"] == 0).all()

@@ -12,7 +12,7 @@ from defectsynth_pipeline.verdict.comparison import COLUMNS as REPORT
 from defectsynth_pipeline.verdict.comparison import fewest_groups
 from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.report import classification_report
-from defectsynth_pipeline.verdict.verdict import COLUMNS, RATIO_COLUMNS, make_verdict, ratio_curve
+from defectsynth_pipeline.verdict.verdict import COLUMNS, make_verdict, overall
 from verdict.measured import classification_results, report_row
 
 PROTOCOL = ProtocolOptions(seeds=[0, 1, 2])
@@ -22,8 +22,10 @@ def compared(low, high, **changes):
     """The rows of base and of an arm against it."""
     gap = (low + high) / 2
     found = {"difference": gap, "difference_low": low, "difference_high": high}
-    base = report_row(arm="base", value=0.6 - gap, n_synthetic=0)
-    return [base, report_row(), report_row(against="base", **(found | changes))]
+    found["detectable"] = 0.1
+    place = {name: changes[name] for name in ("defect_type", "metric") if name in changes}
+    base = report_row(arm="base", value=0.6 - gap, n_synthetic=0, **place)
+    return [base, report_row(**place), report_row(**({"against": "base"} | found | changes))]
 
 
 def verdict_of(rows):
@@ -37,7 +39,7 @@ def verdict_of(rows):
         (-0.01, 0.18, "no evidence"),
         (0.0, 0.1, "no evidence"),
         (-0.2, -0.01, "harms"),
-        (np.nan, np.nan, "no evidence"),
+        (np.nan, np.nan, "cannot judge"),
     ],
 )
 def test_the_interval_decides(low, high, verdict):
@@ -57,8 +59,9 @@ def test_a_sentence_tells_all():
     (sentence,) = verdict_of(compared(0.04, 0.18))["sentence"]
     assert sentence == (
         "screw / crack, localization: defectsynth pays against base; pixel AP 0.600 instead of "
-        "0.490, +0.110 (95 % interval +0.040 to +0.180); 200 different synthetic images in a "
-        "training set of 400, 3 seeds, 24 test images with the defect and 30 without."
+        "0.490, +0.110 (95 % interval +0.040 to +0.180); the smallest difference this test set "
+        "could show is 0.100; 200 different synthetic images in a training set of 400, 3 seeds, "
+        "24 test images with the defect and 30 without."
     )
 
 
@@ -68,7 +71,7 @@ def test_fewest_groups_are_those_of_a_sign_test(confidence, fewest):
     assert 2 * 0.5**fewest <= 1 - confidence < 2 * 0.5 ** (fewest - 1)
 
 
-@pytest.mark.parametrize(("groups", "verdict"), [(5, "no evidence"), (6, "pays")])
+@pytest.mark.parametrize(("groups", "verdict"), [(5, "cannot judge"), (6, "pays")])
 def test_too_few_test_images_show_nothing(groups, verdict):
     row = verdict_of(compared(0.1, 0.2, n_groups=groups)).iloc[0]
     assert row["verdict"] == verdict
@@ -97,7 +100,7 @@ def test_controls_other_metrics_and_legacy_are_not_judged():
 
 
 def test_all_types_come_last_and_only_where_there_are_several():
-    together = compared(0.1, 0.2, defect_type="all")
+    together = compared(0.1, 0.2, defect_type="all", metric="mean_pixel_ap")
     one = verdict_of([*together, *compared(0.1, 0.2)])
     assert one["defect_type"].tolist() == ["crack"]
     two = verdict_of([*together, *compared(0, 1), *compared(0.1, 0.2, defect_type="scratch")])
@@ -113,15 +116,17 @@ def test_nothing_reported_gives_an_empty_verdict():
 
 
 def test_page_from_a_real_report():
-    skills = {"base": 0.5, "crop_paste": 0.6, "defectsynth": 0.95, "defectsynth@50": 0.8}
+    skills = {"base": 0.7, "crop_paste": 0.75, "defectsynth": 0.98, "defectsynth@50": 0.9}
     protocol = ProtocolOptions(bootstrap=200, seeds=[0, 1])
-    report = classification_report(classification_results(skills), protocol)
+    report = classification_report(classification_results(skills, per_type=120), protocol)
     verdict = make_verdict(report, protocol)
     assert len(verdict) == 12
     page = verdict_markdown(verdict, [report], protocol)
-    assert "| classification | **defectsynth** | pays: 2 | pays: 2 |" in page
-    headlines, arms = page.split("## All arms")
-    assert "defectsynth@50" not in headlines
+    assert "- **defectsynth**, classification: of 2 defect types pays: 2" in page
+    assert "| classification | screw | crack | defectsynth | **pays** | pays | pays |" in page
+    assert "the verdict is that of the lite0 detector, the only one that was trained." in page
+    answers, arms = page.split("## All arms")
+    assert "defectsynth@50" not in answers
     assert "| defectsynth@50 |" in arms
     assert "not corrected for their number: about 0.6" in page
     assert "initial weights: from scratch" in page
@@ -148,62 +153,114 @@ def test_page_notes_ceiling_undefined_metrics_and_inflation():
     assert "One seed: the intervals cover the choice of test images only." in page
 
 
-def curve_of(values, half=0.05, **changes):
-    return pd.DataFrame(
-        [
-            report_row(arm=f"defectsynth@{n}", value=v, low=v - half, high=v + half, **changes)
-            for n, v in values.items()
-        ]
-    )
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"detectable": 0.151}, "too small or the seeds too far apart to show 0.15"),
+        ({"n_groups": 5}, "5 independent test images cannot show anything"),
+    ],
+)
+def test_a_blunt_test_set_cannot_judge(changes, why):
+    row = verdict_of(compared(-0.05, 0.1, **changes)).iloc[0]
+    assert row["verdict"] == "cannot judge"
+    assert "cannot judge defectsynth against base" in row["sentence"]
+    assert why in row["sentence"]
+
+
+def test_what_a_test_set_has_to_show_is_an_option():
+    report = pd.DataFrame(compared(0.01, 0.3, detectable=0.2))
+    patient = PROTOCOL.model_copy(update={"largest_detectable": 0.2})
+    assert make_verdict(report, patient)["verdict"].tolist() == ["pays"]
+    assert make_verdict(report, PROTOCOL)["verdict"].tolist() == ["cannot judge"]
 
 
 @pytest.mark.parametrize(
-    ("values", "worth"),
-    [
-        ({0: 0.30, 25: 0.40, 50: 0.47, 100: 0.51, 200: 0.50}, 50),
-        ({0: 0.48, 50: 0.50}, 0),
-        ({0: 0.10, 50: 0.20, 100: 0.30}, 100),
-        ({100: 0.30, 0: 0.10, 50: 0.28}, 50),
-        ({0: np.nan, 50: np.nan}, -1),
-    ],
+    ("learned", "verdict"),
+    [((), "cannot judge"), (("base",), "pays"), (("normals_only",), "cannot judge")],
 )
-def test_smallest_number_within_half_an_interval_of_the_best(values, worth):
-    curve = ratio_curve(curve_of(values))
-    assert curve["n"].tolist() == sorted(values)
-    assert set(curve["worth_making"]) == {worth}
+def test_some_trained_arm_has_to_do_better_than_guessing(learned, verdict):
+    rows = [*compared(0.04, 0.18), report_row(arm="normals_only")]
+    for row in rows:
+        row["low"] = 0.04 if row["arm"] in learned else 0.025  # chance is 0.02
+    row = verdict_of(rows).iloc[0]
+    assert row["verdict"] == verdict
+    assert ("no arm has learned" in row["sentence"]) == (verdict == "cannot judge")
 
 
-def test_only_the_primary_metric_of_plain_points():
-    report = pd.concat(
-        [
-            curve_of({50: 0.5, 100: 0.6}),
-            curve_of({50: 0.5}, metric="pixel_auroc"),
-            curve_of({50: 0.5}, selected=LEGACY),
-            curve_of({50: 0.5}, against="base"),
-            pd.DataFrame([report_row(), report_row(arm="crop_paste@20+defectsynth@50")]),
-        ],
-        ignore_index=True,
-    )
-    curve = ratio_curve(report)
-    assert curve[["arm", "n", "value"]].to_numpy().tolist() == [
-        ["defectsynth", 50, 0.5],
-        ["defectsynth", 100, 0.6],
+def test_in_all_an_arm_pays_only_against_every_control():
+    gaps = {"base": (0.04, 0.18), "normals_only": (0.1, 0.2), "crop_paste": (-0.02, 0.1)}
+    rows = [
+        row for control, (low, high) in gaps.items() for row in compared(low, high, against=control)
     ]
+    verdict = verdict_of(rows)
+    assert dict(zip(verdict["against"], verdict["verdict"], strict=True)) == {
+        "base": "pays",
+        "normals_only": "pays",
+        "crop_paste": "no evidence",
+    }
+    assert overall(verdict)["verdict"].tolist() == ["no evidence"]
+    assert overall(verdict[verdict["against"] != "crop_paste"])["verdict"].tolist() == ["pays"]
+    page = verdict_markdown(verdict, [pd.DataFrame(rows)], PROTOCOL)
+    head = "against base | against normals_only | against crop_paste |"
+    assert f"| task | category | defect type | arm | in all | {head}" in page
+    cells = "**no evidence** | pays | pays | no evidence |"
+    assert f"| localization | screw | crack | defectsynth | {cells}" in page
 
 
-def test_each_type_has_its_own_number():
-    report = pd.concat(
-        [
-            curve_of({0: 0.1, 50: 0.5}, defect_type="scratch"),
-            curve_of({0: 0.5, 50: 0.5}, defect_type="crack"),
-        ]
-    )
-    curve = ratio_curve(report)
-    worth = curve.groupby("defect_type")["worth_making"].unique().map(list).to_dict()
-    assert worth == {"crack": [0], "scratch": [50]}
+def measured(*, detector="lite0", role="main", held_out=0.6, gap=(0.04, 0.18)):
+    """A report's rows of one detector."""
+    rows = compared(*gap)
+    return [row | {"detector": detector, "role": role, "held_out": held_out} for row in rows]
 
 
-def test_no_points_give_an_empty_curve():
-    curve = ratio_curve(pd.DataFrame([report_row()]))
-    assert curve.empty
-    assert list(curve.columns) == list(RATIO_COLUMNS)
+@pytest.mark.parametrize(
+    ("main", "paper", "chosen"),
+    [(0.6, 0.2, "lite0"), (0.2, 0.6, "resnet18"), (0.4, 0.4, "lite0"), (np.nan, 0.6, "lite0")],
+)
+def test_the_verdict_is_that_of_the_better_detector_on_held_out_base_images(main, paper, chosen):
+    rows = [
+        *measured(detector="resnet18", role="paper", held_out=paper, gap=(-0.2, -0.1)),
+        *measured(held_out=main),
+    ]
+    verdict = verdict_of(rows)
+    assert verdict["detector"].tolist() == [chosen]
+    assert verdict["verdict"].tolist() == ["pays" if chosen == "lite0" else "harms"]
+
+
+def test_the_page_says_whose_verdict_it_is_and_shows_the_others_apart():
+    rows = [
+        *measured(held_out=0.61),
+        *measured(detector="resnet18", role="paper", held_out=0.22),
+        report_row(defect_type="all", metric="mean_pixel_ap", held_out=0.61),
+        report_row(
+            defect_type="all",
+            metric="mean_pixel_ap",
+            value=0.25,
+            **{"detector": "resnet18", "role": "paper", "held_out": 0.22},
+        ),
+    ]
+    page = verdict_markdown(verdict_of(rows), [pd.DataFrame(rows)], PROTOCOL)
+    assert (
+        "- screw, localization: the verdict is that of the lite0 detector, whose base arm has mean "
+        "pixel AP 0.610 on held-out base images; the paper's detectors (resnet18): 0.220."
+    ) in page
+    _, arms = page.split("## All arms")
+    mine, paper = arms.split("## The paper's detectors")
+    assert "| defectsynth | lite0 |" in mine
+    assert "resnet18 |" not in mine
+    assert "| defectsynth | resnet18 | 0.250" in paper
+    unscored = [row | {"held_out": np.nan} for row in rows]
+    page = verdict_markdown(verdict_of(unscored), [pd.DataFrame(unscored)], PROTOCOL)
+    assert "the lite0 detector, the main one: its base arm was not scored" in page
+
+
+def test_image_auroc_stands_beside():
+    image = {"metric": "image_auroc"}
+    rows = [
+        *compared(0.04, 0.18),
+        report_row(value=0.9, **image),
+        report_row(arm="base", value=0.8, **image),
+    ]
+    row = verdict_of(rows).iloc[0]
+    assert (row["image_auroc"], row["against_image_auroc"]) == (0.9, 0.8)
+    assert "image AUROC 0.900 instead of 0.800" in row["sentence"]

@@ -18,6 +18,7 @@ from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.fingerprints import counter_seed
 
 TASKS = ("classification", "localization")
+NORMALS_ONLY = "normals_only"
 Item = TypeVar("Item")
 Recipe = dict[str, Any]  # JSON scalars and lists, see `Arm.plan`
 Types = Sequence[str]  # defect types of a category, in the order of their turns

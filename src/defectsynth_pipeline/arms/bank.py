@@ -10,6 +10,7 @@ import pandas as pd
 
 from defectsynth_pipeline.arms.external import ExternalSet, read_external
 from defectsynth_pipeline.arms.leaks import check_leaks
+from defectsynth_pipeline.corpora.columns import UNUSED
 from defectsynth_pipeline.corpora.reading import Example, Sample, each_sample
 from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.errors import InputError
@@ -22,7 +23,7 @@ class Bank:
     """All an arm may look at.
 
     Attributes:
-        samples: The table `samples`, test rows included; reading one of them raises.
+        samples: The table `samples`, all its rows; reading a test or unused one raises.
         synthetic: The finished set of the augment run.
         masks: The generated masks it was made from.
         external: Sets of other systems, by name.
@@ -52,7 +53,8 @@ class Bank:
         """A base or normal sample.
 
         Raises:
-            InputError: It is a test sample, has the content of one, or is not in the table.
+            InputError: It is a test or an unused sample, has the content of one, or is not in
+                the table.
         """
         sample = self._by_id.get(sample_id)
         if sample is None:
@@ -61,7 +63,7 @@ class Bank:
                 value=sample_id,
                 remedy="run augment again with these samples",
             )
-        if sample.sha256 in self._tested:  # the guard hashes all tests: not for every image
+        if sample.sha256 in self._barred:  # the guard goes through all rows: not for every image
             assert_no_test(self.samples, [sample.sha256], "a training set")
         return sample
 
@@ -79,8 +81,8 @@ class Bank:
         return {sample.sample_id: sample for sample in each_sample(self.samples)}
 
     @cached_property
-    def _tested(self) -> frozenset[str]:
-        return frozenset(s.sha256 for s in self._by_id.values() if s.split == "test")
+    def _barred(self) -> frozenset[str]:
+        return frozenset(s.sha256 for s in self._by_id.values() if s.split in ("test", UNUSED))
 
 
 def open_bank(

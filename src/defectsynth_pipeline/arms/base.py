@@ -1,4 +1,4 @@
-"""Real base images again: the arms that everything else is compared with."""
+"""Real images again: the arms that everything else is compared with."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, made_of
 from defectsynth_pipeline.arms.bank import Bank
+from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
 
 
 class Base(Arm):
-    """Real base images, repeated; its training set holds no normals either."""
+    """Real base images, repeated."""
 
     def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
         """As `Arm.plan`."""
@@ -24,8 +25,18 @@ class Base(Arm):
         return bank.example(recipe["source"])
 
 
-class BaseNormals(Base):
-    """Real base images, repeated, beside the normals that all other arms have too."""
+class NormalsOnly(Arm):
+    """Defect-free images, each once: what a detector that has seen no defect learns from."""
+
+    tasks = ("localization",)
+
+    def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
+        """Return a recipe per normal, whatever the count."""
+        return [made_of(GOOD, sample) for sample in normal_ids(bank, category)]
+
+    def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
+        """As `Arm.make`."""
+        return bank.example(recipe["source"])
 
 
 def base_ids(bank: Bank, category: str, types: Types) -> dict[str, list[str]]:
@@ -56,7 +67,7 @@ def normal_ids(bank: Bank, category: str) -> list[str]:
         raise InputError(
             "no defect-free images for the training set",
             value=category,
-            remedy="add images to the category's train/good folder; without any, only the arm "
-            "base can be trained",
+            remedy="add images to the category's train/good folder, or set training_set.normals "
+            "to 0 and leave out the arms that need them",
         )
     return ids

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.arms.external import ExternalSet
-from defectsynth_pipeline.corpora.columns import part_sha256
+from defectsynth_pipeline.corpora.columns import UNUSED, part_sha256
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.thumbnails import copies, thumbnail
@@ -30,7 +30,8 @@ def check_leaks(
     """Make sure that no test image is where training could see it.
 
     The files of all samples must be those that ingest read, and no base or normal file may be a
-    test image. Backgrounds, references and mask parents must be base or normal in these samples.
+    test image; samples that ingest left out are not read. Backgrounds, references and mask parents
+    must be base or normal in these samples.
     No external image may be a copy of a test image: equal, saved again as JPEG, or resized with
     averaging (`corpora.thumbnails.copies`). A copy that was cropped, mirrored or given another
     brightness is not found.
@@ -45,14 +46,15 @@ def check_leaks(
         InputError: A leak, or a file changed after ingest; the message names both paths.
     """
     known = {sample.sample_id: sample for sample in each_sample(samples)}
-    _check_files(known.values())
+    used = [sample for sample in known.values() if sample.split != UNUSED]
+    _check_files(used)
     for column in ("background", "reference"):
         _check_made_from(known, synthetic, "image", column, {"base", "normal"})
     _check_made_from(known, masks, "mask", "parents", {"base"})
     for given in external.values():
         for category, pairs in given.pairs.groupby("category", sort=False):
             pictures = [given.thumbnails[name] for name in pairs["image_id"]]
-            for number, test in _copied(pictures, str(category), known.values()):
+            for number, test in _copied(pictures, str(category), used):
                 raise _leak(
                     f"an image of the external set {given.name} is a copy of a test image",
                     given.root / pairs["image"].iloc[number],
@@ -61,7 +63,7 @@ def check_leaks(
                 )
 
 
-def _check_files(known: Collection[Sample]) -> None:
+def _check_files(known: Sequence[Sample]) -> None:
     files = dict.fromkeys(map(_file, known))
     shas = {file: hashlib.sha256(read_bytes(*file)).hexdigest() for file in files}
     tested = {shas[_file(sample)]: sample for sample in known if sample.split == "test"}
@@ -105,7 +107,7 @@ def _check_made_from(
             sample = known[sample_id]
             if sample.split not in allowed:
                 raise _leak(
-                    f"the {column} of a generated {name} is a {sample.split} sample",
+                    f"the {column} of a generated {name} is {_article(sample)} sample",
                     path,
                     sample,
                     "run augment again on these samples: they were split anew",
@@ -132,6 +134,10 @@ def _pictures(samples: Iterable[Sample]) -> np.ndarray:
 def _file(sample: Sample) -> tuple[Path, Path]:
     """The folder of its corpus, and its image."""
     return Path(sample.root), Path(sample.root) / sample.image_file
+
+
+def _article(sample: Sample) -> str:
+    return f"an {sample.split}" if sample.split == UNUSED else f"a {sample.split}"
 
 
 def _leak(problem: str, used: Path, test: Sample, remedy: str) -> InputError:

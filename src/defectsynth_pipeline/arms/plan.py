@@ -13,7 +13,16 @@ from typing import Any
 
 import pandas as pd
 
-from defectsynth_pipeline.arms.arm import TASKS, Arm, Recipe, Types, draws, made_of, pick
+from defectsynth_pipeline.arms.arm import (
+    NORMALS_ONLY,
+    TASKS,
+    Arm,
+    Recipe,
+    Types,
+    draws,
+    made_of,
+    pick,
+)
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
 from defectsynth_pipeline.arms.registry import parse
@@ -25,7 +34,6 @@ from defectsynth_pipeline.options import SetOptions
 from defectsynth_pipeline.schemas import own_columns
 
 _log = logging.getLogger(__name__)
-WITHOUT_NORMALS = "base"  # the one arm whose normals' rows are real images
 
 
 def plan_training(
@@ -109,18 +117,21 @@ def _category(
     n_normals = options.normals if task == "localization" else 0
     seed = counter_seed(bank.options.seed, category)
     n_real = len(base) if options.real is None else options.real
-    real = _real_rows(bank, category, types, n_real + n_normals, seed)
+    shared = _real_rows(bank, category, types, n_real, seed)
+    if n_normals:
+        normals = normal_ids(bank, category)
+        shown = [pick(normals, number, seed, "normals") for number in range(n_normals)]
+        shared += [_row("normal", made_of(GOOD, sample)) for sample in shown]
     rows = []
     for name, arm in arms.items():
-        fixed = real  # in the arm that has no normals, real rows stand in their place
-        if name != WITHOUT_NORMALS and n_normals:
-            normals = normal_ids(bank, category)
-            shown = [pick(normals, number, seed, "normals") for number in range(n_normals)]
-            fixed = real[:n_real] + [_row("normal", made_of(GOOD, sample)) for sample in shown]
-        own = [_row("own", recipe) for recipe in arm.plan(bank, category, types, count, seed)]
-        _log.info("%s, %s: %d rows for %s", category, name, len(fixed) + len(own), task)
+        recipes = arm.plan(bank, category, types, count, seed)
+        if name == NORMALS_ONLY:
+            drawn = [_row("normal", recipe) for recipe in recipes]
+        else:
+            drawn = shared + [_row("own", recipe) for recipe in recipes]
+        _log.info("%s, %s: %d rows for %s", category, name, len(drawn), task)
         place = {"task": task, "corpus": corpus, "category": category, "arm": name}
-        rows += [place | {"row": number} | row for number, row in enumerate(fixed + own)]
+        rows += [place | {"row": number} | row for number, row in enumerate(drawn)]
     return rows
 
 

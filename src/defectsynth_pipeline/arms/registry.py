@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from defectsynth_pipeline.arms.anomalies import CutPaste, Draem
-from defectsynth_pipeline.arms.arm import TASKS, Arm, Recipe, Types, shares
+from defectsynth_pipeline.arms.arm import NORMALS_ONLY, TASKS, Arm, Recipe, Types, shares
 from defectsynth_pipeline.arms.augmentation import Geometric, Photometric
 from defectsynth_pipeline.arms.bank import Bank
-from defectsynth_pipeline.arms.base import Base, BaseNormals
+from defectsynth_pipeline.arms.base import Base, NormalsOnly
 from defectsynth_pipeline.arms.crop_paste import CropPaste, CropPasteMatched
 from defectsynth_pipeline.arms.defectsynth import DefectSynth, Exemplar, External
 from defectsynth_pipeline.corpora.reading import Example
@@ -22,7 +22,7 @@ from defectsynth_pipeline.options import ArmOptions
 
 ARMS: dict[str, Arm] = {
     "base": Base(),
-    "base_normals": BaseNormals(),
+    NORMALS_ONLY: NormalsOnly(),
     "geometric": Geometric(),
     "photometric": Photometric(),
     "crop_paste": CropPaste(),
@@ -59,9 +59,17 @@ def parse(name: str) -> Arm:
     synthetic images.
 
     Raises:
-        InputError: The name is not known, or the number after `@` is none.
+        InputError: The name is not known, the number after `@` is none, or `normals_only` is part
+            of something.
     """
     parts = [_part(part.strip(), name) for part in name.split("+")]
+    if name != NORMALS_ONLY and any(isinstance(part, NormalsOnly) for part in parts):
+        raise InputError(
+            "an arm that shows no defect cannot be mixed or limited",
+            file="arms.names",
+            value=name,
+            remedy=f"name {NORMALS_ONLY} by itself",
+        )
     return parts[0] if len(parts) == 1 else Mixture(parts)
 
 
@@ -88,7 +96,7 @@ def _part(name: str, whole: str) -> Arm:
             value=whole,
             remedy=f"write {plain}@50, for example",
         )
-    return Limited(arm, int(number), ARMS["base_normals"])
+    return arm if plain == NORMALS_ONLY else Limited(arm, int(number), ARMS["base"])
 
 
 class Mixture(Arm):

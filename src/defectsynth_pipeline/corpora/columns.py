@@ -12,6 +12,7 @@ from defectsynth_pipeline.corpora.files import SourceImage
 from defectsynth_pipeline.schemas import own_columns
 
 GOOD = "good"
+UNUSED = "unused"  # the split of what `ingest.shots` leaves out
 PIXELS = "pixels"
 THUMBNAIL = "thumbnail"
 

@@ -47,7 +47,7 @@ class Sample:
         derivation: "" or "crack_removed".
         mask_of: Mask file whose defect is removed.
         group: Samples of one part share it.
-        split: "base", "test" or "normal".
+        split: "base", "test", "normal" or "unused".
     """
 
     sample_id: str

@@ -19,8 +19,10 @@ from defectsynth_pipeline.corpora.duplicates import (
 from defectsynth_pipeline.corpora.files import natural_key
 from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, Corpus, find_corpora
+from defectsynth_pipeline.corpora.least import check_masks, check_split
 from defectsynth_pipeline.corpora.mvtec import category_folders, make_mvtec_samples
-from defectsynth_pipeline.corpora.split import MIN_BASE, assign_split, drop_duplicates
+from defectsynth_pipeline.corpora.shots import keep_shots
+from defectsynth_pipeline.corpora.split import assign_split, drop_duplicates
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
@@ -58,13 +60,12 @@ def make_samples(
     samples = _select_types(pd.concat(tables, ignore_index=True), options.defect_types)
     samples = _limit(_ordered(samples), options.max_defects)
     _check_ids(samples)
-    _check_counts(samples, "mask")
+    check_masks(samples)
     samples = group_near_duplicates(group_by_name(samples, options.group_by))
     samples = assign_split(samples, options)
     warn_of_copies(samples)
-    result = drop_duplicates(samples)
-    _check_counts(result[result["split"] != "test"], "base image")
-    _check_normals(result)
+    result = keep_shots(drop_duplicates(samples), options.shots, options.seed)
+    check_split(result, options)
     _log.info("samples per split: %s", result["split"].value_counts().to_dict())
     return result[COLUMNS].assign(split_protocol=options.protocol, partition=options.partition)
 
@@ -148,31 +149,3 @@ def _check_ids(samples: pd.DataFrame) -> None:
             value=row["sample_id"],
             remedy="rename one of the two files",
         )
-
-
-def _check_counts(samples: pd.DataFrame, what: str) -> None:
-    """Interpolation needs two masks of a type, so fewer than two are an error."""
-    defective = samples[samples["defect_type"] != GOOD]
-    for (_, category, defect_type), rows in defective.groupby(_TYPE):
-        if len(rows) < MIN_BASE:
-            first = rows.iloc[0]
-            raise InputError(
-                f"defect type {defect_type} of {category} has only one {what}",
-                file=f"{first['root']}/{first['mask']}",
-                value=f"{len(rows)} {what}",
-                remedy=f"add at least one more, or leave {defect_type} out of defect_types",
-            )
-
-
-def _check_normals(samples: pd.DataFrame) -> None:
-    for (corpus, category), rows in samples.groupby(["corpus", "category"]):
-        have = {"normal": (rows["split"] == "normal").any()}
-        have["defective"] = (rows["defect_type"] != GOOD).any()
-        for kind, present in have.items():
-            if not present:
-                raise InputError(
-                    f"category {category} has no {kind} images",
-                    file=rows["root"].iloc[0],
-                    value=f"{corpus}/{category}: 0 {kind} images",
-                    remedy=f"add {kind} images, or leave {category} out of categories",
-                )

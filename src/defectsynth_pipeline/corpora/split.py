@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.corpora.columns import GOOD, PIXELS, THUMBNAIL
+from defectsynth_pipeline.corpora.columns import GOOD, PIXELS, THUMBNAIL, UNUSED
 from defectsynth_pipeline.corpora.files import natural_key
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
@@ -78,7 +78,9 @@ def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> None:
-    """Guard: nothing of the test split may reach a generator, a reference bank or a mask parent.
+    """Guard: no test image may reach a generator, a reference bank or a mask parent.
+
+    Nor may what `ingest.shots` left out.
 
     Args:
         samples: The table `samples`.
@@ -86,15 +88,17 @@ def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> No
         where: What is about to use them, for the message.
 
     Raises:
-        InputError: One of them belongs to a test sample.
+        InputError: One of them belongs to a test sample, or to one that is not to be used.
     """
-    test = samples[samples["split"] == "test"].set_index("sha256")["sample_id"]
+    barred = samples[samples["split"].isin(["test", UNUSED])].drop_duplicates("sha256")
+    sides = barred.set_index("sha256")
     for sha in shas:
-        if sha in test.index:
-            found = test.loc[[sha]].iloc[0]
+        if sha in sides.index:
+            found = sides.loc[sha]
+            article = "an" if found["split"] == UNUSED else "a"
             raise InputError(
-                f"a test image reached {where}",
-                file=found,
+                f"{article} {found['split']} image reached {where}",
+                file=found["sample_id"],
                 value=f"sha256 {sha}",
                 remedy="use only samples whose split is base or normal; run ingest again",
             )

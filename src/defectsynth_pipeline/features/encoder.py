@@ -30,7 +30,7 @@ def as_rgb8(image: np.ndarray) -> np.ndarray:
 
 def normalised(images: np.ndarray) -> Tensor:
     """Return uint8 (B, h, w, 3) as a network input, float32 (B, 3, h, w), channels last."""
-    tensor = torch.tensor(images).permute(0, 3, 1, 2)
+    tensor = torch.tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
     return (tensor.float() / 255 - _MEAN) / _STD
 
 
@@ -49,37 +49,48 @@ def encoder() -> nn.Module:
 
 
 @torch.no_grad()
-def feature_levels(images: np.ndarray, strides: Sequence[int] = STRIDES) -> list[Tensor]:
+def levels_of(inputs: Tensor, strides: Sequence[int] = STRIDES) -> list[Tensor]:
     """Return the features of images at some strides.
 
     Args:
-        images: uint8 (B, h, w, 3).
+        inputs: float32 (B, 3, h, w), as `normalised` returns them.
         strides: Of `STRIDES`, in ascending order.
 
     Returns:
         A level per stride, float32 (B, C, ceil(h / stride), ceil(w / stride)), on the CPU; C is
         that of `CHANNELS`.
     """
-    levels = encoder()(normalised(images).to(next(encoder().parameters()).device))
+    levels = encoder()(inputs.to(next(encoder().parameters()).device))
     return [levels[STRIDES.index(stride)].float().cpu() for stride in strides]
 
 
-def patch_features(images: np.ndarray) -> Tensor:
-    """Return what each patch of 8 px looks like, with its surroundings.
+def feature_levels(images: np.ndarray, strides: Sequence[int] = STRIDES) -> list[Tensor]:
+    """Return `levels_of` images as they are, uint8 (B, h, w, 3)."""
+    return levels_of(normalised(images), strides)
 
-    The levels at stride 8 and 16, averaged over 3 x 3 patches, the coarser one brought to the
-    finer grid (Roth et al., "Towards total recall in industrial anomaly detection", CVPR 2022,
-    Eq. 1-3), each scaled by the square root of its number of channels.
+
+def patches_of(levels: Sequence[Tensor]) -> Tensor:
+    """Return what each patch looks like, with its surroundings.
+
+    The levels are averaged over 3 x 3 patches, the coarser ones brought to the finest grid (Roth
+    et al., "Towards total recall in industrial anomaly detection", CVPR 2022, Eq. 1-3), each
+    divided by the square root of its number of channels.
 
     Args:
-        images: uint8 (B, h, w, 3).
+        levels: Two or more of `feature_levels`, the finest first.
 
     Returns:
-        float32 (B, ceil(h / 8), ceil(w / 8), 152).
+        float32 (B, h, w, C), of the finest level's (h, w).
     """
-    fine, coarse = (
+    grid = levels[0].shape[-2:]
+    means = [
         F.avg_pool2d(level, 3, 1, 1, count_include_pad=False) / level.shape[1] ** 0.5
-        for level in feature_levels(images, (8, 16))
-    )
-    coarse = F.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
-    return torch.cat([fine, coarse], 1).permute(0, 2, 3, 1).contiguous()
+        for level in levels
+    ]
+    even = [F.interpolate(mean, grid, mode="bilinear", align_corners=False) for mean in means]
+    return torch.cat(even, 1).permute(0, 2, 3, 1).contiguous()
+
+
+def patch_features(images: np.ndarray) -> Tensor:
+    """Return `patches_of` 8 px: float32 (B, ceil(h / 8), ceil(w / 8), 152) of (B, h, w, 3)."""
+    return patches_of(feature_levels(images, (8, 16)))

@@ -82,7 +82,7 @@ class PatchMemory:
             size: (H, W) of the map.
         """
         distances = self.distances(patch_features(image[None]))[:, None]
-        smooth = F.interpolate(_blurred(distances), size, mode="bilinear", align_corners=False)
+        smooth = F.interpolate(smoothed(distances), size, mode="bilinear", align_corners=False)
         return np.asarray(smooth[0, 0].numpy())
 
 
@@ -106,8 +106,8 @@ def farthest_first(patches: Tensor, count: int, generator: torch.Generator) -> T
     return torch.tensor(chosen)
 
 
-def _blurred(maps: Tensor) -> Tensor:
-    """A Gaussian over maps (B, 1, h, w), the border repeated."""
+def smoothed(maps: Tensor) -> Tensor:
+    """Return maps of distances (B, 1, h, w) under a Gaussian of `SMOOTH`, the border repeated."""
     reach = int(3 * SMOOTH)
     line = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * SMOOTH**2))
     line = line / line.sum()

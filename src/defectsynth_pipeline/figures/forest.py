@@ -7,16 +7,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from defectsynth_pipeline.figures import style
-from defectsynth_pipeline.verdict.comparison import ALL, CATEGORY, controls_in
+from defectsynth_pipeline.verdict.comparison import ALL, CATEGORY, POWER, controls_in
 
-_ROW = [*CATEGORY, "defect_type", "arm"]
+_ROW = [*CATEGORY, "detector", "defect_type", "arm"]
 _METRICS = {"localization": "pixel AP (localization)", "classification": "F1 (classification)"}
+_BAND = "#ececec"
 
 
 def draw_verdict(verdict: pd.DataFrame) -> Figure:
     """Draw every verdict: right of the line the arm is better than the control.
+
+    The band around 0 ends at the smallest difference that the test set could show.
 
     Args:
         verdict: From `verdict.make_verdict`; points `a@n` of a ratio curve are left out.
@@ -38,11 +42,12 @@ def draw_verdict(verdict: pd.DataFrame) -> Figure:
     subject = f"Does {arms[0]} pay?" if len(arms) == 1 else "Does the data pay?"
     judged = " and ".join(_METRICS[task] for task in verdict["task"].unique())
     style.title(figure, f"{subject} Difference in {judged}, real test images")
-    legend = [
+    band = f"smaller than this test set could show ({100 * POWER:g} % power)"
+    legend: list[Line2D | Patch] = [
         Line2D([], [], color=colour, marker=marker, markersize=7, label=name)
         for name, (colour, marker) in style.VERDICTS.items()
     ]
-    style.legend_below(figure, legend)
+    style.legend_below(figure, [*legend, Patch(color=_BAND, label=band)])
     return figure
 
 
@@ -63,6 +68,8 @@ def _panel(ax: Axes, judged: pd.DataFrame, rows: pd.DataFrame, heights: np.ndarr
             text = ax.text(0, row.height, " not defined", fontsize=style.SMALL, va="center")
             text.set_color(style.GREY)
             continue
+        reach = row.detectable
+        ax.barh(row.height, 2 * reach, left=-reach, height=0.8, color=_BAND, zorder=0.5)
         colour, marker = style.VERDICTS[row.verdict]
         thick = 2.6 if row.defect_type == ALL else 1.6
         ax.plot([row.low, row.high], [row.height] * 2, color=colour, linewidth=thick)
@@ -77,7 +84,7 @@ def _label_rows(ax: Axes, rows: pd.DataFrame, heights: np.ndarray) -> None:
     begins = np.diff(heights, prepend=0) > 1.1
     for row, height, new in zip(rows.itertuples(), heights, begins, strict=True):
         if new:
-            ticks.append((height - 1, f"{row.category}, {row.task}", "bold"))
+            ticks.append((height - 1, f"{row.category}, {row.task} ({row.detector})", "bold"))
         kind = "all types together" if row.defect_type == ALL else row.defect_type
         ticks.append((height, kind if single else f"{kind}: {row.arm}", "normal"))
     places, labels, weights = zip(*ticks, strict=True)

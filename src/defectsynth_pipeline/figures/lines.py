@@ -18,7 +18,7 @@ def draw_ratio(curve: pd.DataFrame) -> Figure:
     """Draw the metric over the number of synthetic images, and the number worth making.
 
     Args:
-        curve: From `verdict.ratio_curve`; tables of both tasks may be joined.
+        curve: From `ratio.ratio_curve`; tables of both tasks may be joined.
     """
     if curve.empty:
         return style.empty_figure("No ratio curve: set arms.ratio, for example [0, 25, 50, 100]")
@@ -36,21 +36,21 @@ def draw_ratio(curve: pd.DataFrame) -> Figure:
 
 
 def draw_training(history: pd.DataFrame) -> Figure:
-    """Draw the training losses of every arm, a thin line per seed, per category.
+    """Draw the training losses of every arm, a thin line per seed, per category and detector.
 
     Args:
-        history: Columns task, corpus, category, arm, seed, step, loss, and validation_loss where
-            there was a held-out part.
+        history: Columns task, corpus, category, detector, arm, seed, step, loss, and
+            validation_loss where there was a held-out part.
     """
     if history.empty:
         return style.empty_figure("No training history")
     if "validation_loss" not in history:
         history = history.assign(validation_loss=np.nan)
-    groups = list(history.groupby(CATEGORY, sort=False))
+    groups = list(history.groupby([*CATEGORY, "detector"], sort=False))
     arms = style.whole_arms(history["arm"])
     figure, panels = _grid(len(groups), height=2.7)
     for ax, (key, rows) in zip(panels, groups, strict=False):
-        style.clean(ax, f"{key[2]}, {key[0]}", "optimizer step", "loss (log scale)")
+        style.clean(ax, f"{key[2]}, {key[0]} ({key[3]})", "optimizer step", "loss (log scale)")
         _loss_panel(ax, rows, arms)
     legend = style.lines_of(arms)
     if history["validation_loss"].notna().any():

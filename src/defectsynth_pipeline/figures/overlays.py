@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,10 @@ from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.figures.previews import closeup, outlined, to_display
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.inspection.results import LocalizationResults
+from defectsynth_pipeline.verdict.choice import of_chosen
 
 _SIDE = 300  # px, longer side of a panel's picture
+_SHOWN = ("corpus", "category", "detector", "arm")
 _SMALL = 0.25  # of the image's longer side: smaller defects are shown enlarged as well
 _HEAT = colormaps["plasma"]
 
@@ -27,24 +29,31 @@ def draw_overlays(
 ) -> Figure:
     """Draw test images in rows: image, truth outlined, then each arm's probabilities with truth.
 
+    Arms are those of each category's chosen detector, as in the verdict, and `normals_only`.
     The picture behind the probabilities is grey; colour begins where the probability does. Under
     an image with a small defect the same is shown enlarged.
 
     Args:
-        results: With `overlays`.
+        results: With `overlays`, and in `meta` what says which detector is chosen.
         samples: The table `samples`; the test images shown are read from it.
         per_category: Test images at most per category.
     """
-    arms = style.whole_arms(arm for _, _, arm in results.overlays)
+    chosen = of_chosen(results.meta, ["corpus", "category"]).drop_duplicates(list(_SHOWN))
+    shown = {
+        (corpus, category, arm): results.overlays[corpus, category, detector, arm]
+        for corpus, category, detector, arm in chosen[list(_SHOWN)].itertuples(index=False)
+        if (corpus, category, detector, arm) in results.overlays
+    }
+    arms = style.whole_arms(arm for _, _, arm in shown)
     by_id = {sample.sample_id: sample for sample in each_sample(samples)}
     lines = [
         line
-        for (corpus, category), names in _chosen(results, per_category).items()
+        for (corpus, category), names in _chosen(shown, per_category).items()
         for name in names
         for line in _lines(
             category,
             by_id[name],
-            [results.overlays.get((corpus, category, arm), {}).get(name) for arm in arms],
+            [shown.get((corpus, category, arm), {}).get(name) for arm in arms],
         )
     ]
     if not lines:
@@ -70,10 +79,12 @@ def draw_overlays(
     return figure
 
 
-def _chosen(results: LocalizationResults, count: int) -> dict[tuple[str, str], list[str]]:
+def _chosen(
+    overlays: Mapping[tuple[str, str, str], Mapping[str, np.ndarray]], count: int
+) -> dict[tuple[str, str], list[str]]:
     """The first few test images in stored order, by corpus and category."""
     found: dict[tuple[str, str], dict[str, None]] = {}
-    for (corpus, category, _), maps in results.overlays.items():
+    for (corpus, category, _), maps in overlays.items():
         found.setdefault((corpus, category), {}).update(dict.fromkeys(maps))
     return {place: list(names)[:count] for place, names in found.items()}
 

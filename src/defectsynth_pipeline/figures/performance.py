@@ -15,19 +15,25 @@ from defectsynth_pipeline.inspection.results import (
     ClassificationResults,
     LocalizationResults,
 )
+from defectsynth_pipeline.measures.detection import LocalizationStats
+from defectsynth_pipeline.verdict.choice import chosen_detector, of_chosen
+
+_PLACE = ["corpus", "category"]
 
 
 def draw_confusion(results: ClassificationResults) -> Figure:
     """Draw how often each true type is predicted as what, summed over seeds.
 
+    Of each category's chosen detector (`choice.chosen_detector`), as in the verdict.
     Colour is the share of the true type's images, the number is their count.
     """
-    predictions = results.predictions
-    predictions = predictions[predictions["selected"] != LEGACY]
+    chosen = of_chosen(results.meta, _PLACE)
+    known = [*_PLACE, "detector", "arm", "seed", "selected"]
+    predictions = results.predictions.merge(chosen[chosen["selected"] != LEGACY][known], on=known)
     if predictions.empty:
         return style.empty_figure("No classification results")
     arms = style.whole_arms(predictions["arm"])
-    categories = list(predictions.groupby(["corpus", "category"], sort=False))
+    categories = list(predictions.groupby(_PLACE, sort=False))
     types = [sorted({*rows["defect_type"], *rows["predicted"]}) for _, rows in categories]
     sides = [1.1 + 0.42 * max(len(names), 2) for names in types]
     width, height = 1.4 + (max(sides) + 0.2) * len(arms), 0.9 + sum(side + 1.1 for side in sides)
@@ -38,7 +44,9 @@ def draw_confusion(results: ClassificationResults) -> Figure:
             _panel(ax, rows[rows["arm"] == arm], names, arm)
             ax.set_xlabel("predicted", fontsize=style.SMALL)
         panels[row, 0].set_yticks(range(len(names)), names, fontsize=style.SMALL)
-        panels[row, 0].set_ylabel(f"{key[1]}\ntrue type", fontsize=style.NORMAL)
+        detector = rows["detector"].iloc[0]
+        label = f"{key[1]} ({detector})\ntrue type"
+        panels[row, 0].set_ylabel(label, fontsize=style.NORMAL)
     seeds = predictions["seed"].nunique()
     summed = "one seed" if seeds == 1 else f"summed over {seeds} seeds"
     style.title(figure, f"What each defect type is taken for; real test images, {summed}")
@@ -75,24 +83,24 @@ def draw_curves(results: LocalizationResults) -> Figure:
     """Draw ROC and PR curves of all defect types together, each the mean over seeds.
 
     At each false positive rate (or recall) the seeds' true positive rates (or precisions) are
-    averaged.
+    averaged. Of each category's chosen detector, as in the verdict, and of `normals_only`.
     """
-    meta = results.meta[results.meta["selected"] != LEGACY]
+    meta = of_chosen(results.meta[results.meta["selected"] != LEGACY], _PLACE)
     if meta.empty:
         return style.empty_figure("No localization results")
     arms = style.whole_arms(meta["arm"])
-    categories = list(meta.groupby(["corpus", "category"], sort=False))
+    categories = list(meta.groupby(_PLACE, sort=False))
     figure = Figure(figsize=(13, 0.9 + 3.1 * len(categories)), layout="constrained")
     panels = figure.subplots(len(categories), len(_PANELS), squeeze=False)
     for row, ((corpus, category), runs) in enumerate(categories):
-        seeds = runs["seed"].unique()
-        curves = {
-            arm: [results.stats[corpus, category, arm, seed].curves() for seed in seeds]
-            for arm in arms
-            if (runs["arm"] == arm).any()
-        }
+        stats: dict[str, list[LocalizationStats]] = {}
+        for run in runs.itertuples():
+            key = (corpus, category, run.detector, run.arm, run.seed)
+            stats.setdefault(run.arm, []).append(results.stats[key])
+        curves = {arm: [one.curves() for one in stats[arm]] for arm in arms if arm in stats}
         _row(panels[row], curves)
-        panels[row, 0].set_ylabel(f"{category}\n{_PANELS['image_roc'][2]}", fontsize=style.NORMAL)
+        label = f"{category} ({chosen_detector(runs)})\n{_PANELS['image_roc'][2]}"
+        panels[row, 0].set_ylabel(label, fontsize=style.NORMAL)
     style.title(figure, "Defects found against false alarms; real test images, mean over seeds")
     style.legend_below(figure, style.lines_of(arms))
     return figure

@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from defectsynth_pipeline.verdict.comparison import HARMS, NO_EVIDENCE, PAYS
+from defectsynth_pipeline.verdict.comparison import CANNOT_JUDGE, HARMS, NO_EVIDENCE, PAYS
 
 Dash: TypeAlias = Literal["-", "--", ":", "-."]
 Colour: TypeAlias = tuple[int, int, int]  # of a pixel
@@ -23,10 +24,15 @@ VERMILLION, PURPLE = "#D55E00", "#CC79A7"
 OUTLINE: Colour = (255, 40, 40)
 TRUTH: Colour = (0, 255, 255)
 
-VERDICTS = {PAYS: (BLUE, "^"), NO_EVIDENCE: (GREY, "o"), HARMS: (VERMILLION, "v")}
+VERDICTS = {
+    PAYS: (BLUE, "^"),
+    NO_EVIDENCE: (GREY, "o"),
+    CANNOT_JUDGE: (GREY, "x"),
+    HARMS: (VERMILLION, "v"),
+}
 _ARMS = {
     "base": BLACK,
-    "base_normals": GREY,
+    "normals_only": GREY,
     "geometric": GREEN,
     "photometric": PURPLE,
     "crop_paste": ORANGE,
@@ -86,7 +92,7 @@ def title(figure: Figure, text: str) -> None:
     figure.suptitle(text, fontsize=NORMAL + 1, fontweight="bold")
 
 
-def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
+def legend_below(figure: Figure, handles: Sequence[Line2D | Patch]) -> None:
     """One legend for all panels, under them."""
     columns = min(len(handles), max(1, int(figure.get_figwidth() // 1.8)))
     figure.legend(

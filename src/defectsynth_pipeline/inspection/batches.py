@@ -6,7 +6,8 @@ same draws, and a resumed training sees what the uninterrupted one would have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,15 +20,17 @@ from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import make_example
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.features.encoder import as_rgb8, normalised
+from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
+from defectsynth_pipeline.inspection.augmentation import Augmentation
 
 DEFECT_SHARE = 0.5  # of the windows, if their image has a defect
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
-    """One image at the network's scale.
+    """One image at the network's scale; it can be a key, equal only to itself.
 
     Attributes:
         image: uint8 (h, w, 3).
@@ -104,14 +107,21 @@ class TrainingImages:
 
 
 def draw_window(
-    view: View, height: int, width: int, rng: np.random.Generator
+    view: View, height: int, width: int, margin: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a window: half the time near a random pixel of the defect, else anywhere.
 
     It stays inside an image that is large enough; a smaller image is reflected.
 
+    Args:
+        view: The image.
+        height: Of the window, px.
+        width: Likewise.
+        margin: How many times as large the cut is, about the window's centre; >= 1.
+        rng: Of all draws.
+
     Returns:
-        uint8 (height, width, 3) and its cover, uint8 (height, width).
+        uint8 (margin * height, margin * width, 3), rounded up, and its cover.
     """
     near, jitter, place = rng.random() < DEFECT_SHARE, rng.uniform(-0.25, 0.25, 2), rng.random(3)
     spare = np.array(view.cover.shape) - (height, width)
@@ -122,37 +132,100 @@ def draw_window(
         centre = np.array(divmod(int(pixel), view.cover.shape[1]))
         wanted = np.rint(centre - (0.5 + jitter) * (height, width)).astype(int)
         corner = np.clip(wanted, np.minimum(spare, 0), np.maximum(spare, 0))
-    window = Rectangle.at(int(corner[1]), int(corner[0]), width, height)
+    more = [math.ceil((margin - 1) * length / 2) for length in (height, width)]
+    top, left = int(corner[0]) - more[0], int(corner[1]) - more[1]
+    window = Rectangle.at(left, top, width + 2 * more[1], height + 2 * more[0])
     return crop(view.image, window), crop(view.cover, window)
 
 
-def batch_rows(n_rows: int, batch_size: int, seed: int, step: int) -> np.ndarray:
-    """Return the rows of a step: every row once per epoch, in a new order each time."""
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    orders = {
-        epoch: np.random.default_rng([seed, 1, epoch]).permutation(n_rows)
-        for epoch in np.unique(positions // n_rows).tolist()
-    }
-    return np.array([orders[p // n_rows][p % n_rows] for p in positions.tolist()])
+def batch_rows(
+    kinds: Sequence[str], shares: Mapping[str, float] | None, batch_size: int, seed: int, step: int
+) -> np.ndarray:
+    """Return the rows of a step, (batch_size,).
+
+    Each kind has its share of every batch, to within one row, and exactly over many; within a
+    kind every row comes once per epoch, in a new order each time.
+
+    Args:
+        kinds: What each row of the training set is: "real", "normal" or "own".
+        shares: Of a batch by kind, summing to 1 over all three; a kind that the set lacks leaves
+            its share to the others. None: one epoch of all rows, whatever their kind.
+        batch_size: Rows.
+        seed: Of the orders.
+        step: The batch's number.
+    """
+    if shares is None:
+        kinds, shares = ["all"] * len(kinds), {"all": 1.0}
+    pools = {kind: [i for i, k in enumerate(kinds) if k == kind] for kind in shares}
+    pools = {kind: pool for kind, pool in pools.items() if pool and shares[kind] > 0}
+    ends = np.cumsum([shares[kind] for kind in pools])
+    ends = np.concatenate([[0.0], ends / ends[-1]])
+    # The ends of the shares among all rows drawn so far: rounding evens out from step to step.
+    before, after = (np.rint(ends * batch_size * number).astype(int) for number in (step, step + 1))
+    rows = []
+    for number, (kind, pool) in enumerate(pools.items()):
+        first, last = (int(at[number + 1] - at[number]) for at in (before, after))
+        rows += [pool[i] for i in _in_epochs(len(pool), range(first, last), seed, kind)]
+    return np.array(rows)
+
+
+def _in_epochs(count: int, places: range, seed: int, kind: str) -> list[int]:
+    """Return what stands at some places of endless shuffled passes over `count` items."""
+    key = counter_seed(seed, "order", kind)
+    epochs = {place // count for place in places}
+    orders = {epoch: np.random.default_rng([key, epoch]).permutation(count) for epoch in epochs}
+    return [int(orders[place // count][place % count]) for place in places]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A training set as the batches see it.
+
+    Attributes:
+        views: Its images, a row each.
+        kinds: "real", "normal" or "own", for each row.
+        shares: See `batch_rows`.
+        augmentation: Of every window, the same in all arms.
+    """
+
+    views: Sequence[View]
+    kinds: Sequence[str]
+    shares: Mapping[str, float] | None
+    augmentation: Augmentation
+
+    def rows(self, batch_size: int, seed: int, step: int) -> np.ndarray:
+        """The rows of a step."""
+        return batch_rows(self.kinds, self.shares, batch_size, seed, step)
 
 
 def classification_batch(
-    views: Sequence[View], labels: np.ndarray, batch_size: int, seed: int, step: int
+    shown: Shown, labels: np.ndarray, batch_size: int, seed: int, step: int
 ) -> tuple[Tensor, Tensor]:
     """Return images (B, 3, side, side) and their type numbers (B,)."""
-    rows = batch_rows(len(views), batch_size, seed, step)
-    images = np.stack([views[row].image for row in rows])
-    return normalised(images), torch.from_numpy(labels[rows].astype(np.int64))
+    rows = shown.rows(batch_size, seed, step)
+    images = [
+        _augmented(shown, row, shown.views[row].cover.shape, [seed, 2, step, slot])[0]
+        for slot, row in enumerate(rows)
+    ]
+    return normalised(np.stack(images)), torch.from_numpy(labels[rows].astype(np.int64))
 
 
 def localization_batch(
-    views: Sequence[View], patch: tuple[int, int], batch_size: int, seed: int, step: int
+    shown: Shown, patch: tuple[int, int], batch_size: int, seed: int, step: int
 ) -> tuple[Tensor, Tensor]:
     """Return windows (B, 3, h, w) and how far their pixels are covered, (B, 1, h, w) in [0, 1]."""
-    rows = batch_rows(len(views), batch_size, seed, step)
+    rows = shown.rows(batch_size, seed, step)
     windows = [
-        draw_window(views[row], *patch, np.random.default_rng([seed, 2, step, slot]))
-        for slot, row in enumerate(rows)
+        _augmented(shown, row, patch, [seed, 2, step, slot]) for slot, row in enumerate(rows)
     ]
     cover = torch.from_numpy(np.stack([cover for _, cover in windows]))
     return normalised(np.stack([image for image, _ in windows])), cover[:, None].float() / 255
+
+
+def _augmented(
+    shown: Shown, row: int, size: tuple[int, int], key: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a window with a margin, then turn, scale and light it."""
+    rng = np.random.default_rng(key)
+    image, cover = draw_window(shown.views[row], *size, shown.augmentation.margin, rng)
+    return shown.augmentation.draw(image, cover, size, rng)

@@ -1,62 +1,86 @@
-"""Classification of defect types (the paper's Table VIII): ResNet-34 on whole images."""
+"""Classification of defect types (the paper's Table VIII) on whole images."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
 
 import numpy as np
 import pandas as pd
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import get_model
 
 from defectsynth_pipeline.features.encoder import normalised
-from defectsynth_pipeline.features.weights import load_imagenet
-from defectsynth_pipeline.inspection.batches import View, classification_batch
+from defectsynth_pipeline.features.weights import LITE0, TIMM_NAME, load_imagenet
+from defectsynth_pipeline.inspection import linear
+from defectsynth_pipeline.inspection.batches import Shown, classification_batch
 from defectsynth_pipeline.inspection.test_set import TestSet
-from defectsynth_pipeline.inspection.training import Batches, Task
+from defectsynth_pipeline.inspection.training import Batches, Fitted, Fitting, History, Task
 from defectsynth_pipeline.measures.classification import classification_metrics
 
 
 class Classification(Task[pd.DataFrame]):
     """A logit per defect type of one category; a result is a table with a row per test image."""
 
-    name, square, legacy, network = "classification", True, "accuracy", "resnet34"
+    name, square, legacy = "classification", True, "accuracy"
+    _looks: linear.Looks | None = None  # of the category, shared by arms and seeds
 
     @staticmethod
     def build(network: str, n_types: int, weights: str) -> tuple[nn.Module, str]:
-        """Return torchvision's ResNet with a new last layer."""
-        model = get_model(network, weights=None)
+        """Return a network with a new last layer."""
+        if network == linear.NETWORK:
+            return linear.LinearClassifier(n_types), linear.ORIGIN
+        if network == LITE0:
+            model = timm.create_model(TIMM_NAME, num_classes=n_types)
+        else:
+            model = get_model(network, weights=None)
+            model.fc = nn.Linear(model.fc.in_features, n_types)
         origin = load_imagenet(model, network, weights)
-        model.fc = nn.Linear(model.fc.in_features, n_types)
         return model.to(memory_format=torch.channels_last), origin
 
-    def batches(self, views: Sequence[View], rows: pd.DataFrame, seed: int) -> Batches:
+    def fit(self, fitting: Fitting) -> Fitted:
+        """As `Task.fit`; on frozen features the last layer alone is fitted, at once."""
+        if self.network != linear.NETWORK:
+            return super().fit(fitting)
+        began, shown = time.monotonic(), fitting.shown
+        if self._looks is None:
+            self._looks = linear.Looks(linear.UnusualPatches.of(fitting.normals()))
+        labels, counts = self._labels(fitting.rows["defect_type"]), Counter(shown.kinds)
+        shares = shown.shares or dict.fromkeys(counts, 1.0)
+        weights = np.array([shares[kind] / counts[kind] for kind in shown.kinds])
+        model = linear.fit_linear(self._looks, shown.views, labels, weights, len(self.types))
+        return Fitted(model, linear.ORIGIN, History(seconds=time.monotonic() - began))
+
+    @staticmethod
+    def encoder(model: nn.Module) -> nn.Module:
+        """Return all but the last layer."""
+        return nn.ModuleList(list(model.children())[:-1])
+
+    def batches(self, shown: Shown, rows: pd.DataFrame, seed: int) -> Batches:
         """Return whole images and type numbers."""
         labels = self._labels(rows["defect_type"])
-        return partial(classification_batch, views, labels, self.training.batch_size, seed)
+        return partial(classification_batch, shown, labels, self.training.batch_size, seed)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the cross-entropy."""
         return F.cross_entropy(outputs, targets)
-
-    def validation_loss(
-        self, model: nn.Module, views: Sequence[View], types: Sequence[str]
-    ) -> float:
-        """Return the mean cross-entropy."""
-        probabilities = classify(model, [view.image for view in views])
-        of_truth = probabilities[np.arange(len(views)), self._labels(types)]
-        return float(-np.log(of_truth.clip(1e-12)).mean())
 
     def evaluate(
         self, model: nn.Module, tests: TestSet, overlays: Collection[str]
     ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
         """Return `results.TESTED` of the test images of the types; "good" is none; no maps."""
         shown = list(tests.images(self.types))
-        probabilities = classify(model, [test.image for test in shown])
+        if isinstance(model, linear.LinearClassifier) and self._looks is not None:
+            looks = self._looks.of([test.view for test in shown])
+            probabilities = model.judged(looks).softmax(1).numpy()
+        else:
+            probabilities = classify(model, [test.image for test in shown])
         rows = [
             {
                 "sample_id": test.sample_id,
@@ -72,10 +96,11 @@ class Classification(Task[pd.DataFrame]):
         return pd.DataFrame(rows), {}
 
     def metrics(self, result: pd.DataFrame) -> dict[str, float]:
-        """Return accuracy and F1."""
-        return classification_metrics(
+        """Return accuracy and F1; `score` is macro F1."""
+        metrics = classification_metrics(
             list(result["defect_type"]), list(result["predicted"]), self.types
         )
+        return metrics | {"score": metrics["macro_f1"]}
 
     def _labels(self, types: Sequence[str] | pd.Series) -> np.ndarray:
         return np.array([self.types.index(name) for name in types], dtype=np.int64)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,12 +16,12 @@ from torch import nn
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.localization import Localization
+from defectsynth_pipeline.inspection.results import Where
 from defectsynth_pipeline.inspection.training import Task
 
 TASKS: dict[str, type[Task[Any]]] = {task.name: task for task in (Classification, Localization)}
 WEIGHTS, META = "model.safetensors", "meta.json"
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-Where: TypeAlias = tuple[str, str, str]  # corpus, category, arm
 
 
 @dataclass(frozen=True)
@@ -29,36 +29,37 @@ class DetectorSet:
     """Detectors as folders with weights and a description; networks are built when asked for.
 
     Attributes:
-        folders: By (corpus, category, arm), each with model.safetensors (half precision) and
-            meta.json: task, corpus, category, arm, seed, types, network, side, weights, steps.
+        folders: By (corpus, category, network, arm), each with model.safetensors (half precision)
+            and meta.json: task, corpus, category, arm, seed, types, network, side, weights, steps.
     """
 
     folders: Mapping[Where, Path]
 
-    def meta(self, category: str, arm: str) -> dict[str, Any]:
-        """Return the description of a detector.
+    def meta(self, category: str, arm: str, network: str | None = None) -> dict[str, Any]:
+        """Return the description of a detector; without `network` that of the main one.
 
         Raises:
             InputError: There is none of this category and arm.
         """
-        meta: dict[str, Any] = json.loads((self._folder(category, arm) / META).read_text("utf-8"))
+        file = self._folder(category, arm, network) / META
+        meta: dict[str, Any] = json.loads(file.read_text("utf-8"))
         return meta
 
-    def model(self, category: str, arm: str) -> nn.Module:
+    def model(self, category: str, arm: str, network: str | None = None) -> nn.Module:
         """Return a detector in float32, on the CPU, in evaluation mode.
 
-        Use it with `classification.classify` on square images or `localization.score_map`, both
+        Use it with `classification.classify` on square images or `localization.score_maps`, both
         at the scale of `meta(...)["side"]`, made by `batches.make_view`.
 
         Raises:
             InputError: There is none of this category and arm.
         """
-        meta = self.meta(category, arm)
-        network, _ = TASKS[meta["task"]].build(meta["network"], len(meta["types"]), "none")
-        state = load_file(self._folder(category, arm) / WEIGHTS)
+        meta = self.meta(category, arm, network)
+        model, _ = TASKS[meta["task"]].build(meta["network"], len(meta["types"]), "none")
+        state = load_file(self._folder(category, arm, network) / WEIGHTS)
         # Copying into a float32 network widens every value.
-        network.load_state_dict(state)
-        return network.eval().requires_grad_(False)
+        model.load_state_dict(state)
+        return model.eval().requires_grad_(False)
 
     def save(self, folder: Path) -> None:
         """Copy everything into numbered folders."""
@@ -75,17 +76,18 @@ class DetectorSet:
         folders: dict[Where, Path] = {}
         for file in sorted(folder.glob(f"*/{META}")):
             meta = json.loads(file.read_text(encoding="utf-8"))
-            folders[meta["corpus"], meta["category"], meta["arm"]] = file.parent
+            where = (meta["corpus"], meta["category"], meta["network"], meta["arm"])
+            folders[where] = file.parent
         return cls(folders)
 
-    def _folder(self, category: str, arm: str) -> Path:
-        for (_, of_category, of_arm), folder in self.folders.items():
-            if (of_category, of_arm) == (category, arm):
+    def _folder(self, category: str, arm: str, network: str | None) -> Path:
+        for (_, of_category, of_network, of_arm), folder in self.folders.items():
+            if (of_category, of_arm) == (category, arm) and network in (None, of_network):
                 return folder
         raise InputError(
             "there is no detector of this category and arm",
-            value=f"{category}, {arm}",
-            remedy="choose among " + ", ".join(f"{c}/{a}" for _, c, a in self.folders),
+            value=", ".join(part for part in (category, arm, network) if part),
+            remedy="choose among " + ", ".join(f"{c}/{n}/{a}" for _, c, n, a in self.folders),
         )
 
 

@@ -8,28 +8,35 @@ habit beside it.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Generic, TypeAlias
 
+import numpy as np
 import pandas as pd
-import torch
 from torch import nn
 
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.features.weights import weights_file
-from defectsynth_pipeline.fingerprints import code_fingerprint, counter_seed, fingerprint
-from defectsynth_pipeline.inspection.batches import TrainingImages, View
+from defectsynth_pipeline.fingerprints import counter_seed
+from defectsynth_pipeline.inspection.augmentation import Augmentation, learn_augmentation
+from defectsynth_pipeline.inspection.batches import Shown, TrainingImages, View
 from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.detectors import DetectorSet, write_detector
+from defectsynth_pipeline.inspection.jobs import (
+    BASE,
+    FROZEN,
+    Detector,
+    Job,
+    TaskOptions,
+    count_synthetic,
+    make_jobs,
+)
 from defectsynth_pipeline.inspection.localization import Localization
 from defectsynth_pipeline.inspection.results import (
     LEGACY,
@@ -45,19 +52,16 @@ from defectsynth_pipeline.inspection.results import (
     remove_others,
     write_finished,
 )
-from defectsynth_pipeline.inspection.selection import held_out_groups, without_held_out
+from defectsynth_pipeline.inspection.selection import best_length, held_out_groups, without_held_out
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
-from defectsynth_pipeline.inspection.training import Task, count_steps, train
+from defectsynth_pipeline.inspection.training import Fitting, Task, count_steps
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, ProtocolOptions
 from defectsynth_pipeline.resumable import OnMetrics
 
 log = logging.getLogger(__name__)
 Track: TypeAlias = Callable[[str, Mapping[str, object]], AbstractContextManager[OnMetrics]]
-VALIDATION = "validation_loss"
+HELD_OUT = "held_out_score"
 OVERLAYS = 4  # test images per category whose score maps are kept
-# Whose code decides what a training set shows, how it is learnt from, and what is measured.
-ROOMS = ("imaging", "corpora", "shape", "appearance", "compact", "arms", "measures", "inspection")
-_PLAIN = {"defect_type", "source", "sources"}
 
 
 def run_classification(
@@ -120,11 +124,13 @@ def run_localization(
         )
     results = LocalizationResults(meta, {})
     for job, finished in done:
-        key = (job.corpus, job.category, job.arm, job.seed)
+        where = (job.corpus, job.category, job.network, job.arm)
         for row, stats in zip(finished.meta, finished.results, strict=True):
-            (results.legacy if row["selected"] == LEGACY else results.stats)[key] = stats
+            table = results.legacy if row["selected"] == LEGACY else results.stats
+            key = (*where, job.seed)
+            table[key] = stats
         if finished.overlays:
-            results.overlays[job.corpus, job.category, job.arm] = finished.overlays
+            results.overlays[where] = finished.overlays
     return detectors, results, curves
 
 
@@ -132,16 +138,16 @@ def _run(
     kind: type[Task[Result]],
     plan: pd.DataFrame,
     bank: Bank,
-    options: ClassificationOptions | LocalizationOptions,
+    options: TaskOptions,
     protocol: ProtocolOptions,
     folder: Path,
     track: Track,
 ) -> tuple[list[tuple[Job, Finished[Result]]], pd.DataFrame, DetectorSet, pd.DataFrame]:
-    """Return every training in order, taken from the work folder where it is done already.
+    """Return every training of whole arms in order, from the work folder where it is done already.
 
     Returns:
         The trainings, their `META_COLUMNS`, the detectors of the first seed, and the curves: task,
-        corpus, category, arm, seed, step, loss and the criteria that were judged.
+        `WHERE`, fold (-1 where nothing is held out), step, loss and the criteria that were judged.
     """
     jobs = make_jobs(kind.name, plan, bank, options, protocol)
     for corpus, category in {(job.corpus, job.category) for job in jobs}:
@@ -152,200 +158,187 @@ def _run(
     found_by = options.training.model_dump(include={"batch_size", "learning_rate"})
     found_by["select"] = protocol.select
     done: list[tuple[Job, Finished[Result]]] = []
-    for (corpus, category), of_category in groupby(jobs, lambda job: (job.corpus, job.category)):
-        task = kind(options, sorted(set(bank.base(category)["defect_type"])))
-        trainer = _Trainer(task, corpus, category, bank, protocol, folder)
-        for job in of_category:
-            name = f"{task.name} / {category} / {job.arm} / seed {job.seed}"
-            facts = job.where | {
-                "steps": count_steps(task.training, len(job.rows)),
-                "set_size": len(job.rows),
-                "n_synthetic": count_synthetic(job.rows),
-                "n_types": len(task.types),
-            }
-            with track(name, {"task": task.name, **facts, **found_by}) as on_metrics:
-                before = is_finished(folder, job.key)
-                if not before:
-                    log.info("training %d of %d", len(done) + 1, len(jobs))
-                    write_finished(trainer.train(job, name, facts, on_metrics), folder, job.key)
-                finished: Finished[Result] = read_finished(folder, job.key)
-                for row in finished.history.to_dict("records") if before else []:
-                    step = int(row.pop("step"))
-                    on_metrics(step, {str(k): v for k, v in row.items() if math.isfinite(v)})
-                metrics = task.metrics(finished.results[0]).items()
-                tested = {f"test.{name}": value for name, value in metrics if math.isfinite(value)}
-                on_metrics(facts["steps"], tested)
-            done.append((job, finished))
-    meta = pd.DataFrame([m for _, f in done for m in f.meta], columns=list(META_COLUMNS))
+    curves, meta = [pd.DataFrame(columns=["task", *WHERE, "fold", "step", "loss", HELD_OUT])], []
+    places = groupby(jobs, lambda job: (job.corpus, job.category, job.detector))
+    for (corpus, category, detector), of_detector in places:
+        trainer = _Trainer(kind, detector, corpus, category, bank, protocol, folder)
+        held_out = float("nan")
+        for job in of_detector:
+            curve = pd.concat(curves, ignore_index=True)
+            of_arm = (curve["category"] == category) & (curve["arm"] == job.arm)
+            of_arm &= (curve["detector"] == job.network) & (curve["fold"] >= 0)
+            length, score = best_length(curve[of_arm].rename(columns={HELD_OUT: "score"}))
+            facts = trainer.facts(job, length if protocol.select == "validation" else 0)
+            told = {"task": kind.name, **facts, **found_by}
+            with track(f"{kind.name} / {job.name}", told) as on_metrics:
+                finished: Finished[Result] = _trained(trainer, job, facts, folder, on_metrics)
+            where = {"task": kind.name, **job.where, "fold": -1 if job.fold is None else job.fold}
+            curves.append(pd.DataFrame({**where, **finished.history}))
+            if job.fold is None:
+                done.append((job, finished))
+                held_out = score if job.arm == BASE else held_out
+        of_place = [f for j, f in done if (j.category, j.detector) == (category, detector)]
+        meta += [row | {"held_out": held_out} for f in of_place for row in f.meta]
     detectors = DetectorSet(
-        {(j.corpus, j.category, j.arm): f.detector for j, f in done if f.detector is not None}
+        {
+            (j.corpus, j.category, j.network, j.arm): f.detector
+            for j, f in done
+            if f.detector is not None
+        }
     )
-    curves = [pd.DataFrame(columns=["task", *WHERE, "step", "loss"])]
-    curves += [pd.DataFrame({"task": kind.name, **job.where, **f.history}) for job, f in done]
-    return done, meta, detectors, pd.concat(curves, ignore_index=True)
+    curve = pd.concat(curves, ignore_index=True)
+    return done, pd.DataFrame(meta, columns=list(META_COLUMNS)), detectors, curve
+
+
+def _trained(
+    trainer: _Trainer[Result],
+    job: Job,
+    facts: Mapping[str, Any],
+    folder: Path,
+    on_metrics: OnMetrics,
+) -> Finished[Result]:
+    """Train and test, or read what was done before; either way its metrics are told."""
+    before = is_finished(folder, job.key)
+    if not before:
+        log.info("training %s", job.name)
+        write_finished(trainer.train(job, facts, on_metrics), folder, job.key)
+    finished: Finished[Result] = read_finished(folder, job.key)
+    for row in finished.history.to_dict("records") if before else []:
+        step = int(row.pop("step"))
+        if known := {str(k): v for k, v in row.items() if math.isfinite(v)}:
+            on_metrics(step, known)
+    for result in finished.results[:1]:
+        metrics = trainer.task_of(job).metrics(result).items()
+        tested = {f"test.{name}": value for name, value in metrics if math.isfinite(value)}
+        on_metrics(facts["steps"], tested)
+    return finished
 
 
 class _Trainer(Generic[Result]):
-    """Trains and tests the detectors of one category; what arms and seeds share is read once."""
+    """Trains and tests one kind of detector for one category; what arms and seeds share is kept."""
 
     def __init__(
         self,
-        task: Task[Result],
+        kind: type[Task[Result]],
+        detector: Detector,
         corpus: str,
         category: str,
         bank: Bank,
         protocol: ProtocolOptions,
         folder: Path,
     ) -> None:
-        self._task: Task[Result] = task
-        self._protocol, self._folder = protocol, folder
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._images = TrainingImages(bank, task.side, square=task.square)
-        tests = real_test_rows(bank.samples, corpus, category)
-        self._tests = TestSet(tests, task.side, square=task.square)
-        base = bank.base(category)
-        self._held, self._validating = frozenset[str](), base.iloc[:0]
-        if protocol.select == "validation":
-            groups = held_out_groups(base, protocol.validation_share, bank.options.seed)
-            every = pd.concat([base, bank.normals(category)])
-            self._held = frozenset(every[every["group"].isin(groups)]["sample_id"])
-            self._validating = base[base["group"].isin(groups)]
-        self._n_base = len(base) - len(self._validating)
+        self._kind: type[Task[Result]] = kind
+        self._detector, self._protocol, self._folder = detector, protocol, folder
+        self._base, self._normals = bank.base(category), bank.normals(category)
+        self._types = sorted(set(map(str, self._base["defect_type"])))
+        self._category, self._seed = category, bank.options.seed
+        self._tasks: dict[str, Task[Result]] = {}
+        side, square = detector.options.side, kind.square
+        self._images = TrainingImages(bank, side, square=square)
+        self._open = partial(TestSet, side=side, square=square)
+        self._tests = self._open(real_test_rows(bank.samples, corpus, category))
 
-    def train(
-        self, job: Job, name: str, facts: Mapping[str, Any], on_metrics: OnMetrics
-    ) -> Finished[Result]:
+    def task_of(self, job: Job) -> Task[Result]:
+        """The task with the network that is trained for a job."""
+        if job.network not in self._tasks:
+            made = self._kind(self._detector.options, job.network, self._types)
+            self._tasks[job.network] = made
+        return self._tasks[job.network]
+
+    def facts(self, job: Job, length: int) -> dict[str, Any]:
+        """What is known of a training before it begins; `length` in steps, 0 for the full one."""
+        training = self._detector.options.training
+        steps = length or count_steps(training, len(job.rows))
+        return job.where | {
+            "role": self._detector.role,
+            "steps": 0 if job.network in FROZEN else steps,
+            "set_size": len(job.rows),
+            "n_synthetic": count_synthetic(job.rows),
+            "n_types": len(self._types),
+            "n_base": len(self._base) - len(self._held(job, self._base)),
+        }
+
+    def train(self, job: Job, facts: Mapping[str, Any], on_metrics: OnMetrics) -> Finished[Result]:
         """Train one detector, test it, and return all that is to be kept.
 
         Raises:
             InputError: The training diverged, or nothing is left to train on.
         """
-        task, training = self._task, self._task.training
-        torch.manual_seed(counter_seed(job.seed, job.category))
-        model, origin = task.build(task.network, len(task.types), training.weights)
-        model = model.to(self._device)
-        rows = without_held_out(job.rows, self._held) if self._held else job.rows
-        history = train(
-            model,
-            task.batches(self._images.views(rows), rows, job.seed),
-            task.loss,
-            training,
-            facts["steps"],
-            self._folder / f"{job.key}.pt",
-            on_metrics,
-            self._judge if self._protocol.select == "validation" or self._protocol.legacy else None,
-            name,
-        )
-        found = {"weights": origin, "seconds": round(history.seconds, 1), "n_base": self._n_base}
-        choice = {"selected": "last", "checkpoint_step": facts["steps"]}
-        if (best := history.best.get(VALIDATION)) is not None:
-            choice = {"selected": "validation", "checkpoint_step": best.step}
-            model.load_state_dict(best.state)
-        meta = [{**facts, **found, **choice}]
+        task = self.task_of(job)
+        fitted = task.fit(self._fitting(job, facts, on_metrics))
+        history = pd.DataFrame(fitted.history.rows or [{"step": 0, "loss": np.nan}])
+        if job.fold is not None:
+            if job.network in FROZEN:
+                history = history.assign(**self._judge(job, fitted.model))
+            return Finished([], [], history)
+        meta = {**facts, "weights": fitted.origin, "seconds": round(fitted.history.seconds, 1)}
+        meta |= {"selected": self._protocol.select, "checkpoint_step": facts["steps"]}
         shown = {sample.sample_id for sample in self._tests.spread(OVERLAYS)} if job.first else ()
-        result, overlays = task.evaluate(model, self._tests, shown)
-        results, detector = [result], None
+        result, overlays = task.evaluate(fitted.model, self._tests, shown)
+        metas, results, detector = [meta], [result], None
         if job.first:
             detector = self._folder / f".partial-{job.key}.detector"
-            write_detector(model, task, meta[0], detector)
-        if (legacy := history.best.get(LEGACY)) is not None:
-            meta.append({**meta[0], "selected": LEGACY, "checkpoint_step": legacy.step})
-            model.load_state_dict(legacy.state)
-            results.append(task.evaluate(model, self._tests, ())[0])
-        return Finished(meta, results, pd.DataFrame(history.rows), overlays, detector)
+            write_detector(fitted.model, task, meta, detector)
+        if (legacy := fitted.history.best.get(LEGACY)) is not None:
+            metas.append({**meta, "selected": LEGACY, "checkpoint_step": legacy.step})
+            fitted.model.load_state_dict(legacy.state)
+            results.append(task.evaluate(fitted.model, self._tests, ())[0])
+        return Finished(metas, results, history, overlays, detector)
+
+    def _fitting(self, job: Job, facts: Mapping[str, Any], on_metrics: OnMetrics) -> Fitting:
+        seen = pd.concat([self._base, self._normals])
+        held = frozenset(self._held(job, seen)["sample_id"])
+        rows = without_held_out(job.rows, held) if held else job.rows
+        judged = job.fold is not None or self._protocol.legacy
+        curve = job.fold is not None and self._protocol.select == "validation"
+        shares = self._protocol.shares
+        return Fitting(
+            shown=Shown(
+                self._images.views(rows),
+                list(rows["kind"]),
+                None if shares is None else shares.by_kind(),
+                self._augmentation,
+            ),
+            rows=rows,
+            normals=lambda: self._good,
+            seed=job.seed,
+            start=counter_seed(job.seed, job.category),
+            steps=facts["steps"],
+            checkpoint=self._folder / f"{job.key}.pt",
+            on_metrics=on_metrics,
+            judge=partial(self._judge, job) if judged else None,
+            # Without a curve to be read, the last step alone is judged.
+            judge_every=None if curve or self._protocol.legacy else max(1, facts["steps"]),
+            patience=self._protocol.patience if curve else None,
+            name=f"{self._kind.name} / {job.name}",
+        )
 
     @cached_property
-    def _validation(self) -> list[View]:
-        return self._images.real(list(self._validating["sample_id"]))
+    def _good(self) -> list[View]:
+        return self._images.real(list(self._normals["sample_id"]))
 
-    def _judge(self, model: nn.Module) -> dict[str, float]:
-        scores = {}
-        if self._protocol.select == "validation":
-            types = list(self._validating["defect_type"])
-            scores[VALIDATION] = self._task.validation_loss(model, self._validation, types)
-        if self._protocol.legacy:
-            result, _ = self._task.evaluate(model, self._tests, ())
-            scores[LEGACY] = 1 - self._task.metrics(result)[self._task.legacy]
+    @cached_property
+    def _augmentation(self) -> Augmentation:
+        views = self._images.real(list(self._base["sample_id"])) + self._good
+        images = [view.image for view in views]
+        return learn_augmentation(images, self._protocol.augment, self._category)
+
+    @cached_property
+    def _folds(self) -> list[frozenset[str]]:
+        protocol = self._protocol
+        return held_out_groups(self._base, protocol.validation_share, protocol.folds, self._seed)
+
+    def _held(self, job: Job, rows: pd.DataFrame) -> pd.DataFrame:
+        """Those of some samples that a job's fold does not see: none where it has no fold."""
+        groups = frozenset[str]() if job.fold is None else self._folds[job.fold]
+        return rows[rows["group"].isin(groups)]
+
+    def _judge(self, job: Job, model: nn.Module) -> dict[str, float]:
+        task, scores = self.task_of(job), {}
+        if job.fold is not None:
+            held, _ = task.evaluate(model, self._open(self._held(job, self._base)), ())
+            scores[HELD_OUT] = task.metrics(held)["score"]
+        elif self._protocol.legacy:
+            result, _ = task.evaluate(model, self._tests, ())
+            scores[LEGACY] = task.metrics(result)[task.legacy]
         return scores
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """One training.
-
-    Attributes:
-        corpus, category, arm, seed: What it is.
-        rows: Its rows of the plan, in order.
-        first: Whether it is the first seed, whose detector and overlays are kept.
-        key: Fingerprint of all that decides its outcome.
-    """
-
-    corpus: str
-    category: str
-    arm: str
-    seed: int
-    rows: pd.DataFrame
-    first: bool
-    key: str
-
-    @property
-    def where(self) -> dict[str, Any]:
-        """Its corpus, category, arm and seed by name."""
-        return {name: getattr(self, name) for name in WHERE}
-
-
-def make_jobs(
-    task: str,
-    plan: pd.DataFrame,
-    bank: Bank,
-    options: ClassificationOptions | LocalizationOptions,
-    protocol: ProtocolOptions,
-) -> list[Job]:
-    """Return the trainings, seeds within arms within categories, in the plan's order.
-
-    Only what decides an outcome is in the fingerprint: changing the number of bootstrap
-    resamples, or adding an arm or a seed, repeats no training.
-
-    Raises:
-        InputError: `training.weights` names a file that is missing.
-    """
-    rows = plan[plan["task"] == task]
-    how = protocol.model_dump(include={"select", "validation_share", "legacy"})
-    network = (
-        options.encoder if isinstance(options, LocalizationOptions) else Classification.network
-    )
-    weights = weights_file(network, options.training.weights)  # "auto" may find another next time
-    begin = weights and (weights.name, weights.stat().st_size)
-    jobs = []
-    for (corpus, category), of_category in rows.groupby(["corpus", "category"], sort=False):
-        tables = (bank.samples, bank.synthetic.manifest, bank.masks.manifest)
-        material = [t[t["category"] == category] if "category" in t else t for t in tables]
-        for arm, of_arm in of_category.groupby("arm", sort=False):
-            shown = of_arm.sort_values("row").reset_index(drop=True)
-            parts = (task, shown, options, begin, how, *material, bank.synthesis, bank.framing)
-            external = list(_external(bank, str(arm)))
-            of_seeds = fingerprint(*parts, external, code_fingerprint(*ROOMS))
-            for seed in protocol.seeds:
-                first = seed == protocol.seeds[0]
-                key = fingerprint(of_seeds, seed, first)
-                jobs.append(Job(str(corpus), str(category), str(arm), seed, shown, first, key))
-    return jobs
-
-
-def count_synthetic(rows: pd.DataFrame) -> int:
-    """Return how many different images of the arm's own making a training set holds.
-
-    Base images that an arm only shows again are not counted.
-    """
-    own = [json.loads(text) for text in set(rows[rows["kind"] == "own"]["recipe"])]
-    inner = [recipe.get("recipe", recipe) for recipe in own]  # a mixture's holds its part's
-    return sum(not (set(r) <= _PLAIN and r["sources"] == [r["source"]]) for r in inner)
-
-
-def _external(bank: Bank, arm: str) -> Iterator[object]:
-    """Yield the files of other systems' sets that the arm shows, by name, size and time."""
-    for name, external in bank.external.items():
-        if f"external:{name}" in arm:
-            for file in [*external.pairs["image"], *external.pairs["mask"]]:
-                stat = (external.root / file).stat()
-                yield name, file, stat.st_size, stat.st_mtime_ns

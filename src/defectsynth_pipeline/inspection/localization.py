@@ -1,4 +1,4 @@
-"""Localization of defects (the paper's Table IX): a U-Net with a ResNet encoder, a logit per pixel.
+"""Localization of defects (the paper's Table IX): a U-Net, a logit per pixel.
 
 It is trained on windows and tested on whole images at their native size.
 """
@@ -6,8 +6,10 @@ It is trained on windows and tested on whole images at their native size.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby, islice
 
 import numpy as np
 import pandas as pd
@@ -17,19 +19,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from defectsynth_pipeline.features.encoder import normalised
-from defectsynth_pipeline.features.weights import load_imagenet
+from defectsynth_pipeline.features.weights import LITE0, TIMM_NAME, load_imagenet
 from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
-from defectsynth_pipeline.inspection.batches import View, localization_batch
-from defectsynth_pipeline.inspection.test_set import TestSet
-from defectsynth_pipeline.inspection.training import Batches, Task, fast_arithmetic
+from defectsynth_pipeline.inspection import normals_only
+from defectsynth_pipeline.inspection.batches import Shown, localization_batch
+from defectsynth_pipeline.inspection.test_set import TestImage, TestSet
+from defectsynth_pipeline.inspection.training import (
+    Batches,
+    Fitted,
+    Fitting,
+    History,
+    Task,
+    fast_arithmetic,
+)
 from defectsynth_pipeline.measures.detection import LocalizationStats
 from defectsynth_pipeline.options import LocalizationOptions
 
 # Half the library's widths but for the last: on a CPU the decoder would else cost more than the
 # encoder, and the encoder is what knows shapes.
 DECODER_WIDTHS = (128, 64, 32, 16, 16)
-STRIDE = 32  # of a ResNet encoder
+STRIDE = 32  # of the encoders
+BATCH_PIXELS = 1 << 19  # tested at a time
 
 
 class Localizer(smp.Unet):  # type: ignore[misc]
@@ -52,83 +63,104 @@ class Localization(Task[LocalizationStats]):
 
     name, square, legacy = "localization", False, "pixel_ap"
 
-    def __init__(self, options: LocalizationOptions, types: Sequence[str]) -> None:
-        super().__init__(options, types)
-        self.patch, self.network = options.patch, options.encoder
+    def __init__(self, options: LocalizationOptions, network: str, types: Sequence[str]) -> None:
+        super().__init__(options, network, types)
+        self.patch = options.patch
 
     @staticmethod
     def build(network: str, n_types: int, weights: str) -> tuple[nn.Module, str]:
         """Return a U-Net with one output channel, whatever the number of types."""
+        if network == normals_only.NETWORK:
+            return normals_only.MemoryDetector(), normals_only.ORIGIN
+        encoder = f"tu-{TIMM_NAME}" if network == LITE0 else network
         model = Localizer(
-            network, encoder_weights=None, decoder_channels=DECODER_WIDTHS, in_channels=3, classes=1
+            encoder, encoder_weights=None, decoder_channels=DECODER_WIDTHS, in_channels=3, classes=1
         )
-        origin = load_imagenet(model.encoder, network, weights)
+        # The library wraps timm's networks once more.
+        wrapped = model.encoder.model if network == LITE0 else model.encoder
+        origin = load_imagenet(wrapped, network, weights)
         return model.to(memory_format=torch.channels_last), origin
 
-    def batches(self, views: Sequence[View], rows: pd.DataFrame, seed: int) -> Batches:
+    @staticmethod
+    def encoder(model: nn.Module) -> nn.Module:
+        """Return the U-Net's encoder."""
+        return model.get_submodule("encoder")
+
+    def fit(self, fitting: Fitting) -> Fitted:
+        """As `Task.fit`; a memory is filled with the set's good images instead."""
+        if self.network != normals_only.NETWORK:
+            return super().fit(fitting)
+        began = time.monotonic()
+        detector = normals_only.fit_memory(fitting.shown.views, fitting.seed)
+        return Fitted(detector, normals_only.ORIGIN, History(seconds=time.monotonic() - began))
+
+    def batches(self, shown: Shown, rows: pd.DataFrame, seed: int) -> Batches:
         """Return windows and their cover; without `patch`, windows that hold every image."""
-        height, width = np.max([view.cover.shape for view in views], axis=0)
+        height, width = np.max([view.cover.shape for view in shown.views], axis=0)
         window = (_strided(height), _strided(width))
         if self.patch:
             window = (self.patch, self.patch)
-        return partial(localization_batch, views, window, self.training.batch_size, seed)
+        return partial(localization_batch, shown, window, self.training.batch_size, seed)
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return cross-entropy plus Dice."""
         return segmentation_loss(outputs, targets)
-
-    def validation_loss(
-        self, model: nn.Module, views: Sequence[View], types: Sequence[str]
-    ) -> float:
-        """Return the mean of cross-entropy plus Dice over whole images."""
-        losses = []
-        for view in views:
-            logits = torch.from_numpy(score_map(model, view.image, view.cover.shape))
-            cover = torch.from_numpy(view.cover / np.float32(255))
-            losses.append(segmentation_loss(logits[None, None], cover[None, None]).item())
-        return float(np.mean(losses))
 
     def evaluate(
         self, model: nn.Module, tests: TestSet, overlays: Collection[str]
     ) -> tuple[LocalizationStats, dict[str, np.ndarray]]:
         """Stream the score maps of all images, at native size, into the statistics."""
         stats, maps = LocalizationStats(), {}
-        for test in tests.images():
-            logits = score_map(model, test.image, test.mask.shape)
-            stats.update(test.sample_id, test.group, test.defect_type, logits, test.mask)
-            if test.sample_id in overlays:
-                levels = 255 / (1 + np.exp(-logits.clip(-30, 30)))
-                maps[test.sample_id] = np.rint(levels).astype(np.uint8)
+        for batch in _alike(tests.images()):
+            logits_of = score_maps(model, np.stack([test.image for test in batch]))
+            for test, logits in zip(batch, logits_of, strict=True):
+                own = to_size(logits, test.mask.shape)
+                stats.update(test.sample_id, test.group, test.defect_type, own, test.mask)
+                if test.sample_id in overlays:
+                    levels = 255 / (1 + np.exp(-own.clip(-30, 30)))
+                    maps[test.sample_id] = np.rint(levels).astype(np.uint8)
         return stats, maps
 
     def metrics(self, result: LocalizationStats) -> dict[str, float]:
-        """Return the metrics over all types."""
-        return result.metrics()
+        """Return the metrics over all types; `score` is the mean over types of pixel AP."""
+        of_types = [result.metrics(name)["pixel_ap"] for name in result.defect_types]
+        return result.metrics() | {"score": float(np.mean(of_types))}
+
+
+def _alike(images: Iterable[TestImage]) -> Iterator[list[TestImage]]:
+    """Gather neighbours of one size into batches of at most `BATCH_PIXELS`."""
+    for shape, alike in groupby(images, lambda test: test.image.shape):
+        most = max(1, BATCH_PIXELS // (shape[0] * shape[1]))
+        while batch := list(islice(alike, most)):
+            yield batch
 
 
 @torch.no_grad()
-def score_map(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the logits of a whole image, float32 (H, W).
+def score_maps(model: nn.Module, images: np.ndarray) -> Tensor:
+    """Return the logits of whole images, float32 (B, h, w) on the CPU.
 
-    The image is reflected to a multiple of the encoder's stride, and what was added is cut off
-    before the map is brought to its size bilinearly.
+    The images are reflected to a multiple of the encoder's stride; what was added is cut off.
 
     Args:
         model: From `Localization.build`; left in evaluation mode.
-        image: uint8 (h, w, 3) at the network's scale.
-        size: (H, W) of the map, usually the image's native size.
+        images: uint8 (B, h, w, 3) at the network's scale.
     """
     model.eval()
     device = next(model.parameters()).device
-    height, width = map(_strided, image.shape[:2])
-    inputs = normalised(crop(image, Rectangle(0, 0, height, width))[None]).to(device)
+    height, width = images.shape[1:3]
+    window = Rectangle(0, 0, _strided(height), _strided(width))
+    inputs = normalised(np.stack([crop(image, window) for image in images])).to(device)
     with fast_arithmetic(device):
         logits = model(inputs).float()
-    logits = logits[..., : image.shape[0], : image.shape[1]]
-    if logits.shape[-2:] != size:
-        logits = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
-    result: np.ndarray = logits[0, 0].cpu().numpy()
-    return result
+    return logits[:, 0, :height, :width].cpu()  # type: ignore[no-any-return]
+
+
+def to_size(logits: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Bring a map (h, w) bilinearly to its image's native size, float32 (H, W)."""
+    if logits.shape != size:
+        wide = F.interpolate(logits[None, None], size, mode="bilinear", align_corners=False)
+        logits = wide[0, 0]
+    return np.asarray(logits.numpy())
 
 
 def segmentation_loss(logits: Tensor, target: Tensor) -> Tensor:

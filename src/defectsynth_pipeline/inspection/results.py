@@ -20,14 +20,17 @@ from defectsynth_pipeline.imaging.codec import decode_image, encode_png
 from defectsynth_pipeline.measures.detection import LocalizationStats
 
 Result = TypeVar("Result", pd.DataFrame, LocalizationStats)
-Key: TypeAlias = tuple[str, str, str, int]  # corpus, category, arm, seed
+Key: TypeAlias = tuple[str, str, str, str, int]  # corpus, category, detector, arm, seed
+Where: TypeAlias = tuple[str, str, str, str]  # corpus, category, detector, arm
 LEGACY = "legacy_best_test"
-WHERE = ("corpus", "category", "arm", "seed")
+WHERE = ("corpus", "category", "detector", "arm", "seed")
+MAIN, PAPER = "main", "paper"  # roles of a detector: the one of the options, the paper's
 _COUNTS = ("steps", "set_size", "n_synthetic", "n_base", "n_types")
-META_COLUMNS = (*WHERE, *_COUNTS, "weights", "seconds", "selected", "checkpoint_step")
+_HOW = ("weights", "seconds", "selected", "checkpoint_step", "role", "held_out")
+META_COLUMNS = (*WHERE, *_COUNTS, *_HOW)
 TESTED = ("sample_id", "group", "defect_type", "predicted", "probabilities")
 PREDICTION_COLUMNS = (*WHERE, "selected", *TESTED)
-_TEXT = {*WHERE, "weights", "selected", *TESTED} - {"seed"}
+_TEXT = {*WHERE, "weights", "selected", "role", *TESTED} - {"seed"}
 _ENTRY = re.compile(r"(?:\.partial-)?([0-9a-f]{16})(?:\.pt|\.partial|\.detector)?")
 
 
@@ -36,9 +39,12 @@ class ClassificationResults:
     """What the classifiers predicted.
 
     Attributes:
-        meta: A row per training and selection, `META_COLUMNS`.
-        predictions: A row per training, selection and test image: corpus, category, arm, seed,
-            selected, sample_id, group, defect_type, predicted, probabilities (JSON by type).
+        meta: A row per training and selection, `META_COLUMNS`: `role` is `MAIN` or `PAPER`;
+            `held_out` is macro F1 of the detector's `base` arm on held-out base images, mean over
+            folds, NaN where it was not measured; equal in all rows of a category and detector.
+        predictions: A row per training, selection and test image: corpus, category, detector,
+            arm, seed, selected, sample_id, group, defect_type, predicted, probabilities (JSON by
+            type).
     """
 
     meta: pd.DataFrame
@@ -61,17 +67,18 @@ class LocalizationResults:
     """What the localizers predicted.
 
     Attributes:
-        meta: A row per training and selection, `META_COLUMNS`.
-        stats: By (corpus, category, arm, seed).
+        meta: As in `ClassificationResults`; `held_out` is the mean pixel AP over types.
+        stats: By (corpus, category, detector, arm, seed).
         legacy: The same of the best test checkpoints: inflated, as published systems report.
         overlays: Probability maps of the first seed, uint8 (H, W) at native size, 255 for
-            certain, by (corpus, category, arm) and sample_id; the same images in every arm.
+            certain, by (corpus, category, detector, arm) and sample_id; the same images in every
+            arm.
     """
 
     meta: pd.DataFrame
     stats: dict[Key, LocalizationStats]
     legacy: dict[Key, LocalizationStats] = field(default_factory=dict)
-    overlays: dict[tuple[str, str, str], dict[str, np.ndarray]] = field(default_factory=dict)
+    overlays: dict[Where, dict[str, np.ndarray]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write meta.csv, index.json and a numbered file per table of statistics and map."""
@@ -95,13 +102,14 @@ class LocalizationResults:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         tables: dict[str, dict[Key, LocalizationStats]] = {"stats": {}, "legacy": {}}
         for name, of_name in tables.items():
-            for number, (corpus, category, arm, seed) in enumerate(index[name]):
+            for number, (corpus, category, detector, arm, seed) in enumerate(index[name]):
                 stats = LocalizationStats.load(folder / name / f"{number:04d}.npz")
-                of_name[corpus, category, arm, seed] = stats
-        overlays: dict[tuple[str, str, str], dict[str, np.ndarray]] = {}
-        for number, (corpus, category, arm, sample_id) in enumerate(index["overlays"]):
+                of_name[corpus, category, detector, arm, seed] = stats
+        overlays: dict[Where, dict[str, np.ndarray]] = {}
+        for number, (*where, sample_id) in enumerate(index["overlays"]):
             file = folder / "overlays" / f"{number:04d}.png"
-            maps = overlays.setdefault((corpus, category, arm), {})
+            corpus, category, detector, arm = where
+            maps = overlays.setdefault((corpus, category, detector, arm), {})
             maps[sample_id] = decode_image(file.read_bytes(), file)
         meta = read_table(folder / "meta.csv")
         return cls(meta, tables["stats"], tables["legacy"], overlays)
@@ -184,7 +192,16 @@ def remove_others(folder: Path, keys: Collection[str]) -> None:
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """Read a CSV of results: names stay text, a category "007" included; empty is empty."""
+    """Read a CSV of results: names stay text, a category "007" included; empty is empty.
+
+    Only `held_out` may be missing, as NaN.
+    """
     columns = pd.read_csv(file, nrows=0).columns
     types = {name: str for name in _TEXT if name in columns}
-    return pd.read_csv(file, dtype=types, keep_default_na=False, float_precision="round_trip")
+    return pd.read_csv(
+        file,
+        dtype=types,
+        keep_default_na=False,
+        na_values={"held_out": [""]},
+        float_precision="round_trip",
+    )

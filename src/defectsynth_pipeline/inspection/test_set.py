@@ -12,7 +12,7 @@ import pandas as pd
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.reading import Example, Sample, each_sample
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.batches import make_view
+from defectsynth_pipeline.inspection.batches import View, make_view
 
 KEPT_BYTES = 1 << 30  # of test images; beyond it they are read again for every evaluation
 
@@ -25,7 +25,7 @@ class TestImage:
         sample_id: As in `samples`.
         group: Near-duplicate shots of one part share it.
         defect_type: "good" for a defect-free image.
-        image: uint8 (h, w, 3) at the network's scale.
+        view: The image at the network's scale; the same one each time while memory allows.
         mask: bool (H, W) at native size.
     """
 
@@ -34,8 +34,13 @@ class TestImage:
     sample_id: str
     group: str
     defect_type: str
-    image: np.ndarray
+    view: View
     mask: np.ndarray
+
+    @property
+    def image(self) -> np.ndarray:
+        """uint8 (h, w, 3) at the network's scale."""
+        return self.view.image
 
 
 class TestSet:
@@ -57,7 +62,7 @@ class TestSet:
         """
         self.samples = list(each_sample(rows.sort_values("sample_id")))
         self._side, self._square = side, square
-        self._kept: dict[Sample, tuple[np.ndarray, np.ndarray]] = {}
+        self._kept: dict[Sample, tuple[View, np.ndarray]] = {}
         self._bytes = 0
 
     def images(self, types: Collection[str] | None = None) -> Iterator[TestImage]:
@@ -78,17 +83,17 @@ class TestSet:
 
     def _image(self, sample: Sample) -> TestImage:
         if sample in self._kept:
-            image, packed = self._kept[sample]
+            view, packed = self._kept[sample]
             count = sample.width * sample.height
             mask = np.unpackbits(packed, count=count).reshape(sample.shape).astype(bool)
         else:
             example = Example(sample.image(), sample.mask())
-            image = make_view(example, self._side, square=self._square).image
+            view = make_view(example, self._side, square=self._square)
             mask, packed = example.mask, np.packbits(example.mask)
-            self._bytes += image.nbytes + packed.nbytes
+            self._bytes += view.image.nbytes + view.cover.nbytes + packed.nbytes
             if self._bytes <= KEPT_BYTES:
-                self._kept[sample] = image, packed
-        return TestImage(sample.sample_id, sample.group, sample.defect_type, image, mask)
+                self._kept[sample] = view, packed
+        return TestImage(sample.sample_id, sample.group, sample.defect_type, view, mask)
 
 
 def real_test_rows(samples: pd.DataFrame, corpus: str, category: str) -> pd.DataFrame:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.batches import View
+from defectsynth_pipeline.features.weights import FROM_SCRATCH
+from defectsynth_pipeline.inspection.batches import Shown, View
 from defectsynth_pipeline.inspection.results import Result
 from defectsynth_pipeline.inspection.test_set import TestSet
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, TrainingOptions
-from defectsynth_pipeline.resumable import OnMetrics, Session, learning_rate, set_rate
+from defectsynth_pipeline.resumable import OnMetrics, Session
 
 Batches: TypeAlias = Callable[[int], tuple[Tensor, Tensor]]
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -44,12 +45,15 @@ class Task(ABC, Generic[Result]):
     name: ClassVar[str]
     square: ClassVar[bool]
     legacy: ClassVar[str]
-    network: str
 
     def __init__(
-        self, options: ClassificationOptions | LocalizationOptions, types: Sequence[str]
+        self,
+        options: ClassificationOptions | LocalizationOptions,
+        network: str,
+        types: Sequence[str],
     ) -> None:
         self.side, self.training, self.types = options.side, options.training, tuple(types)
+        self.network = network
 
     @staticmethod
     @abstractmethod
@@ -59,16 +63,46 @@ class Task(ABC, Generic[Result]):
         Random values come from torch's global generator: seed it first.
 
         Args:
-            network: "resnet18" or "resnet34".
+            network: As the attribute.
             n_types: Number of defect types.
-            weights: "auto", "none" or a file; see `weights.weights_file`.
+            weights: "auto", "none" or a file; see `features.weights.weights_file`.
 
         Raises:
             InputError: The weights cannot be used.
         """
 
+    def fit(self, fitting: Fitting) -> Fitted:
+        """Return a detector that has learnt from a training set.
+
+        Raises:
+            InputError: The weights cannot be used, or the training diverged.
+        """
+        torch.manual_seed(fitting.start)
+        model, origin = self.build(self.network, len(self.types), self.training.weights)
+        model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+        history = train(
+            model,
+            self.batches(fitting.shown, fitting.rows, fitting.seed),
+            self.loss,
+            self.training,
+            fitting.steps,
+            fitting.checkpoint,
+            fitting.on_metrics,
+            fitting.judge,
+            fitting.name,
+            pretrained=None if origin == FROM_SCRATCH else self.encoder(model),
+            judge_every=fitting.judge_every,
+            patience=fitting.patience,
+        )
+        return Fitted(model, origin, history)
+
+    @staticmethod
     @abstractmethod
-    def batches(self, views: Sequence[View], rows: pd.DataFrame, seed: int) -> Batches:
+    def encoder(model: nn.Module) -> nn.Module:
+        """Return the part of a detector that ImageNet weights are for."""
+
+    @abstractmethod
+    def batches(self, shown: Shown, rows: pd.DataFrame, seed: int) -> Batches:
         """Return the batches of a training set, a function of the step."""
 
     @abstractmethod
@@ -76,16 +110,10 @@ class Task(ABC, Generic[Result]):
         """Return the training loss, a scalar."""
 
     @abstractmethod
-    def validation_loss(
-        self, model: nn.Module, views: Sequence[View], types: Sequence[str]
-    ) -> float:
-        """Return the mean loss over whole held-out images of the given defect types."""
-
-    @abstractmethod
     def evaluate(
         self, model: nn.Module, tests: TestSet, overlays: Collection[str]
     ) -> tuple[Result, dict[str, np.ndarray]]:
-        """Let the detector judge the test images.
+        """Let the detector judge images.
 
         Returns:
             All that metrics need, and the probability maps, uint8 (H, W), of the sample_ids in
@@ -94,12 +122,54 @@ class Task(ABC, Generic[Result]):
 
     @abstractmethod
     def metrics(self, result: Result) -> Mapping[str, float]:
-        """Return the metrics of a result by name."""
+        """Return the metrics of a result by name; `score` is the one a verdict rests on."""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What one detector learns from, and how long.
+
+    Attributes:
+        shown: The images.
+        rows: Of the plan, one per image.
+        normals: Good images, which some detectors compare with, made when asked for.
+        seed: Of the batches.
+        start: Of the weights.
+        steps: Optimizer steps at most.
+        checkpoint: Where a killed training goes on from.
+        on_metrics: Called with (step, values).
+        judge: See `train`.
+        judge_every: Likewise.
+        patience: Likewise.
+        name: For messages.
+    """
+
+    shown: Shown
+    rows: pd.DataFrame
+    normals: Callable[[], Sequence[View]]
+    seed: int
+    start: int
+    steps: int
+    checkpoint: Path
+    on_metrics: OnMetrics
+    judge: Judge | None = None
+    judge_every: int | None = None
+    patience: int | None = None
+    name: str = "training"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A detector, where its weights come from, and how it got there."""
+
+    model: nn.Module
+    origin: str
+    history: History
 
 
 @dataclass(frozen=True)
 class Best:
-    """The weights that one criterion liked most."""
+    """The weights that one criterion liked most; a higher score is better."""
 
     score: float
     step: int
@@ -112,13 +182,51 @@ class History:
 
     Attributes:
         rows: `step`, `loss` (mean since the row before) and the judge's criteria where it judged.
-        best: The best weights by criterion, lower scores being better.
+        best: The best weights by criterion.
         seconds: Time spent, over all sessions.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Best] = field(default_factory=dict)
     seconds: float = 0.0
+
+
+class Average:
+    """The moving average of a model's weights and batch statistics.
+
+    It has settled at any step (Polyak and Juditsky, 1992), as a falling rate has only at the last,
+    so that lengths can be compared along one training.
+
+    Args:
+        model: What is averaged.
+        steps: How far back the average reaches.
+    """
+
+    def __init__(self, model: nn.Module, steps: int) -> None:
+        self.model, self.state = model, _copied(model.state_dict())
+        self._newest = 1 / max(1, steps)
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights after a step; the first ones count for as long as there are few."""
+        newest = max(self._newest, 1 / (step + 1))
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.state[name].lerp_(value, newest)
+            else:
+                self.state[name].copy_(value)
+
+    @contextmanager
+    def shown(self) -> Iterator[nn.Module]:
+        """The model with averaged weights; its own come back."""
+        own = _copied(self.model.state_dict())
+        self.model.load_state_dict(self.state)
+        yield self.model
+        self.model.load_state_dict(own)
+
+
+def _copied(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
 
 
 def train(
@@ -131,23 +239,29 @@ def train(
     on_metrics: OnMetrics,
     judge: Judge | None = None,
     name: str = "training",
+    *,
+    pretrained: nn.Module | None = None,
+    judge_every: int | None = None,
+    patience: int | None = None,
 ) -> History:
-    """Train a model in place up to its last step.
+    """Train a model in place and leave it with the average of its last weights.
 
-    The rate rises over the first twentieth of the steps and falls on a cosine to zero: the last
-    step is what is reported, so it should be one where weights and batch statistics have settled.
+    The rate rises over the first twentieth of the steps and stays.
 
     Args:
         model: On its device.
         batches: Inputs and targets of a step, a function of the step alone.
         loss: Of outputs and targets, a scalar.
-        options: Rate, batch size, how often to judge and to keep a checkpoint.
+        options: Rates, batch size, how often to judge and to keep a checkpoint.
         n_steps: Optimizer steps.
         checkpoint: Written every `checkpoint_every` steps, and resumed from.
         on_metrics: Called with (step, losses) for every row of the history.
-        judge: Called with the model every `validate_every` steps and at the last: criteria, lower
-            is better. None: nothing is judged.
+        judge: Called with the averaged model every `validate_every` steps and at the last:
+            criteria, higher is better. None: nothing is judged.
         name: For messages: what is trained.
+        judge_every: Steps, in place of `validate_every`.
+        pretrained: The part of the model that learns at `encoder_rate` of the rate.
+        patience: Judgements without a gain of any criterion after which the rest is not trained.
 
     Returns:
         The curve and the best weights by criterion.
@@ -156,10 +270,14 @@ def train(
         InputError: The loss or its gradient is not a number; a checkpoint is kept.
     """
     session, device = Session(name, n_steps, checkpoint), next(model.parameters()).device
-    optimizer = torch.optim.AdamW(model.parameters(), options.learning_rate)
+    groups = _groups(model, pretrained, options)
+    optimizer = torch.optim.AdamW(groups, options.learning_rate, fused=True)
+    shares = [group["lr"] / options.learning_rate for group in optimizer.param_groups]
+    average = Average(model, round(options.average * n_steps))
     history, total, count = History(), 0.0, 0
     if (kept := session.restore()) is not None:
         model.load_state_dict(kept["model"])
+        average.state = {n: v.to(device) for n, v in kept["average"].items()}
         optimizer.load_state_dict(kept["optimizer"])
         best = {criterion: Best(**values) for criterion, values in kept["best"].items()}
         history, (total, count) = History(kept["rows"], best), kept["mean"]
@@ -168,6 +286,7 @@ def train(
     def state() -> dict[str, Any]:
         return {
             "model": model.state_dict(),
+            "average": average.state,
             "optimizer": optimizer.state_dict(),
             "mean": [total, count],
             "rows": history.rows,
@@ -177,10 +296,11 @@ def train(
     warm_up = max(1, n_steps // 20)
     # Else cuDNN chooses algorithms that add up in varying order; a CPU needs nothing.
     with torch.backends.cudnn.flags(True, benchmark=False, deterministic=True, allow_tf32=True):
-        while session.step < n_steps:
+        while session.step < n_steps and not _past_best(history, patience):
             inputs, targets = (part.to(device) for part in batches(session.step))
-            rate = learning_rate(options.learning_rate, session.step, n_steps, warm_up=warm_up)
-            set_rate(optimizer, rate)
+            rate = options.learning_rate * min(1.0, (session.step + 1) / warm_up)
+            for group, share in zip(optimizer.param_groups, shares, strict=True):
+                group["lr"] = rate * share
             model.train()
             optimizer.zero_grad(set_to_none=True)
             with fast_arithmetic(device):
@@ -200,25 +320,54 @@ def train(
                     remedy="lower the task's training.learning_rate; the last checkpoint is kept",
                 )
             optimizer.step()
+            average.update(session.step)
             session.count(loss=value)
             total, count = total + value, count + 1
 
-            judged = judge is not None and session.due(options.validate_every)
+            judged = judge is not None and session.due(judge_every or options.validate_every)
             if judged or session.due(max(1, n_steps // RECORDS)):
                 row, total, count = {"loss": total / count}, 0.0, 0
-                scores = judge(model) if judged and judge is not None else {}
-                for criterion, score in scores.items():
-                    held = history.best.get(criterion)
-                    if held is None or score < held.score:
-                        weights = {n: v.cpu().clone() for n, v in model.state_dict().items()}
-                        history.best[criterion] = Best(score, session.step, weights)
-                row |= scores
+                if judged and judge is not None:
+                    with average.shown() as settled:
+                        row |= _judged(judge, settled, history, session.step)
                 history.rows.append({"step": session.step, **row})
                 on_metrics(session.step, row)
             if session.due(options.checkpoint_every) and session.step < n_steps:
                 session.save(state())
+    model.load_state_dict(average.state)
     history.seconds = session.seconds
     return history
+
+
+def _groups(
+    model: nn.Module, pretrained: nn.Module | None, options: TrainingOptions
+) -> list[dict[str, Any]]:
+    """Parameters with their rates: what is pretrained, and the rest."""
+    slow = set(pretrained.parameters()) if pretrained is not None else set()
+    fast = [parameter for parameter in model.parameters() if parameter not in slow]
+    groups: list[dict[str, Any]] = [{"params": fast, "lr": options.learning_rate}]
+    if pretrained is not None:
+        rate = options.learning_rate * options.encoder_rate
+        groups.append({"params": list(pretrained.parameters()), "lr": rate})
+    return groups
+
+
+def _judged(judge: Judge, model: nn.Module, history: History, step: int) -> Mapping[str, float]:
+    """Let a model be judged, and keep its weights where a criterion likes them best."""
+    scores = judge(model)
+    for criterion, score in scores.items():
+        held = history.best.get(criterion)
+        if math.isfinite(score) and (held is None or score > held.score):
+            weights = {n: v.cpu().clone() for n, v in model.state_dict().items()}
+            history.best[criterion] = Best(score, step, weights)
+    return scores
+
+
+def _past_best(history: History, patience: int | None) -> bool:
+    """Whether no criterion has gained for as many judgements as there is patience."""
+    judged = [row["step"] for row in history.rows if len(row) > len(("step", "loss"))]
+    latest = max((best.step for best in history.best.values()), default=0)
+    return patience is not None and sum(step > latest for step in judged) >= patience
 
 
 def count_steps(options: TrainingOptions, n_rows: int) -> int:

@@ -42,6 +42,39 @@ def classification_metrics(
     return {"accuracy": accuracy, "macro_f1": macro, **single}
 
 
+def chance_metrics(
+    true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
+) -> dict[str, float]:
+    """What the same answers would score, dealt out over the images at random.
+
+    With n images of a type and m answers of it among N, n m / N agree in expectation, which is
+    exact for every value here since each is linear in that number: F1 is 2 n m / (N (n + m)). For
+    one type that is n / N where a detector answers it as often as it occurs, and 2 n / (N + n)
+    where it always does. Their mean over K types is 1 / K at most.
+
+    Args:
+        true: (N,) types of the images.
+        predicted: (N,) types that the detector predicts.
+        labels: All types of the category.
+
+    Returns:
+        The names of `classification_metrics`, nan likewise.
+
+    Raises:
+        InputError: Lengths differ, or a type is not among the labels.
+    """
+    codes = _codes(labels, true, predicted)
+    there, claimed = (np.bincount(part, minlength=len(labels)).astype(float) for part in codes)
+    images = np.full(len(labels), there.sum())
+    agree = ratio(there * claimed, images)
+    f1 = np.where(there > 0, ratio(2 * agree, there + claimed), np.nan)
+    single = {f"f1.{name}": float(value) for name, value in zip(labels, f1, strict=True)}
+    if not images.any():
+        return {"accuracy": float("nan"), "macro_f1": float("nan"), **single}
+    accuracy, macro = float(agree.sum() / images[0]), float(f1[there > 0].mean())
+    return {"accuracy": accuracy, "macro_f1": macro, **single}
+
+
 def resampled(
     true: Sequence[str], predicted: Sequence[str], labels: Sequence[str], weights: np.ndarray
 ) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 from zipfile import BadZipFile
@@ -22,6 +22,7 @@ from defectsynth_pipeline.measures.counts import (
     pixel_histograms,
     pooled_curves,
     pooled_metrics,
+    ratio,
     region_overlap,
     sweep_metrics,
 )
@@ -133,6 +134,31 @@ class LocalizationStats:
         pro = region_overlap(from_top(regions)[None], from_top(negatives)[None])
         return {**_named("image", image), **_named("pixel", pixel), "pro": float(pro[0])}
 
+    def prevalence(self, defect_type: str | None = None) -> float:
+        """Share of defect pixels: the pixel AP of the same scores dealt out at random.
+
+        Args:
+            defect_type: As in `metrics`.
+
+        Returns:
+            In [0, 1]; nan where pixel AP is not defined either.
+
+        Raises:
+            InputError: No image of the type was seen.
+        """
+        defect, negatives, _ = self._pooled(self._chosen(defect_type)).sum(axis=1)
+        return float(defect / (defect + negatives)) if defect and negatives else float("nan")
+
+    def mean_pixel_ap(self) -> float:
+        """Pixel AP of each type with the good images, exact, mean over types.
+
+        Unlike AP over all pixels it is not ruled by the types with the largest defects.
+
+        Returns:
+            In [0, 1]; nan where no type has one.
+        """
+        return float(over_types([self.metrics(kind)["pixel_ap"] for kind in self.defect_types]))
+
     def curves(self, defect_type: str | None = None) -> dict[str, np.ndarray]:
         """Curves of at most 200 points (P, 2) for drawing; P is 0 where one is not defined.
 
@@ -240,6 +266,20 @@ class LocalizationStats:
         """Fine histogram float64 (3, LEVELS) of all images of these types together."""
         types = sorted(images["defect_type"].unique())
         return sum((self._fine[name] for name in types), start=np.zeros((3, LEVELS)))
+
+
+def over_types(values: Sequence[float | np.ndarray]) -> np.ndarray:
+    """Mean over defect types of a metric, whole or in every resample.
+
+    Args:
+        values: Per type a number, or (R,).
+
+    Returns:
+        () or (R,); over the types that have a value, nan where none has.
+    """
+    table = np.stack([np.asarray(value, dtype=float) for value in values or [np.nan]])
+    there = ~np.isnan(table)
+    return ratio(np.where(there, table, 0).sum(axis=0), there.sum(axis=0))
 
 
 def _truth(images: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,11 @@ from defectsynth_pipeline.options import (
     ProtocolOptions,
     SynthesisOptions,
 )
-from defectsynth_pipeline.verdict.report import classification_report, localization_report
+from defectsynth_pipeline.verdict.report import (
+    classification_report,
+    localization_report,
+    mark_derived,
+)
 
 OPTIONS = {"classification": ClassificationOptions, "localization": LocalizationOptions}
 REPORTS = {"classification": classification_report, "localization": localization_report}
@@ -129,7 +133,7 @@ def reporter(task: str) -> Callable[..., pd.DataFrame]:
         results: Any, samples: pd.DataFrame, protocol: ProtocolOptions
     ) -> pd.DataFrame:
         """Every metric per arm, with intervals and differences."""
-        return make(results, protocol).assign(**split_settings(samples))
+        return mark_derived(make(results, protocol), samples).assign(**split_settings(samples))
 
     return report_results
 

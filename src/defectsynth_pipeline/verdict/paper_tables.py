@@ -2,6 +2,7 @@
 
 All numbers are percent. The paper's stand in columns `paper.<method>...`; they were measured on
 its own data with its own backbone, so they say what was claimed, not what a run here should reach.
+Ours are of the paper's detectors where they were trained, else of the main one.
 An average is only given to an arm that has every number that enters it.
 """
 
@@ -14,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.results import LEGACY
-from defectsynth_pipeline.verdict.comparison import ALL
+from defectsynth_pipeline.inspection.results import LEGACY, PAPER
+from defectsynth_pipeline.verdict.comparison import ALL, NORMALS_ONLY
 
 ASSET = Path(__file__).parents[1] / "assets" / "paper_tables.csv"
 PARTITIONS = 3  # Sec. V-A2: three partitions of base and test set, results averaged
@@ -55,20 +56,28 @@ def make_paper_tables(
 def numbers_of(reports: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """What enters a table: numbers of whole categories and single arms, in percent.
 
+    Of each report and category only one role's rows: the paper's detectors, or the main one where
+    they were not trained. `normals_only`, which trains no detector, is left out.
     Reports that do not differ count once: with `lowest_third` all are of partition 0. Arms judged
     by the field's habit have " (best test checkpoint)" in their name.
 
     Raises:
-        InputError: Another partition of a category was run with other seeds, weights, model
-            selection or protocol, or with a tenth more steps or images.
+        InputError: Another partition of a category was run with another detector, other seeds,
+            weights, model selection or protocol, or with a tenth more steps or images.
     """
     rows = pd.concat([report for report in reports if len(report)] or reports[:1])
     rows = rows[(rows["defect_type"] == ALL) & (rows["against"] == "")]
     rows = rows[rows["metric"].isin([*CLASSIFICATION, *LOCALIZATION])]
+    rows = rows[rows["arm"] != NORMALS_ONLY]
+    paper = rows["role"] == PAPER
+    rows = rows[
+        paper
+        == paper.groupby([rows[name] for name in ("task", *_PLACE, "partition")]).transform("max")
+    ]
     honest = rows["selected"] != LEGACY
     for place, own in rows[honest].groupby(["task", *_PLACE], sort=False):
         sizes = own.groupby("partition")[["steps", "set_size"]].max()  # a partition may move these
-        settings = own[["split_protocol", "selected", "seeds", "weights"]].nunique()
+        settings = own[["detector", "split_protocol", "selected", "seeds", "weights"]].nunique()
         names = [*sizes.columns[sizes.max() > 1.1 * sizes.min()], *settings.index[settings > 1]]
         if names:
             found = [f"{name} {' and '.join(map(str, own[name].unique()))}" for name in names]

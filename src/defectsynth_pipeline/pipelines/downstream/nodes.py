@@ -10,7 +10,8 @@ from defectsynth_pipeline.arms.plan import skipped_categories
 from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.page import verdict_markdown
-from defectsynth_pipeline.verdict.verdict import make_verdict, ratio_curve
+from defectsynth_pipeline.verdict.ratio import ratio_curve
+from defectsynth_pipeline.verdict.verdict import make_verdict
 
 
 def judge(
