@@ -62,7 +62,9 @@ def publish_set(
     """Publish the images that `render` makes of the rows of `plan` (named tuples)."""
 
     def rendered(missing: pd.DataFrame) -> Iterator[Rendered]:
-        return (Rendered(row.image_id, dict(render(row))) for row in missing.itertuples())
+        for row in missing.itertuples():
+            rejected = getattr(row, "verdict", "") == "rejected"
+            yield Rendered(row.image_id, dict(render(row)), rejected=rejected)
 
     return publish(ImageSetJob("f00d", plan, rendered), folder, version="v1", name=folder.name)
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,44 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 class TestPublish:
+    def test_what_was_rejected_lies_apart_with_its_own_manifest(self, tmp_path):
+        def render(plan):
+            for row in plan.itertuples():
+                yield replace(render_row(row), rejected=row.seed % 3 == 1)
+
+        def broken(plan):
+            for number, item in enumerate(render(plan)):
+                if number == 5:
+                    raise RuntimeError("boom")
+                yield item
+
+        with pytest.raises(RuntimeError):
+            run(tmp_path, broken)
+        published, made = run(tmp_path, render), make_plan()
+        assert published.manifest["seed"].tolist() == [0, 2, 3, 5]
+        assert published.rejected["seed"].tolist() == [1, 4]
+        assert list(published.rejected) == list(published.manifest)
+        for row in made.itertuples():
+            image = published.array(row.image_id, "image")
+            assert np.array_equal(image, render_row(row).arrays["image"])
+        assert {p.stem for p in (published.root / "images").iterdir()}.isdisjoint(
+            p.stem for p in (published.root / "rejected/images").iterdir()
+        )
+        assert (published.root / "rejected" / "manifest.csv").is_file()
+
+    def test_nothing_rejected_has_no_folder(self, tmp_path):
+        published = run(tmp_path, Renderer())
+        assert published.rejected.empty
+        assert not (published.root / "rejected").exists()
+
+    def test_a_set_may_be_published_without_an_image(self, tmp_path):
+        def render(plan):
+            return (replace(render_row(row), rejected=True) for row in plan.itertuples())
+
+        published = run(tmp_path, render)
+        assert len(published) == 0
+        assert len(published.rejected) == 6
+
     def test_pictures_and_manifest_come_back_unchanged(self, tmp_path):
         published = run(tmp_path, Renderer())
         opened = ImageSet.open(tmp_path / VERSION / NAME)

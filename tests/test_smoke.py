@@ -39,6 +39,7 @@ AUGMENT = {
     "synthesis_plan",
     "synthetic_images",
     "synthetic_preview",
+    "certificate_test",
     "synthesis_summary",
 }
 PRETRAIN = {"compact_model", "pretrain_preview"}
@@ -74,9 +75,10 @@ class TestAugment:
     def test_images_are_pairs_that_leave_the_background_alone(self, catalog: Any) -> None:
         images, samples = catalog.load("synthetic_images"), catalog.load("samples")
         index = samples.set_index("sample_id", drop=False)
-        assert len(images) == 8
-        assert (images.manifest["pixels_outside_collar"] == 0).all()
-        for row in images.manifest.itertuples():
+        every = pd.concat([images.manifest, images.rejected])
+        assert len(every) == 8
+        assert (every["pixels_outside_collar"] == 0).all()
+        for row in every.itertuples():
             image, mask = images.array(row.image_id, "image"), images.array(row.image_id, "mask")
             background = Sample.of(index.loc[row.background]).image()
             assert (image.shape, image.dtype) == (background.shape, background.dtype)
@@ -107,7 +109,8 @@ class TestAugment:
 
     def test_the_summary_counts_every_image(self, catalog: Any) -> None:
         summary = catalog.load("synthesis_summary")
-        assert summary["images"].sum() == 8
+        assert summary[["accepted", "relabelled", "rejected"]].sum().sum() == 8
+        assert (summary["images"] == summary["accepted"] + summary["relabelled"]).all()
         assert (summary["pixels_outside_collar"] == 0).all()
 
     def test_mlflow_has_the_run(self, demo: Path) -> None:

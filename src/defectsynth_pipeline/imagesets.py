@@ -26,6 +26,7 @@ from defectsynth_pipeline.resumable import Progress
 logger = logging.getLogger(__name__)
 
 MANIFEST = "manifest.parquet"
+REJECTED = "rejected"
 _SAFE_ID = re.compile(r"[\w][\w.\-]*", re.ASCII)
 
 
@@ -38,11 +39,13 @@ class Rendered:
         arrays: Named pictures, written losslessly to `<name>s/<image_id>.png`: bool (H, W), or
             uint8 or uint16, (H, W) or (H, W, 3).
         record: Further manifest columns, JSON scalars.
+        rejected: It is kept apart, in the set's folder `rejected`.
     """
 
     image_id: str
     arrays: dict[str, np.ndarray]
     record: dict[str, Any] = field(default_factory=dict)
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,25 @@ class ImageSet:
         """Open the set published at `root`."""
         return cls(root, pd.read_parquet(root / MANIFEST))
 
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """The manifest of what was rejected; without rows, and maybe columns, where nothing was."""
+        path = self.root / REJECTED / MANIFEST
+        return pd.read_parquet(path) if path.exists() else self.manifest.iloc[:0]
+
     def array(self, image_id: str, name: str) -> np.ndarray:
-        """Read the picture `name` of one image; bool for `name == "mask"`, else its own dtype."""
-        path = self.root / f"{name}s" / f"{image_id}.png"
+        """Read the picture `name` of one image, published or rejected.
+
+        Returns:
+            bool for `name == "mask"`, else its own dtype.
+
+        Raises:
+            InputError: There is none.
+        """
+        file = f"{name}s/{image_id}.png"
+        path = self.root / file
+        if not path.exists():
+            path = self.root / REJECTED / file
         if not path.exists():
             raise InputError(
                 f"the image set has no {name} of this image",
@@ -195,11 +214,13 @@ def _render_missing(job: ImageSetJob, work: Path) -> None:
 
 def _write_item(work: Path, item: Rendered) -> None:
     checksums = {}
+    place = f"{REJECTED}/" if item.rejected else ""
     for name, array in item.arrays.items():
-        data = encode_png(array)
-        _write_atomically(work / f"{name}s" / f"{item.image_id}.png", data)
-        checksums[name] = zlib.crc32(data)
-    note = json.dumps({"checksums": checksums, "record": item.record}, default=_as_scalar)
+        data, file = encode_png(array), f"{place}{name}s/{item.image_id}.png"
+        _write_atomically(work / file, data)
+        checksums[file] = zlib.crc32(data)
+    told = {"checksums": checksums, "record": item.record, REJECTED: item.rejected}
+    note = json.dumps(told, default=_as_scalar)
     _write_atomically(work / "records" / f"{item.image_id}.json", note.encode())
 
 
@@ -208,30 +229,41 @@ def _is_complete(work: Path, image_id: str) -> bool:
     try:
         note = json.loads((work / "records" / f"{image_id}.json").read_bytes())
         return all(
-            zlib.crc32((work / f"{name}s" / f"{image_id}.png").read_bytes()) == checksum
-            for name, checksum in note["checksums"].items()
+            zlib.crc32((work / file).read_bytes()) == checksum
+            for file, checksum in note["checksums"].items()
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def _write_manifest(plan: pd.DataFrame, work: Path) -> None:
-    """Join plan and records; parquet keeps the types, the CSV beside it is for people."""
+    """Join plan and records; parquet keeps the types, the CSV beside it is for people.
+
+    The manifest of what was rejected lies with it; the set's own is the last file to be written.
+    """
     notes = [
-        json.loads((work / "records" / f"{image_id}.json").read_bytes())["record"]
+        json.loads((work / "records" / f"{image_id}.json").read_bytes())
         for image_id in plan["image_id"].astype(str)
     ]
-    records = pd.DataFrame(notes, index=plan.index)
+    records = pd.DataFrame([note["record"] for note in notes], index=plan.index)
     kept = plan[[column for column in plan.columns if column not in records.columns]]
-    manifest = pd.concat([kept, records], axis=1).reset_index(drop=True)
+    manifest = pd.concat([kept, records], axis=1)
+    rejected = pd.Series([note[REJECTED] for note in notes], index=plan.index, dtype=bool)
+    if rejected.any():
+        _write_table(manifest[rejected], work / REJECTED)
+        logger.warning("%d of %d images were rejected", rejected.sum(), len(plan))
+    _write_table(manifest[~rejected], work)
+
+
+def _write_table(manifest: pd.DataFrame, folder: Path) -> None:
     buffer = io.BytesIO()
-    manifest.to_parquet(buffer, index=False)
-    _write_atomically(work / "manifest.csv", manifest.to_csv(index=False).encode())
-    _write_atomically(work / MANIFEST, buffer.getvalue())
+    manifest.reset_index(drop=True).to_parquet(buffer, index=False)
+    _write_atomically(folder / "manifest.csv", manifest.to_csv(index=False).encode())
+    _write_atomically(folder / MANIFEST, buffer.getvalue())
 
 
 def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_bytes(data)
     temporary.replace(path)

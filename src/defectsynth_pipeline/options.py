@@ -137,10 +137,12 @@ class ComposeOptions(Options):
 
 
 class SynthesisOptions(Options):
-    """Stage 2 at inference (Sec. IV-A4: DDIM, 20 steps, eta 0)."""
+    """Stage 2 at inference (Sec. IV-A4: DDIM, 20 steps, eta 0), and what is published of it."""
 
     count: int = Field(1000, ge=1)
     per: Literal["run", "type"] = "run"
+    attempts: int = Field(4, ge=1, description="at an image, until it is accepted")
+    nulls: int = Field(700, ge=1, description="that a certificate is fitted on, per category")
     placement: Literal["part", "as_is"] = "part"
     steps: int = Field(20, ge=1)
     strength: float = Field(0.3, gt=0, le=1)
@@ -178,7 +180,7 @@ class ArmOptions(Options):
     """What the training sets are made of; `names` are arms, `a+b` mixtures, `a@n` n images."""
 
     names: Names = Field(["base", "normals_only", "crop_paste_matched", "defectsynth"])
-    visible_only: bool = True
+    accepted_only: bool = True
     external: dict[str, ExternalOptions] = Field(default_factory=dict)
     ratio: Numbers | None = None
     ratio_arm: str = "defectsynth"

@@ -109,9 +109,13 @@ SCHEMAS = {
     ),
     "synthesis_summary": Schema(
         _text("category defect_type")
-        | _whole("images")
-        | _optional("visible_share median_contrast mean_overlap")
+        | _whole("images accepted relabelled rejected")
+        | _optional("mean_attempts median_contrast mean_overlap")
         | _whole("pixels_outside_collar"),
+        remake="synthesis",
+    ),
+    "certificate_test": Schema(
+        _text("corpus category defect_type kind") | _whole("windows") | _real("passed threshold"),
         remake="synthesis",
     ),
     "classification_plan": _PLAN,

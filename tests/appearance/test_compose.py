@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import ndimage
 
 from categories import blob, round_spot
-from defectsynth_pipeline.appearance.compose import compose, contrast, faintest_visible
+from defectsynth_pipeline.appearance.compose import compose, contrast
 from defectsynth_pipeline.appearance.framing import roi_frame
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.pixels import crop, resize
@@ -207,11 +206,3 @@ def test_masks_at_the_border() -> None:
     mask[:3, :4] = True
     image[mask] = 0.1
     assert contrast(image, mask) == pytest.approx(0.4, abs=0.02)
-
-
-def test_the_faintest_real_defect_of_each_type(samples: pd.DataFrame) -> None:
-    faintest = faintest_visible(samples)
-    assert set(faintest) == {"plate/dent", "plate/scratch"}
-    assert all(0.15 < value < 0.6 for value in faintest.values())
-    least, most = (faintest_visible(samples, quantile)["plate/dent"] for quantile in (0.0, 1.0))
-    assert least < faintest["plate/dent"] < most

@@ -12,9 +12,14 @@ import pytest
 import torch
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.render import Region, region_maker, render_plan
+from defectsynth_pipeline.appearance.render import (
+    Judged,
+    Made,
+    Region,
+    region_maker,
+    render_plan,
+)
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
@@ -25,9 +30,13 @@ Render = Callable[..., dict[str, Rendered]]
 MakeRegions = Callable[..., list[Region]]
 Images = dict[str, Rendered]
 RECORD = {
-    *("contrast", "verdict", "overlap", "mask_pixels", "pixels_outside_collar"),
+    *("contrast", "verdict", "overlap", "mask_pixels", "pixels_outside_collar", "attempts"),
     *("frame_x", "frame_y", "frame_width", "frame_height", "resolution", "model"),
 }
+
+
+def accept(made: Made) -> Judged:
+    return Judged(True, made.mask, {"verdict": "accepted"})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +51,6 @@ def render(
     all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel, plan: pd.DataFrame
 ) -> Render:
     data = {"samples": all_samples, "masks": masks, "base": small}
-    real = faintest_visible(all_samples)
 
     def call(
         options: SynthesisOptions = SYNTHESIS,
@@ -50,10 +58,10 @@ def render(
         *,
         rows: pd.DataFrame = plan,
         missing: pd.DataFrame | None = None,
-        faintest: dict[str, float] = real,
+        judge: Callable[[Made], Judged] = accept,
     ) -> Images:
         missing = rows if missing is None else missing
-        how = {"options": options, "framing": framing, "faintest": faintest}
+        how = {"options": options, "framing": framing, "judge": judge}
         return {item.image_id: item for item in render_plan(missing, rows, **data, **how)}
 
     return call
@@ -184,7 +192,7 @@ def test_the_autoencoder_sees_images_between_minus_one_and_one(
 def test_records_say_what_was_made(rendered: Images, small: BaseModel, plan: pd.DataFrame) -> None:
     for item in rendered.values():
         assert set(item.record) == RECORD
-        assert item.record["verdict"] in {"visible", "faint"}
+        assert (item.record["verdict"], item.record["attempts"]) == ("accepted", 1)
         assert item.record["mask_pixels"] == item.arrays["mask"].sum()
         assert 0 <= item.record["overlap"] <= 1.05
         assert 0 <= item.record["contrast"] <= 1
@@ -193,15 +201,56 @@ def test_records_say_what_was_made(rendered: Images, small: BaseModel, plan: pd.
         assert item.record["resolution"] == small.resolution == 32
 
 
-def test_the_verdict_compares_with_the_faintest_real_defect(
-    render: Render, plan: pd.DataFrame
-) -> None:
-    verdicts = []
-    for least in (0.0, 1.0):
-        faintest = {f"{r.category}/{r.defect_type}": least for r in plan.itertuples()}
-        items = render(missing=plan[:2], faintest=faintest)
-        verdicts.append({item.record["verdict"] for item in items.values()})
-    assert verdicts == [{"visible"}, {"faint"}]
+class Refusing:
+    """Refuses the first attempts at every image: as many as the image's number modulo three."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[Made]] = {}
+
+    def __call__(self, made: Made) -> Judged:
+        before = self.seen.setdefault(made.row.image_id, [])
+        before.append(made)
+        accepted = len(before) > int(made.row.image_id[-5:]) % 3
+        return Judged(accepted, made.mask, {"verdict": str(accepted)})
+
+
+def test_what_is_refused_is_drawn_and_made_anew(render: Render, plan: pd.DataFrame) -> None:
+    judge = Refusing()
+    items = render(changed(SYNTHESIS, attempts=2), judge=judge)
+    planned = plan.set_index("image_id")
+    for image_id, item in items.items():
+        refused = int(image_id[-5:]) % 3
+        assert item.rejected == (refused == 2)
+        assert item.record["attempts"] == len(judge.seen[image_id]) == min(refused + 1, 2)
+        if refused:
+            first, second = judge.seen[image_id]
+            assert item.record["seed"] == second.row.seed != planned.loc[image_id, "seed"]
+            assert item.record["background"] == second.row.background
+            assert not (
+                first.image.shape == second.image.shape and (first.image == second.image).all()
+            )
+        else:
+            assert "seed" not in item.record
+
+
+def test_attempts_depend_on_the_plan_alone(render: Render, plan: pd.DataFrame) -> None:
+    options = changed(SYNTHESIS, attempts=2)
+    whole = render(options, judge=Refusing())
+    one_by_one = render(changed(options, batch_size=1), judge=Refusing(), rows=plan[::-1])
+    assert_same(one_by_one, whole)
+    for image_id, item in whole.items():
+        told = one_by_one[image_id]
+        assert (told.rejected, told.record["attempts"]) == (item.rejected, item.record["attempts"])
+
+
+def test_the_judges_mask_is_the_one_that_is_kept(render: Render, plan: pd.DataFrame) -> None:
+    def relabel(made: Made) -> Judged:
+        mask = np.zeros_like(made.mask)
+        mask[:2, :3] = True
+        return Judged(True, mask, {"verdict": "relabelled"})
+
+    for item in render(missing=plan[:2], judge=relabel).values():
+        assert item.arrays["mask"].sum() == item.record["mask_pixels"] == 6
 
 
 def test_a_stopped_rendering_goes_on(

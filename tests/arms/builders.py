@@ -84,7 +84,7 @@ def make_bank(folder: Path, **options: Any) -> Bank:
 
 
 def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet:
-    """An image per mask; the last of a type is faint."""
+    """An image per mask; the last of a type is rejected."""
     rows = []
     for number, mask in enumerate(masks.manifest.itertuples()):
         mine = samples[samples["category"] == mask.category]
@@ -97,7 +97,7 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
                 "mask": mask.image_id,
                 "background": mine[mine["split"] == "normal"]["sample_id"].iloc[number % 4],
                 "reference": real["sample_id"].iloc[-1],
-                "verdict": "faint" if number % 4 == 3 else "visible",
+                "verdict": "rejected" if number % 4 == 3 else "accepted",
                 "frame_x": 4,
                 "frame_y": 0,
                 "frame_width": 64,

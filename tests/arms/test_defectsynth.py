@@ -13,7 +13,7 @@ import pytest
 
 from defectsynth_pipeline.appearance.compose import compose
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.render import region_maker, render_plan
+from defectsynth_pipeline.appearance.render import Judged, Made, region_maker, render_plan
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.registry import ARMS
 from defectsynth_pipeline.base_model.loading import BaseModel
@@ -22,19 +22,17 @@ from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publ
 from defectsynth_pipeline.options import ArmOptions, FramingOptions, PromptOptions
 from small_models import SYNTHESIS, changed
 
-from .builders import with_manifest
-
 TYPES = ["dent", "scratch"]
 EXEMPLAR = {"mode": "exemplar", "collar": 2.0, "relative": True}
 
 
-def test_only_visible_images_are_taken(bank: Bank) -> None:
+def test_rejected_images_are_taken_only_when_asked_for(bank: Bank) -> None:
     recipes = ARMS["defectsynth"].plan(bank, "plate", TYPES, 6, 0)
-    assert {recipe["verdict"] for recipe in recipes} == {"visible"}
+    assert {recipe["verdict"] for recipe in recipes} == {"accepted"}
     assert len({recipe["source"] for recipe in recipes}) == 6
-    every = replace(bank, options=ArmOptions(visible_only=False))
+    every = replace(bank, options=ArmOptions(accepted_only=False))
     recipes = ARMS["defectsynth"].plan(every, "plate", TYPES, 8, 0)
-    assert sorted(recipe["verdict"] for recipe in recipes) == ["faint"] * 2 + ["visible"] * 6
+    assert sorted(recipe["verdict"] for recipe in recipes) == ["accepted"] * 6 + ["rejected"] * 2
 
 
 def test_sources_are_background_reference_and_parents(bank: Bank) -> None:
@@ -62,12 +60,11 @@ def test_too_few_images_are_repeated_with_a_warning(
     assert "6 synthetic images stand in for 14 rows" in caplog.text
 
 
-def test_faint_images_where_none_is_visible(bank: Bank, caplog: pytest.LogCaptureFixture) -> None:
-    faint = with_manifest(bank, verdict="faint")
-    with caplog.at_level(logging.WARNING):
-        recipes = ARMS["defectsynth"].plan(faint, "plate", TYPES, 4, 0)
-    assert {recipe["verdict"] for recipe in recipes} == {"faint"}
-    assert "plate/dent: no synthetic defect is visible" in caplog.text
+def test_a_type_of_which_all_was_rejected_gives_up_its_turn(bank: Bank) -> None:
+    manifest = bank.synthetic.manifest
+    none = replace(bank, synthetic=ImageSet(bank.synthetic.root, manifest.iloc[:0]))
+    with pytest.raises(InputError, match="accepted_only: false"):
+        ARMS["defectsynth"].plan(none, "plate", TYPES, 4, 0)
 
 
 def test_a_type_without_images_gives_up_its_turn(
@@ -114,10 +111,12 @@ def test_an_exemplar_starts_where_the_renderer_does_whatever_the_base_models_res
     plan = plan_synthesis(all_samples, masks, options, PromptOptions())
     plan = plan[plan["category"] == "plate"]
 
+    def accept(made: Made) -> Judged:
+        return Judged(True, made.mask, {"verdict": "accepted"})
+
     def render(missing: pd.DataFrame) -> Iterator[Rendered]:
-        faintest = dict.fromkeys(("plate/dent", "plate/scratch"), 0.0)
         given = {"samples": all_samples, "masks": masks, "base": small, "options": options}
-        return render_plan(missing, plan, **given, framing=window, faintest=faintest)
+        return render_plan(missing, plan, **given, framing=window, judge=accept)
 
     images = publish(ImageSetJob("f00d", plan, render), tmp_path, version="v1", name="images")
     given = Bank(all_samples, images, masks, synthesis=options, framing=window)

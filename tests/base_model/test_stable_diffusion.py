@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
-from defectsynth_pipeline.appearance.compose import faintest_visible
 from defectsynth_pipeline.appearance.crops import make_crops
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.render import render_plan
+from defectsynth_pipeline.appearance.render import Judged, Made, render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions
@@ -40,12 +39,14 @@ def adapt_base(
 @pytest.fixture(scope="module")
 def check(samples: pd.DataFrame, plates: ImageSet) -> Check:
     """Render two images and look at them."""
-    faintest = faintest_visible(samples)
+
+    def accept(made: Made) -> Judged:
+        return Judged(True, made.mask, {"verdict": "accepted"})
 
     def rendered(base: BaseModel, framing: FramingOptions, **changes: object) -> None:
         options = changed(GUIDED, **changes)
         plan = plan_synthesis(samples, plates, options, PROMPTS)
-        data = {"samples": samples, "masks": plates, "base": base, "faintest": faintest}
+        data = {"samples": samples, "masks": plates, "base": base, "judge": accept}
         items = list(render_plan(plan, plan, **data, options=options, framing=framing))
         assert len(items) == 2
         for item in items:

@@ -20,7 +20,15 @@ from defectsynth_pipeline.schemas import SCHEMAS
 CURVE = {"task": "localization", "corpus": "007", "category": "nan", "defect_type": "None"}
 CURVE |= {"metric": "pixel_ap", "arm": "", "n": 50, "value": 0.1 + 0.2, "low": None, "high": 1.0}
 CURVE |= {"seeds": 2, "worth_making": -1}
-HISTORY = {"task": "t", "corpus": "c", "category": "NA", "detector": "d", "arm": "base", "seed": 0, "step": 1}
+HISTORY = {
+    "task": "t",
+    "corpus": "c",
+    "category": "NA",
+    "detector": "d",
+    "arm": "base",
+    "seed": 0,
+    "step": 1,
+}
 
 
 def dataset(tmp_path, table="ratio_curve", load=None, save="2026-01-01T00.00.00.000Z", **options):

@@ -63,7 +63,7 @@ def make_bank(folder: Path) -> Bank:
         mask=masks.manifest["image_id"],
         reference=base["sample_id"],
         background=normal,
-        verdict="visible",
+        verdict="accepted",
     )
     return Bank(samples, synthetic, masks, options=ArmOptions(names=["base"]))
 

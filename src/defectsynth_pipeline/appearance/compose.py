@@ -1,4 +1,4 @@
-"""How a decoded crop becomes pixels of the user's image, and whether its defect can be seen there.
+"""How a decoded crop becomes pixels of the user's image.
 
 Outside the mask's collar the result is a copy of the background, bit for bit. Inside, one of three
 ways (none is in the paper, whose decoded image replaces the background as a whole):
@@ -17,8 +17,6 @@ model pixel shows there with a third of its contrast. With m the mask's coverage
 the contrast c that explains the change as c * m is, in least squares, sum(change * m) / sum(m^2)
 over a small neighbourhood, and change + (1 - m) * c gives the native mask the full c: thin strokes
 regain their contrast, detail stays, and where m = 1 nothing is altered.
-
-A mask whose defect is invisible is a wrong label, so what is fainter than real defects is marked.
 """
 
 from __future__ import annotations
@@ -26,10 +24,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.pixels import (
     as_pixels,
@@ -39,7 +35,6 @@ from defectsynth_pipeline.imaging.pixels import (
     feather,
     resize,
     smooth_fill,
-    to_float,
 )
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
@@ -128,15 +123,6 @@ def contrast(image: np.ndarray, mask: np.ndarray) -> float:
     window = Rectangle.around(mask, _REACH).slices
     part, inside = image[window].astype(np.float64), mask[window]
     return float(np.abs(part - continued(part, inside))[inside].mean(0).max())
-
-
-def faintest_visible(samples: pd.DataFrame, quantile: float = 0.1) -> dict[str, float]:
-    """Return, per "category/defect_type", the contrast of the faintest real base defects."""
-    values: dict[str, list[float]] = {}
-    for sample in each_sample(samples[samples["split"] == "base"]):
-        key = f"{sample.category}/{sample.defect_type}"
-        values.setdefault(key, []).append(contrast(to_float(sample.image()), sample.mask()))
-    return {key: float(np.quantile(v, quantile)) for key, v in values.items()}
 
 
 def _change(shown: Array, reference: Array, begin: Array, inside: Array, relative: bool) -> Array:

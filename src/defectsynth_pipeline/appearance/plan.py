@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from defectsynth_pipeline.shape.plan import split_count
 def plan_synthesis(
     samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions, prompts: PromptOptions
 ) -> pd.DataFrame:
-    """Return a row per image to make.
+    """Return a row per image to make: the first attempt at it.
 
     Columns: image_id, category, defect_type, mask, background, reference (sample ids of base and
     normal rows only), prompt, normal_prompt, group (images fused together), seed, placement
@@ -43,11 +45,59 @@ def plan_synthesis(
     counts = split_count(options.count, options.per, len(kinds))
     for (kind, own), count in zip(kinds, counts, strict=True):
         category, defect_type = map(str, kind)
-        placer = _Placer(samples, masks, category, defect_type, options)
+        placer = _Placer(samples, masks, category, defect_type, options.placement)
         for i in range(count):
             mask = own.iloc[i % len(own) if count >= len(own) else i * len(own) // count]
-            rows.append(placer.row(i, mask, prompts))
+            rows.append(_row(placer, i, mask, options, prompts))
     return pd.DataFrame(rows)
+
+
+def redrawer(
+    samples: pd.DataFrame, masks: ImageSet, placement: str
+) -> Callable[[Any, int], dict[str, Any]]:
+    """Return a function from a row of the plan and the number of an attempt to what is drawn anew.
+
+    Attempt k of a row draws its mask, reference, background, place and seed from
+    counter_seed(the row's seed, k), so that the plan still decides everything; 0 is the row.
+    """
+
+    @lru_cache
+    def placer(category: str, defect_type: str) -> _Placer:
+        return _Placer(samples, masks, category, defect_type, placement)
+
+    def redraw(row: Any, attempt: int) -> dict[str, Any]:
+        if not attempt:
+            return {}
+        of_type = placer(row.category, row.defect_type)
+        rng = np.random.default_rng(counter_seed(int(row.seed), attempt))
+        return of_type.draw(of_type.own.iloc[rng.integers(len(of_type.own))], rng)
+
+    return redraw
+
+
+def _row(
+    placer: _Placer,
+    number: int,
+    mask: pd.Series,
+    options: SynthesisOptions,
+    prompts: PromptOptions,
+) -> dict[str, Any]:
+    category, defect_type = placer.category, placer.defect_type
+    slug = re.sub(r"[^A-Za-z0-9-]+", "-", f"{category}_{defect_type}").strip("-")
+    kind = f"{slug or 'x'}_{counter_seed(category, defect_type) % 9973:04d}"
+    image_id = f"{kind}_{number:05d}"
+    rng = np.random.default_rng(counter_seed(options.seed, image_id))
+    drawn = placer.draw(mask, rng)
+    return {
+        "image_id": image_id,
+        "category": category,
+        "defect_type": defect_type,
+        **{name: drawn.pop(name) for name in ("mask", "background", "reference")},
+        "prompt": prompt_for(prompts, category, defect_type),
+        "normal_prompt": prompt_for(prompts, category, "good"),
+        "group": f"{kind}_{number // options.sff.group:05d}",
+        **drawn,
+    }
 
 
 class _Placer:
@@ -59,13 +109,17 @@ class _Placer:
         masks: ImageSet,
         category: str,
         defect_type: str,
-        options: SynthesisOptions,
+        placement: str,
     ) -> None:
         mine = samples[samples["category"] == category].sort_values("sample_id")
         base = (mine["split"] == "base") & (mine["defect_type"] == defect_type)
         self.normals = [*each_sample(mine[mine["split"] == "normal"])]
         self.real = {sample.sample_id: sample for sample in each_sample(mine[base])}
-        self.masks, self.options = masks, options
+        of_type = (masks.manifest["category"] == category) & (
+            masks.manifest["defect_type"] == defect_type
+        )
+        self.own = masks.manifest[of_type]
+        self.masks, self.placement = masks, placement
         self.category, self.defect_type = category, defect_type
         if not self.normals:
             raise InputError(
@@ -74,25 +128,16 @@ class _Placer:
                 remedy="add images to the category's train/good folder",
             )
 
-    def row(self, number: int, mask: pd.Series, prompts: PromptOptions) -> dict[str, Any]:
-        slug = re.sub(r"[^A-Za-z0-9-]+", "-", f"{self.category}_{self.defect_type}").strip("-")
-        kind = f"{slug or 'x'}_{counter_seed(self.category, self.defect_type) % 9973:04d}"
-        image_id = f"{kind}_{number:05d}"
-        rng = np.random.default_rng(counter_seed(self.options.seed, image_id))
+    def draw(self, mask: pd.Series, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw what a mask is set on, where, and with which reference and seed."""
         reference = [*self.real][rng.integers(len(self.real))]
         background, motion = self._place(mask, rng)
         columns = asdict(motion)
         del columns["scale"]  # a mask is brought to its background's size first
         return {
-            "image_id": image_id,
-            "category": self.category,
-            "defect_type": self.defect_type,
             "mask": mask["image_id"],
             "background": background,
             "reference": reference,
-            "prompt": prompt_for(prompts, self.category, self.defect_type),
-            "normal_prompt": prompt_for(prompts, self.category, "good"),
-            "group": f"{kind}_{number // self.options.sff.group:05d}",
             "seed": int(rng.integers(1 << 62)),
             "placement": "as_is" if motion == STAY else "part",
             **columns,
@@ -101,7 +146,7 @@ class _Placer:
     def _place(self, mask: pd.Series, rng: np.random.Generator) -> tuple[str, Motion]:
         order = [int(number) for number in rng.permutation(len(self.normals))[:TRIES]]
         parents = [self.real[p] for p in str(mask["parents"]).split("|") if p in self.real]
-        if self.options.placement == "as_is" or not parents or part_of(parents[0]) is None:
+        if self.placement == "as_is" or not parents or part_of(parents[0]) is None:
             return self.normals[order[0]].sample_id, STAY
         parent = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
         made, real = self.masks.array(mask["image_id"], "mask"), parent.mask()

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from defectsynth_pipeline.appearance.alignment import Alignment
 from defectsynth_pipeline.appearance.compose import compose, contrast
 from defectsynth_pipeline.appearance.framing import framing_sizes, roi_frame
 from defectsynth_pipeline.appearance.fusion import fuse
+from defectsynth_pipeline.appearance.plan import redrawer
 from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.appearance.transfer import set_on
 from defectsynth_pipeline.base_model.denoising import latent_masks
@@ -31,6 +33,36 @@ from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
 logger = logging.getLogger(__name__)
 
 
+class Made(NamedTuple):
+    """An image that a judge is asked about.
+
+    Attributes:
+        row: Its row of the plan, as the attempt drew it.
+        image: Native, uint8 or uint16, (H, W) or (H, W, 3).
+        background: The same without the defect.
+        mask: (H, W) bool.
+    """
+
+    row: Any
+    image: np.ndarray
+    background: np.ndarray
+    mask: np.ndarray
+
+
+class Judged(NamedTuple):
+    """What a judge says.
+
+    Attributes:
+        accepted: Whether the image may be published.
+        mask: (H, W) bool, the mask to publish with it.
+        record: Columns of the manifest.
+    """
+
+    accepted: bool
+    mask: np.ndarray
+    record: dict[str, Any]
+
+
 def render_plan(
     missing: pd.DataFrame,
     plan: pd.DataFrame,
@@ -40,44 +72,63 @@ def render_plan(
     base: BaseModel,
     options: SynthesisOptions,
     framing: FramingOptions,
-    faintest: dict[str, float],
+    judge: Callable[[Made], Judged],
 ) -> Iterator[Rendered]:
     """Yield the missing images; each depends on its own fusion group alone.
+
+    What the judge does not accept is drawn and made anew, `options.attempts` times in all; then
+    the last attempt is given as rejected.
 
     Args:
         missing: Rows of the plan still to be made; their whole groups are rendered.
         plan: The whole plan.
-        samples: Real images; only rows named in the plan are read.
+        samples: Real images; only base and normal ones are read.
         masks: Generated masks.
         base: Base model with the fine-tuned networks attached.
         options: Sampler, attention, fusion and composition.
         framing: As in fine-tuning.
-        faintest: Least contrast that counts as visible, per "category/defect_type".
+        judge: Says whether an image may be published.
     """
     alone = int((plan.groupby("group")["image_id"].transform("size") == 1).sum())
     if options.sff.enabled and alone:
         logger.info("SFF changes nothing in %d of %d images: alone in a group", alone, len(plan))
     make = region_maker(samples, masks, base, options, framing)
+    redraw = redrawer(samples, masks, options.placement)
     wanted = set(missing["image_id"])
     groups = [
-        rows.sort_values("image_id")  # fusion goes in turn: a group's order must be its own
+        # Fusion goes in turn: a group's order must be its own.
+        list(rows.sort_values("image_id").itertuples(index=False))
         for _, rows in plan.groupby("group", sort=False)
         if wanted & set(rows["image_id"])
     ]
     for chunk in _chunks(groups, options.batch_size):
-        regions = [make(row) for rows in chunk for row in rows.itertuples(index=False)]
-        latents = _denoise(regions, base, options)
-        latents = _fuse(latents, regions, [len(rows) for rows in chunk], options)
-        for region, image, mask, record in _compose(latents, regions, base, options):
-            kind = f"{region.row.category}/{region.row.defect_type}"
-            record["verdict"] = "visible" if record["contrast"] >= faintest[kind] else "faint"
-            if region.row.image_id in wanted:
-                yield Rendered(region.row.image_id, {"image": image, "mask": mask}, record)
+        left = chunk
+        for attempt in range(options.attempts):
+            drawn = [[(row, redraw(row, attempt)) for row in rows] for rows in left]
+            regions = [make(row._replace(**new)) for rows in drawn for row, new in rows]
+            latents = _denoise(regions, base, options)
+            latents = _fuse(latents, regions, [len(rows) for rows in left], options)
+            refused = set()
+            made = zip(_compose(latents, regions, base, options), chain(*drawn), strict=True)
+            for (region, image, record), (row, new) in made:
+                judged = judge(Made(region.row, image, region.background, region.mask))
+                last = attempt == options.attempts - 1
+                if not judged.accepted and not last:
+                    refused.add(row.image_id)
+                elif row.image_id in wanted:
+                    told = new | record | judged.record | {"attempts": attempt + 1}
+                    told["mask_pixels"] = int(judged.mask.sum())
+                    pictures = {"image": image, "mask": judged.mask}
+                    yield Rendered(row.image_id, pictures, told, rejected=not judged.accepted)
+            again = [[row for row in rows if row.image_id in refused] for rows in left]
+            left = [rows for rows in again if rows]
+            if not left:
+                break
 
 
-def _chunks(groups: list[pd.DataFrame], size: int) -> Iterator[list[pd.DataFrame]]:
+def _chunks(groups: list[list[Any]], size: int) -> Iterator[list[list[Any]]]:
     """Gather whole groups until a batch is full."""
-    chunk: list[pd.DataFrame] = []
+    chunk: list[list[Any]] = []
     for rows in groups:
         if chunk and sum(map(len, chunk)) + len(rows) > size:
             yield chunk
@@ -155,7 +206,7 @@ def _fuse(
 
 def _compose(
     latents: Tensor, regions: list[Region], base: BaseModel, options: SynthesisOptions
-) -> Iterator[tuple[Region, np.ndarray, np.ndarray, dict[str, Any]]]:
+) -> Iterator[tuple[Region, np.ndarray, dict[str, Any]]]:
     for i in range(0, len(regions), options.batch_size):
         batch = regions[i : i + options.batch_size]
         shown = _pixels(base.decode(latents[i : i + len(batch)]))
@@ -177,7 +228,6 @@ def _compose(
             record = {
                 "contrast": contrast(to_float(composed.image), region.mask),
                 "pixels_outside_collar": int((differs & ~composed.changed).sum()),
-                "mask_pixels": int(region.mask.sum()),
                 "overlap": region.alignment.overlap / max(float(region.cover.sum()), 1e-6),
                 "frame_x": region.frame.left,
                 "frame_y": region.frame.top,
@@ -186,7 +236,7 @@ def _compose(
                 "resolution": len(region.cover),
                 "model": base.fingerprint,
             }
-            yield region, composed.image, region.mask, record
+            yield region, composed.image, record
 
 
 def _pixels(images: Tensor) -> np.ndarray:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from defectsynth_pipeline.appearance.compose import compose
 from defectsynth_pipeline.appearance.transfer import set_on
@@ -26,7 +27,7 @@ class DefectSynth(Arm):
     """The images of the augment run; repeated, with a warning, where there are too few."""
 
     def plan(self, bank: Bank, category: str, types: Types, count: int, seed: int) -> list[Recipe]:
-        """As `Arm.plan`; `verdict` says whether the defect of the image can be seen."""
+        """As `Arm.plan`; `verdict` is that of the image's certificate."""
         return [recipe_of(row, bank) for row in take_rows(bank, category, types, count, seed)]
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
@@ -39,8 +40,8 @@ def take_rows(
 ) -> list[dict[str, Any]]:
     """Return `count` rows of the synthetic manifest, types in turn, each once before any twice.
 
-    With `visible_only` these are the visible images; a type that has none gives its faint ones,
-    and a type without any image gives up its turn, both with a warning.
+    Without `accepted_only` rejected images are among them. A type without any image gives up its
+    turn, with a warning.
 
     Raises:
         InputError: There is no image of the category.
@@ -51,7 +52,8 @@ def take_rows(
             "no synthetic images of this category",
             file=bank.synthetic.root,
             value=category,
-            remedy="run augment with this category, or leave it out of ingest.categories",
+            remedy="run augment with this category, leave it out of ingest.categories, or set "
+            "arms.accepted_only: false to take images that were rejected",
         )
     if missing := [name for name in types if name not in pools]:
         _log.warning("%s: no synthetic images of %s", category, ", ".join(missing))
@@ -65,14 +67,10 @@ def take_rows(
 
 def _pool(bank: Bank, category: str, defect_type: str) -> list[dict[str, Any]]:
     table = bank.synthetic.manifest
+    if not bank.options.accepted_only:
+        table = pd.concat([table, bank.synthetic.rejected])
     mine = table[(table["category"] == category) & (table["defect_type"] == defect_type)]
     mine = mine.sort_values("image_id")
-    if bank.options.visible_only and len(mine):
-        visible = mine[mine["verdict"] == "visible"]
-        if visible.empty:
-            message = "%s/%s: no synthetic defect is visible; its %d faint images are used"
-            _log.warning(message, category, defect_type, len(mine))
-        mine = mine if visible.empty else visible
     return [{str(key): value for key, value in row.items()} for row in mine.to_dict("records")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.rectangle import Rectangle
+
+Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
 
 
 def to_display(array: np.ndarray) -> np.ndarray:
@@ -76,17 +78,22 @@ def draw_real_and_synthetic(
 ) -> Figure:
     """Crops around the defects, per type: real base samples, then synthetic images.
 
-    Every crop is shown twice, as it is and below it with its mask outlined.
+    Every crop is shown twice, as it is and below it with its mask outlined. A type of which nothing
+    was accepted has its real ones alone.
     """
     sheets = []
-    for label, originals, made in _types(samples, images.manifest, real, synthetic):
+    every = pd.concat([images.manifest, images.rejected])
+    accepted = set(images.manifest["image_id"])
+    for label, originals, names in _types(samples, every, real, len(every)):
+        made = _spread(pd.Series([n for n in names if n in accepted], dtype=str), synthetic)
         pairs = [(sample.image(), sample.mask()) for sample in originals]
         pairs += [(images.array(name, "image"), images.array(name, "mask")) for name in made]
         windows = [closeup(mask, least=64).slices for _, mask in pairs]
         crops = [(i[part], m[part]) for (i, m), part in zip(pairs, windows, strict=True)]
         tiles = [*(image for image, _ in crops), *(outlined(*crop) for crop in crops)]
         sheet = contact_sheet(tiles, columns=len(pairs))
-        sheets.append((f"{label}: {len(originals)} real, then synthetic", sheet))
+        then = "then synthetic" if len(made) else "no synthetic image was accepted"
+        sheets.append((f"{label}: {len(originals)} real, {then}", sheet))
     return _stacked(sheets)
 
 
@@ -115,7 +122,7 @@ def _types(
         yield f"{category} / {kind}", list(each_sample(_spread(originals, real))), names
 
 
-def _spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+def _spread(rows: Rows, count: int) -> Rows:
     return rows.iloc[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
 
 

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     attach_controlnet,
+    fit,
     plan_images,
     render_images,
     summarise_images,
@@ -30,12 +31,19 @@ def create_pipeline() -> Pipeline:
                 name="attach_controlnet",
             ),
             Node(
+                fit,
+                ["samples", "base_model", "params:synthesis"],
+                ["certificate", "certificate_test"],
+                name="fit_certificate",
+            ),
+            Node(
                 render_images,
                 inputs=[
                     "synthesis_plan",
                     "samples",
                     "defect_masks",
                     "generator",
+                    "certificate",
                     "params:synthesis",
                     "params:framing",
                 ],

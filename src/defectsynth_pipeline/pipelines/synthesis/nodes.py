@@ -13,7 +13,7 @@ from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
-ROOMS = ("imaging", "corpora", "base_model", "shape", "appearance")
+ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
 
 
 def plan_images(
@@ -30,17 +30,34 @@ def attach_controlnet(base_model: Any, controlnet: Any) -> Any:
     return controlnet.attach(base_model)
 
 
+def fit(
+    samples: pd.DataFrame, base_model: Any, options: SynthesisOptions
+) -> tuple[Any, pd.DataFrame]:
+    """Learn from real base defects and from nulls what is published; test that it can refuse."""
+    from defectsynth_pipeline.certificate.certificate import fit_certificate
+    from defectsynth_pipeline.certificate.judging import through_autoencoder
+
+    found = fit_certificate(
+        samples,
+        nulls=options.nulls,
+        round_trip=partial(through_autoencoder, base_model),
+        seed=options.seed,
+    )
+    return found, found.test
+
+
 def render_images(
     plan: pd.DataFrame,
     samples: pd.DataFrame,
     masks: ImageSet,
     generator: Any,
+    certificate: Any,
     options: SynthesisOptions,
     framing: FramingOptions,
 ) -> ImageSetJob:
     """Hand over the rendering of the plan; the dataset carries it out and publishes it whole."""
-    from defectsynth_pipeline.appearance.compose import faintest_visible
     from defectsynth_pipeline.appearance.render import render_plan
+    from defectsynth_pipeline.certificate.judging import judge_with
 
     used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
@@ -52,11 +69,17 @@ def render_images(
         base=generator,
         options=options,
         framing=framing,
-        faintest=faintest_visible(samples),
+        judge=judge_with(certificate),
     )
     # The masks' content, not their version: a run repeated after a kill makes a new version.
     key = fingerprint(
-        plan, options, framing, generator.fingerprint, masks.manifest, code_fingerprint(*ROOMS)
+        plan,
+        options,
+        framing,
+        generator.fingerprint,
+        masks.manifest,
+        certificate.test,  # of the same options and code, it stands for what it was fitted on
+        code_fingerprint(*ROOMS),
     )
     return ImageSetJob(
         fingerprint=key, plan=plan.assign(code=code_fingerprint(*ROOMS)), render=render
@@ -64,13 +87,16 @@ def render_images(
 
 
 def summarise_images(images: ImageSet) -> pd.DataFrame:
-    """Return, per defect type: images made, share visible, median contrast, overlap, leakage."""
-    groups = images.manifest.assign(seen=images.manifest["verdict"] == "visible").groupby(
+    """Return, per defect type: images published, verdicts, attempts, contrast, overlap, leakage."""
+    every = pd.concat([images.manifest, images.rejected])
+    verdicts = {name: every["verdict"] == name for name in ("accepted", "relabelled", "rejected")}
+    groups = every.assign(published=~verdicts["rejected"], **verdicts).groupby(
         ["category", "defect_type"], sort=True
     )
     return groups.agg(
-        images=("image_id", "size"),
-        visible_share=("seen", "mean"),
+        images=("published", "sum"),
+        **{name: (name, "sum") for name in verdicts},
+        mean_attempts=("attempts", "mean"),
         median_contrast=("contrast", "median"),
         mean_overlap=("overlap", "mean"),
         pixels_outside_collar=("pixels_outside_collar", "sum"),

@@ -1,0 +1,135 @@
+"""What a defect shows of itself: features and pixels in its mask and around it.
+
+One estimator for real, synthetic and null images, which needs no clean copy of the image: the
+encoder's features, their mean and their strongest response in the mask and their mean on a ring
+around it, the mask's colour and grain against the ring's, and the mask's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+from torch import Tensor
+
+from defectsynth_pipeline.appearance.framing import roi_frame
+from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, feature_levels
+from defectsynth_pipeline.imaging.pixels import as_planes, crop, full_scale, resize, ring, solid
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+
+SIDE = 224  # px, of the window as the encoder sees it
+CONTEXT = 2.0  # the window's side as a multiple of the mask's extent
+LEAST = 96  # native px, smallest window
+LEVELS = (4, 8, 16, 32)
+TURNS = 8  # quarter turns, plain and mirrored
+_RING = (4, 28)  # px of `SIDE` around the mask
+_NATIVE_RING = (2, 10)  # px around the mask, for colour and grain
+_STRONGEST = 4  # patches
+_AT_ONCE = 16
+_EPS = 1e-3
+WIDTH = 3 * sum(CHANNELS[STRIDES.index(stride)] for stride in LEVELS) + 10
+
+
+class Seen(NamedTuple):
+    """A window around a defect.
+
+    Attributes:
+        part: float32 (h, w, 3) in [0, 1], native pixels.
+        inside: (h, w) bool, its mask.
+    """
+
+    part: np.ndarray
+    inside: np.ndarray
+
+    def turned(self, number: int) -> Seen:
+        """One of `TURNS` views of the window; 0 is itself."""
+        views = [np.rot90(array, number % 4) for array in self]
+        if number >= 4:
+            views = [view[:, ::-1] for view in views]
+        return Seen(*map(np.ascontiguousarray, views))
+
+
+def window_of(mask: np.ndarray) -> Rectangle:
+    """The window that is looked at, a square around a mask (H, W) that is not empty."""
+    return roi_frame(mask, CONTEXT, LEAST)
+
+
+def see(image: np.ndarray, mask: np.ndarray) -> Seen:
+    """Cut the window around a defect.
+
+    Args:
+        image: uint8 or uint16, (H, W) or (H, W, 3).
+        mask: (H, W) bool.
+
+    Raises:
+        InputError: The mask is empty.
+    """
+    window = window_of(mask)
+    part = as_planes(crop(image, window), 3) / full_scale(image)
+    return Seen(part.astype(np.float32), crop(mask, window))
+
+
+def evidence(windows: Iterable[Seen]) -> np.ndarray:
+    """Return what windows show, float32 (N, WIDTH)."""
+    rows, rest = [np.zeros((0, WIDTH), np.float32)], iter(windows)
+    while some := list(islice(rest, _AT_ONCE)):
+        rows.append(np.concatenate([_features(some), [_pixels(seen) for seen in some]], 1))
+    return np.concatenate(rows).astype(np.float32)
+
+
+def _features(windows: list[Seen]) -> np.ndarray:
+    """Mean and strongest response in the mask, mean on the ring, of every level."""
+    size = (SIDE, SIDE)
+    shown = np.stack([resize(seen.part, size) for seen in windows])
+    cover = np.stack([resize(seen.inside, size) for seen in windows])
+    around = np.stack([ring(solid(one), _RING) for one in cover]).astype(np.float32)
+    levels = feature_levels(np.rint(shown * 255).clip(0, 255).astype(np.uint8), LEVELS)
+    pooled = [*_means(levels, cover), *_strongest(levels, cover), *_means(levels, around)]
+    return np.asarray(torch.cat(pooled, 1).numpy())
+
+
+def _strongest(levels: list[Tensor], cover: np.ndarray) -> Iterator[Tensor]:
+    for level in levels:
+        share = _shares(cover, level)
+        share = share / share.amax((2, 3), keepdim=True).clamp_min(_EPS)
+        count = min(_STRONGEST, level.shape[2] * level.shape[3])
+        yield (level * share.sqrt()).flatten(2).topk(count, 2).values.mean(2)
+
+
+def _means(levels: list[Tensor], weights: np.ndarray) -> Iterator[Tensor]:
+    for level in levels:
+        share = _shares(weights, level)
+        yield (level * share).sum((2, 3)) / share.sum((2, 3)).clamp_min(1e-6)
+
+
+def _shares(weights: np.ndarray, level: Tensor) -> Tensor:
+    """Share of each patch that is covered, (B, 1, h, w)."""
+    return F.interpolate(torch.from_numpy(weights)[:, None], level.shape[2:], mode="area")
+
+
+def _pixels(seen: Seen) -> np.ndarray:
+    """Colour and grain of the mask against the ring around it, and the mask's size, (10,)."""
+    part, inside = seen
+    around = ring(inside, _NATIVE_RING)
+    around = around if around.any() else ~inside
+    around = around if around.any() else inside
+    grey, beside = part.mean(-1), part[around].mean(0)
+    thickness = ndimage.distance_transform_edt(inside).max()
+    area = inside.sum()
+    return np.array(
+        [
+            *(part[inside].mean(0) - beside),
+            np.abs(grey[inside] - beside.mean()).mean(),
+            np.log(grey[inside].std() + _EPS),
+            np.log(grey[around].std() + _EPS),
+            np.log(area),
+            np.log(thickness),
+            thickness**2 / area,
+            np.log(len(part)),
+        ]
+    )

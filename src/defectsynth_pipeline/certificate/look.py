@@ -1,0 +1,164 @@
+"""Does it look like a defect of its type? A classifier of a category's defect types and of nulls.
+
+Multinomial logistic regression on the evidence of the base set's own real defects, each turned and
+mirrored, and of nulls made from them. What is asked for is the logarithm of the probability of the
+type that a mask claims. Every class has the same total weight, so that few real defects count as
+much as many nulls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from defectsynth_pipeline.certificate.evidence import TURNS, evidence, see
+from defectsynth_pipeline.certificate.nulls import OTHER, RoundTrip, nulls_of
+from defectsynth_pipeline.corpora.reading import Sample
+
+_ROUNDS = (1, 12)  # how often every kind of null is made of a real defect, at least and at most
+_PER_ROUND = 6
+FOLDS = 10
+_EVIDENCE = 100.0  # total weight of all windows against the prior of weights of variance 1
+_LEAST = np.log(1e-3)  # scores below are all alike
+_CLIP = 5.0  # deviations: a feature that the base never showed decides nothing alone
+REAL_LOST = 0.05  # share of the real defects that may fall below the threshold
+NULL_PASSED = 0.04  # share of the worst kind of null that may stay above it, the stronger rule
+
+
+@dataclass(frozen=True)
+class Look:
+    """A fitted classifier.
+
+    Attributes:
+        classes: Names of the defect types and of kinds of null.
+        mean, scale: (WIDTH,), of the evidence.
+        weight: (n_classes, WIDTH).
+        bias: (n_classes,).
+    """
+
+    classes: tuple[str, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def scores(self, shown: np.ndarray) -> np.ndarray:
+        """Return log probabilities (N, n_classes) of evidence (N, WIDTH)."""
+        standard = ((shown - self.mean) / self.scale).clip(-_CLIP, _CLIP)
+        logits = standard @ self.weight.T + self.bias
+        top = logits.max(1, keepdims=True)
+        return np.asarray(logits - top - np.log(np.exp(logits - top).sum(1, keepdims=True)))
+
+
+def gather(
+    real: Sequence[Sample],
+    normals: Sequence[Sample],
+    *,
+    nulls: int,
+    round_trip: RoundTrip | None,
+    seed: int,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Look at a category's real base defects and at about `nulls` nulls made from them.
+
+    Returns:
+        A row per window: kind ("real" or one of `nulls.KINDS`), defect_type, sample_id and group of
+        the real defect, turn; and the evidence (N, WIDTH).
+    """
+    rng = np.random.default_rng(seed)
+    rounds = int(np.clip(round(nulls / (_PER_ROUND * len(real))), *_ROUNDS))
+    rows, shown = [], []
+    for sample in real:
+        told = (sample.defect_type, sample.sample_id, sample.group)
+        seen = see(sample.image(), sample.mask())
+        windows = [seen.turned(turn) for turn in range(TURNS)]
+        rows += [("real", *told, turn) for turn in range(TURNS)]
+        made = list(nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip))
+        rows += [(null.kind, *told, 0) for null in made]
+        shown.append(evidence([*windows, *(null.seen for null in made)]))
+    columns = ["kind", "defect_type", "sample_id", "group", "turn"]
+    return pd.DataFrame(rows, columns=columns), np.concatenate(shown)
+
+
+def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
+    """Train the classifier on what `gather` returns."""
+    is_real = windows["kind"] == "real"
+    labels = windows["defect_type"].where(is_real, windows["kind"].map("null: {}".format))
+    mean, scale = shown.mean(0), shown.std(0) + np.float32(1e-6)
+    counts = labels.map(labels.value_counts())
+    model = LogisticRegression(C=1.0, max_iter=200).fit(
+        ((shown - mean) / scale).clip(-_CLIP, _CLIP),
+        labels,
+        sample_weight=_EVIDENCE / labels.nunique() / counts,
+    )
+    weight, bias = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn keeps the second class's logit alone
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return Look(tuple(model.classes_), mean, scale, weight, bias)
+
+
+def held_out_scores(windows: pd.DataFrame, shown: np.ndarray) -> pd.DataFrame:
+    """Score every window by a classifier that saw none of its group.
+
+    A type whose real defects are all of one group is held out sample by sample.
+
+    Returns:
+        A row per window as it is, and for every real one a row of kind `OTHER` per other type of
+        the category: kind, defect_type (the claimed one), fold, score (log probability).
+    """
+    types = sorted(set(windows["defect_type"]))
+    several = windows.groupby("defect_type")["group"].transform("nunique") > 1
+    part = windows["group"].where(several, windows["sample_id"])
+    numbers = {name: i % FOLDS for i, name in enumerate(_in_order(part))}
+    fold = part.map(numbers)
+    rows: list[tuple[str, str, int, float]] = []
+    for number in sorted(set(fold)):
+        held = (fold == number).to_numpy()
+        look = fit_look(windows[~held], shown[~held])
+        asked = held & (windows["turn"] == 0).to_numpy()
+        rows += _scored(look, windows[asked], look.scores(shown[asked]), types, number)
+    return pd.DataFrame(rows, columns=["kind", "defect_type", "fold", "score"])
+
+
+def _scored(
+    look: Look, windows: pd.DataFrame, scores: np.ndarray, types: list[str], fold: int
+) -> Iterator[tuple[str, str, int, float]]:
+    for row, of_row in zip(windows.itertuples(index=False), scores, strict=True):
+        of_class = dict(zip(look.classes, map(float, of_row), strict=True))
+        yield row.kind, row.defect_type, fold, of_class.get(row.defect_type, -np.inf)
+        for other in types if row.kind == "real" else ():
+            if other != row.defect_type:
+                yield OTHER, other, fold, of_class.get(other, -np.inf)
+
+
+def _in_order(part: pd.Series) -> list[str]:
+    """The parts in order of their first window: by type, so that folds hold some of each."""
+    return list(dict.fromkeys(part))
+
+
+def threshold_of(scores: pd.DataFrame) -> float:
+    """Return the least score that is accepted.
+
+    It lies between the weakest real defects, `REAL_LOST` of them left out, and the strongest of
+    each kind of null, `NULL_PASSED` of them left out, nearer to the real ones. Where these overlap
+    it is the nulls' limit: what is no defect may not pass, whatever it costs.
+    """
+    real = scores.loc[scores["kind"] == "real", "score"]
+    nulls = scores[scores["kind"] != "real"].groupby("kind")["score"]
+    limit = nulls.quantile(1 - NULL_PASSED, interpolation="higher").max()
+    weakest = max(real.quantile(REAL_LOST, interpolation="lower"), _LEAST)
+    strongest = np.nextafter(max(limit, _LEAST), np.inf)
+    return float(max(weakest + (strongest - weakest) / 3, strongest))
+
+
+def passed(scores: pd.DataFrame) -> pd.Series:
+    """Return whether each window passes a threshold that was set without its fold."""
+    found = pd.Series(False, index=scores.index)
+    for number in set(scores["fold"]):
+        held = scores["fold"] == number
+        rest = scores[~held] if (~held).any() else scores
+        found[held] = scores.loc[held, "score"] >= threshold_of(rest)
+    return found

@@ -1,0 +1,148 @@
+"""Images that are no defect of their type, though a mask says so: what a certificate must refuse.
+
+Each is made of a real base defect and of good images of its category, on which the mask lies where
+a defect may: on the same place of the part, or anywhere on a texture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from scipy import ndimage
+
+from defectsynth_pipeline.appearance.framing import roi_frame
+from defectsynth_pipeline.appearance.placement import place_defect
+from defectsynth_pipeline.certificate.evidence import LEAST, Seen, window_of
+from defectsynth_pipeline.corpora.inpainting import remove_defect
+from defectsynth_pipeline.corpora.reading import Sample
+from defectsynth_pipeline.imaging.motion import landed_mask
+from defectsynth_pipeline.imaging.pixels import as_planes, crop, feather, full_scale
+from defectsynth_pipeline.imaging.rectangle import Rectangle
+
+RoundTrip: TypeAlias = Callable[[np.ndarray], np.ndarray]  # (h, w, 3) in [0, 1] through a VAE
+OTHER = "other_type"  # a real defect under another type's name: needs no image of its own
+KINDS = {
+    "untouched": "nothing is there",
+    "inpainted": "what is there continues the surroundings",
+    "round_trip": "only the autoencoder's blur is there",
+    "grain": "only grain is there",
+    "seam": "only a seam is there",
+    "moved": "the mask lies beside the defect",
+}
+_COLLAR = 2.0  # px, as in composition
+_WIDE = 3.0  # surroundings of a mask that texture is copied from, as a multiple of its extent
+_FAINTEST = 0.03  # of white, least contrast of a seam
+_TRIES = 60
+_WANDER = 2.0  # how far a mask may move, as a multiple of its extent
+
+
+class Null(NamedTuple):
+    """An image without a defect of its type in its mask.
+
+    Attributes:
+        kind: One of `KINDS`.
+        seen: The window around its mask.
+    """
+
+    kind: str
+    seen: Seen
+
+
+def nulls_of(
+    real: Sample,
+    normals: Sequence[Sample],
+    rng: np.random.Generator,
+    *,
+    rounds: int,
+    round_trip: RoundTrip | None = None,
+) -> Iterator[Null]:
+    """Yield nulls of the type and the size of a real base defect.
+
+    Args:
+        real: A base sample with a defect.
+        normals: Good images of its category.
+        rng: Source of all draws.
+        rounds: How often each kind is made.
+        round_trip: What an autoencoder makes of a picture; without it that kind is left out.
+    """
+    own, mask = _floating(real.image()), real.mask()
+    wide = _wide(mask)
+    part, inside = crop(own, wide), crop(mask, wide)
+    clean = _inpainted(part, inside)
+    energy = np.sqrt(((part - clean)[inside] ** 2).mean(0))
+    yield Null("inpainted", _seen(clean, inside))
+    for _ in range(rounds):
+        moved = _moved(mask, rng)
+        if moved is not None:
+            there = _wide(moved)
+            yield Null("moved", _seen(crop(own, there), crop(moved, there)))
+        number, motion = place_defect(real, normals, rng)
+        landed = landed_mask(mask, motion, normals[number].shape)
+        if landed.any():
+            there = _wide(landed)
+            good = crop(_floating(normals[number].image()), there)
+            yield from _on_good(good, crop(landed, there), energy, rng, round_trip)
+
+
+def _on_good(
+    good: np.ndarray,
+    inside: np.ndarray,
+    energy: np.ndarray,
+    rng: np.random.Generator,
+    round_trip: RoundTrip | None,
+) -> Iterator[Null]:
+    """Nulls of a good picture (h, w, 3) and a mask (h, w); `energy` (3,) is the real defect's."""
+    weight = feather(inside, _COLLAR)[..., None]
+    yield Null("untouched", _seen(good, inside))
+    within = {
+        "inpainted": _inpainted(good, inside),
+        "grain": good + rng.normal(size=good.shape) * energy,
+    }
+    if round_trip is not None:
+        within["round_trip"] = round_trip(good)
+    for kind, other in within.items():
+        yield Null(kind, _seen(good + weight * (other - good), inside))
+    edge = ndimage.binary_dilation(inside, iterations=2) & ~inside
+    line = ndimage.gaussian_filter(edge.astype(np.float32), 0.7)[..., None]
+    height = rng.choice([-1.5, 1.5]) * np.maximum(energy, _FAINTEST)
+    yield Null("seam", _seen(good + line * height, inside))
+
+
+def _floating(image: np.ndarray) -> np.ndarray:
+    return as_planes(image, 3).astype(np.float32) / full_scale(image)
+
+
+def _wide(mask: np.ndarray) -> Rectangle:
+    return roi_frame(mask, _WIDE, LEAST + LEAST // 2)
+
+
+def _seen(part: np.ndarray, inside: np.ndarray) -> Seen:
+    window = window_of(inside)
+    return Seen(crop(part, window).clip(0, 1).astype(np.float32), crop(inside, window))
+
+
+def _inpainted(part: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """A picture (h, w, 3) in [0, 1] with the texture of its surroundings in a mask."""
+    if inside.mean() > 0.5:  # there is hardly anything to copy
+        return part
+    return remove_defect(np.rint(part * 255).astype(np.uint8), inside).astype(np.float32) / 255
+
+
+def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """The mask beside itself, still in the image; None where there is no room."""
+    box, near = Rectangle.around(mask), ndimage.binary_dilation(mask, iterations=2)
+    reach = [int(_WANDER * size) + 8 for size in (box.height, box.width)]
+    for _ in range(_TRIES):
+        down, right = (int(rng.integers(-most, most + 1)) for most in reach)
+        target = Rectangle.at(box.left + right, box.top + down, box.width, box.height)
+        if not target.meets(Rectangle(0, 0, *mask.shape)):
+            continue
+        here, there = target.shared(mask.shape)
+        kept = mask[box.slices][there]
+        if kept.sum() >= 0.8 * mask.sum() and not (kept & near[here]).any():
+            moved = np.zeros_like(mask)
+            moved[here] = kept
+            return moved
+    return None

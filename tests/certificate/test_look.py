@@ -1,0 +1,109 @@
+"""Evidence, nulls and the classifier of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from categories import disc, surface, write_category
+from defectsynth_pipeline.certificate.evidence import TURNS, WIDTH, evidence, see
+from defectsynth_pipeline.certificate.look import fit_look, passed, threshold_of
+from defectsynth_pipeline.certificate.nulls import KINDS, nulls_of
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.samples import make_samples
+from defectsynth_pipeline.options import IngestOptions
+
+SHAPE = (96, 112)
+
+
+@pytest.fixture(scope="module")
+def real_and_good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sample, list[Sample]]:
+    root: Path = write_category(
+        tmp_path_factory.mktemp("raw") / "plate",
+        lambda seed: surface(seed, (*SHAPE, 3)),
+        {"dent": lambda seed: disc(seed, SHAPE, radius=7, margin=20)},
+    )
+    samples = make_samples(root, IngestOptions(base_share=0.5))
+    real, normals = (list(each_sample(samples[samples["split"] == s])) for s in ("base", "normal"))
+    return real[0], normals
+
+
+def test_evidence_of_grey_and_sixteen_bit_is_that_of_the_picture() -> None:
+    image, mask = surface(1, SHAPE), disc(2, SHAPE, radius=8, margin=20)
+    image[mask] //= 3
+    grey16 = image.astype(np.uint16) * 257
+    rgb = np.repeat(image[..., None], 3, 2)
+    shown = evidence([see(picture, mask) for picture in (rgb, image, grey16)])
+    assert shown.shape == (3, WIDTH)
+    np.testing.assert_allclose(shown[1:], shown[:1].repeat(2, 0), rtol=1e-3, atol=1e-3)
+
+
+def test_batches_do_not_change_evidence() -> None:
+    masks = [disc(seed, SHAPE, radius=8, margin=20) for seed in range(20)]
+    windows = [see(surface(seed, (*SHAPE, 3)), mask) for seed, mask in enumerate(masks)]
+    alone = np.concatenate([evidence([window]) for window in windows])
+    np.testing.assert_allclose(evidence(windows), alone, atol=1e-3)
+
+
+def test_eight_different_turns() -> None:
+    seen = see(surface(1, (*SHAPE, 3)), disc(2, SHAPE, radius=8, margin=30))
+    turns = [seen.turned(number).part for number in range(TURNS)]
+    assert (turns[0] == seen.part).all()
+    assert len({turn.tobytes() for turn in turns}) == TURNS
+
+
+def test_every_kind_of_null_is_made_in_range(real_and_good: tuple[Sample, list[Sample]]) -> None:
+    rng = np.random.default_rng(0)
+    nulls = list(nulls_of(*real_and_good, rng, rounds=3, round_trip=lambda p: p * 0.9))
+    assert {null.kind for null in nulls} == set(KINDS)
+    for null in nulls:
+        assert null.seen.part.min() >= 0
+        assert null.seen.part.max() <= 1
+        assert null.seen.part.shape[:2] == null.seen.inside.shape
+        assert null.seen.inside.any()
+
+
+def test_a_moved_mask_does_not_touch_the_defect(real_and_good: tuple[Sample, list[Sample]]) -> None:
+    rng = np.random.default_rng(1)
+    nulls = [n for n in nulls_of(*real_and_good, rng, rounds=8) if n.kind == "moved"]
+    assert nulls
+    for null in nulls:
+        grey = null.seen.part.mean(-1)
+        assert np.median(grey[null.seen.inside]) > 0.25  # the defect itself is a third as bright
+
+
+@pytest.mark.parametrize("types", [["dent"], ["dent", "scratch"]])
+def test_probabilities_sum_to_one(types: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    kinds = [*["real"] * (8 * len(types)), *["grain"] * 8]
+    names = [*(name for name in types for _ in range(8)), *["dent"] * 8]
+    windows = pd.DataFrame({"kind": kinds, "defect_type": names})
+    shown = rng.normal(size=(len(windows), 12)).astype(np.float32)
+    shown[:8, 0] += 6
+    look = fit_look(windows, shown)
+    found = look.scores(shown)
+    assert look.classes == tuple(sorted([*types, "null: grain"]))
+    np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-5)
+    assert (found[:8].argmax(1) == look.classes.index("dent")).mean() > 0.8
+
+
+def scored(real: list[float], null: list[float]) -> pd.DataFrame:
+    kinds = ["real"] * len(real) + ["grain"] * len(null)
+    folds = [*range(len(real)), *(i % len(real) for i in range(len(null)))]
+    return pd.DataFrame({"kind": kinds, "score": [*real, *null], "fold": folds})
+
+
+def test_the_threshold_lies_between_real_ones_and_nulls() -> None:
+    scores = scored([-0.1] * 10, [-5.0] * 50)
+    assert threshold_of(scores) == pytest.approx(-0.1 - 4.9 / 3)
+    assert (passed(scores) == (scores["kind"] == "real")).all()
+
+
+def test_nulls_do_not_pass_though_real_ones_be_lost() -> None:
+    scores = scored([-0.1] * 5 + [-3.0] * 5, [-1.0] * 50)
+    found = passed(scores)
+    assert found[scores["kind"] == "real"].mean() == 0.5
+    assert not found[scores["kind"] != "real"].any()
