@@ -4,7 +4,7 @@ Prints one JSON: `null`, the share of the worst kind of null that passes, and `r
 real base defects, all types of all categories together, each judged by limits that were set without
 it; `kinds` and `types` below, and `categories` with the threshold of each.
 
-    python benchmarks/certificate.py --root /path/to/parts [--nulls 700] [--seed 0] [--model NAME]
+    python benchmarks/certificate.py --root /path/to/parts [--nulls 900] [--seed 0] [--model NAME]
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", help="a folder of parts; the demo corpora if left out")
-    parser.add_argument("--nulls", type=int, default=700)
+    parser.add_argument("--nulls", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="compact", help="whose autoencoder is tried")
     args = parser.parse_args()

@@ -142,7 +142,7 @@ class SynthesisOptions(Options):
     count: int = Field(1000, ge=1)
     per: Literal["run", "type"] = "run"
     attempts: int = Field(4, ge=1, description="at an image, until it is accepted")
-    nulls: int = Field(700, ge=1, description="that a certificate is fitted on, per category")
+    nulls: int = Field(900, ge=1, description="that a certificate is fitted on, per category")
     placement: Literal["part", "as_is"] = "part"
     steps: int = Field(20, ge=1)
     strength: float = Field(0.3, gt=0, le=1)

@@ -27,6 +27,12 @@ from defectsynth_pipeline.imaging.pixels import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.shape.plan import split_count
 
+# What every attempt draws anew.
+DRAWN = (
+    *("mask", "background", "reference", "seed", "placement"),
+    *("angle", "dy", "dx", "centre_y", "centre_x"),
+)
+
 
 def plan_synthesis(
     samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions, prompts: PromptOptions

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from defectsynth_pipeline.appearance.alignment import Alignment
 from defectsynth_pipeline.appearance.compose import compose, contrast
 from defectsynth_pipeline.appearance.framing import framing_sizes, roi_frame
 from defectsynth_pipeline.appearance.fusion import fuse
-from defectsynth_pipeline.appearance.plan import redrawer
+from defectsynth_pipeline.appearance.plan import DRAWN, redrawer
 from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.appearance.transfer import set_on
 from defectsynth_pipeline.base_model.denoising import latent_masks
@@ -104,20 +103,19 @@ def render_plan(
     for chunk in _chunks(groups, options.batch_size):
         left = chunk
         for attempt in range(options.attempts):
-            drawn = [[(row, redraw(row, attempt)) for row in rows] for rows in left]
-            regions = [make(row._replace(**new)) for rows in drawn for row, new in rows]
+            regions = [make(row._replace(**redraw(row, attempt))) for rows in left for row in rows]
             latents = _denoise(regions, base, options)
             latents = _fuse(latents, regions, [len(rows) for rows in left], options)
             refused = set()
-            made = zip(_compose(latents, regions, base, options), chain(*drawn), strict=True)
-            for (region, image, record), (row, new) in made:
-                judged = judge(Made(region.row, image, region.background, region.mask))
+            for region, image, record in _compose(latents, regions, base, options):
+                row = region.row
+                judged = judge(Made(row, image, region.background, region.mask))
                 last = attempt == options.attempts - 1
                 if not judged.accepted and not last:
                     refused.add(row.image_id)
                 elif row.image_id in wanted:
-                    told = new | record | judged.record | {"attempts": attempt + 1}
-                    told["mask_pixels"] = int(judged.mask.sum())
+                    told = {name: getattr(row, name) for name in DRAWN} | record | judged.record
+                    told |= {"attempts": attempt + 1, "mask_pixels": int(judged.mask.sum())}
                     pictures = {"image": image, "mask": judged.mask}
                     yield Rendered(row.image_id, pictures, told, rejected=not judged.accepted)
             again = [[row for row in rows if row.image_id in refused] for rows in left]

@@ -16,14 +16,15 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from defectsynth_pipeline.certificate.evidence import TURNS, evidence, see
-from defectsynth_pipeline.certificate.nulls import OTHER, RoundTrip, nulls_of
+from defectsynth_pipeline.certificate.nulls import OTHER, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
 
 _ROUNDS = (1, 12)  # how often every kind of null is made of a real defect, at least and at most
-_PER_ROUND = 6
+_PER_ROUND = 8
+_NULL_TURNS = (0, 5)  # of the many nulls two views are enough
 FOLDS = 10
-_EVIDENCE = 100.0  # total weight of all windows against the prior of weights of variance 1
-_LEAST = np.log(1e-3)  # scores below are all alike
+_EVIDENCE = 300.0  # total weight of all windows against the prior of weights of variance 1
+_LEAST = np.log(0.05)  # scores below are all alike
 _CLIP = 5.0  # deviations: a feature that the base never showed decides nothing alone
 REAL_LOST = 0.05  # share of the real defects that may fall below the threshold
 NULL_PASSED = 0.04  # share of the worst kind of null that may stay above it, the stronger rule
@@ -77,8 +78,9 @@ def gather(
         windows = [seen.turned(turn) for turn in range(TURNS)]
         rows += [("real", *told, turn) for turn in range(TURNS)]
         made = list(nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip))
-        rows += [(null.kind, *told, 0) for null in made]
-        shown.append(evidence([*windows, *(null.seen for null in made)]))
+        rows += [(null.kind, *told, turn) for null in made for turn in _NULL_TURNS]
+        turned = [null.seen.turned(turn) for null in made for turn in _NULL_TURNS]
+        shown.append(evidence([*windows, *turned]))
     columns = ["kind", "defect_type", "sample_id", "group", "turn"]
     return pd.DataFrame(rows, columns=columns), np.concatenate(shown)
 
@@ -143,11 +145,12 @@ def threshold_of(scores: pd.DataFrame) -> float:
     """Return the least score that is accepted.
 
     It lies between the weakest real defects, `REAL_LOST` of them left out, and the strongest of
-    each kind of null, `NULL_PASSED` of them left out, nearer to the real ones. Where these overlap
-    it is the nulls' limit: what is no defect may not pass, whatever it costs.
+    each kind of null, `NULL_PASSED` of them left out, nearer to the real ones; spoilt defects do
+    not count. Where these overlap it is the nulls' limit: what is no defect may not pass, whatever
+    it costs.
     """
     real = scores.loc[scores["kind"] == "real", "score"]
-    nulls = scores[scores["kind"] != "real"].groupby("kind")["score"]
+    nulls = scores[~scores["kind"].isin({"real", *SPOILT})].groupby("kind")["score"]
     limit = nulls.quantile(1 - NULL_PASSED, interpolation="higher").max()
     weakest = max(real.quantile(REAL_LOST, interpolation="lower"), _LEAST)
     strongest = np.nextafter(max(limit, _LEAST), np.inf)

@@ -30,11 +30,18 @@ KINDS = {
     "grain": "only grain is there",
     "seam": "only a seam is there",
     "moved": "the mask lies beside the defect",
+    "erased": "it is a defect taken out, of which traces are left",
+    "torn": "it is a defect torn to pieces",
+    "recoloured": "it is a defect in the wrong colour",
 }
+# Real defects spoilt: they teach what not to accept, and a real one may be mistaken for them.
+SPOILT = frozenset({"erased", "torn", "recoloured"})
 _COLLAR = 2.0  # px, as in composition
 _WIDE = 3.0  # surroundings of a mask that texture is copied from, as a multiple of its extent
 _FAINTEST = 0.03  # of white, least contrast of a seam
 _TRIES = 60
+_SMALLEST_TILE = 3  # px
+_OTHER_COLOUR = 0.02  # of white, mean difference of a pixel's worst channel
 _WANDER = 2.0  # how far a mask may move, as a multiple of its extent
 
 
@@ -72,8 +79,12 @@ def nulls_of(
     part, inside = crop(own, wide), crop(mask, wide)
     clean = _inpainted(part, inside)
     energy = np.sqrt(((part - clean)[inside] ** 2).mean(0))
-    yield Null("inpainted", _seen(clean, inside))
+    yield Null("erased", _seen(clean, inside))
     for _ in range(rounds):
+        yield Null("torn", _seen(clean + _torn(part - clean, inside, rng), inside))
+        other = _recoloured(part - clean, inside, rng)
+        if other is not None:
+            yield Null("recoloured", _seen(clean + other, inside))
         moved = _moved(mask, rng)
         if moved is not None:
             there = _wide(moved)
@@ -128,6 +139,34 @@ def _inpainted(part: np.ndarray, inside: np.ndarray) -> np.ndarray:
     if inside.mean() > 0.5:  # there is hardly anything to copy
         return part
     return remove_defect(np.rint(part * 255).astype(np.uint8), inside).astype(np.float32) / 255
+
+
+def _torn(residual: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A residual (h, w, 3) whose tiles show other places of the mask."""
+    tile = max(_SMALLEST_TILE, int(ndimage.distance_transform_edt(inside).max()))
+    rows, columns = np.nonzero(inside)
+    tiles = np.stack([rows // tile, columns // tile])
+    _, numbers = np.unique(tiles, axis=1, return_inverse=True)
+    numbers = numbers.ravel()
+    box = np.array([np.ptp(rows) + 1, np.ptp(columns) + 1])
+    shift = np.rint(rng.uniform(-0.5, 0.5, (numbers.max() + 1, 2)) * box).astype(int)[numbers]
+    limit = np.array(inside.shape) - 1
+    there = np.clip(np.stack([rows, columns], 1) + shift, 0, limit)
+    nearest = ndimage.distance_transform_edt(~inside, return_indices=True)[1]
+    found = nearest[:, there[:, 0], there[:, 1]]
+    torn = residual.copy()
+    torn[rows, columns] = residual[found[0], found[1]]
+    return torn
+
+
+def _recoloured(
+    residual: np.ndarray, inside: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """A residual (h, w, 3) with its channels exchanged; None where they hardly differ."""
+    order = [(1, 2, 0), (2, 0, 1), (2, 1, 0), (1, 0, 2)][rng.integers(4)]
+    other = residual[..., order]
+    differs = np.abs(other - residual)[inside].max(-1).mean()
+    return other if differs > _OTHER_COLOUR else None
 
 
 def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
