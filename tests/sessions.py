@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from kedro.framework.project import configure_project
 from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 
 from categories import write_category
 from corpora.builders import blob, texture
+from defectsynth_pipeline.imagesets import ImageSet
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Kedro sets up logging when it first meets a project; within a test that would end `caplog`.
@@ -62,6 +64,11 @@ def versions(project: Path) -> dict[str, list[str]]:
     for path in (project / "data").glob("0[2-8]*/*/*T*Z"):
         found.setdefault(path.parent.stem, []).append(path.name)
     return found
+
+
+def every_image(images: ImageSet) -> pd.DataFrame:
+    """The manifest of a set, with what its certificate rejected."""
+    return pd.concat([images.manifest, images.rejected], ignore_index=True)
 
 
 def client_of(project: Path) -> MlflowClient:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from sessions import REPOSITORY, run, runs_of, versions, write_own
+from sessions import REPOSITORY, every_image, run, runs_of, versions, write_own
 
 PATIENCE = 300.0  # seconds; a run takes a few
 PROGRAM = """
@@ -77,7 +77,7 @@ def test_killed_while_fine_tuning(
     assert f"resuming from {checkpoint.name} at step {step}" in caplog.messages
     assert list(catalog.load("finetune_history")["step"]) == [2, 4, 6, 8, 10, 12]
     assert catalog.load("controlnet").meta["steps"] == 12
-    assert len(catalog.load("synthetic_images")) == 8
+    assert len(every_image(catalog.load("synthetic_images"))) == 8
     assert list(checkpoints.glob("*.pt")) == [checkpoint]
 
 
@@ -90,17 +90,18 @@ def test_killed_while_rendering(project: Path, root: str, caplog: pytest.LogCapt
     assert 3 <= len(done) < 24
     pictures = project / "data" / "07_model_output" / "synthetic_images"
     kept = {
-        path.name: path.stat().st_mtime_ns
-        for path in pictures.glob(".partial-*/*/images/*.png")
+        path.relative_to(work): path.stat().st_mtime_ns
+        for work in pictures.glob(".partial-*/synthetic_images")
+        for path in work.rglob("images/*.png")
         if path.stem in done
     }
     caplog.set_level(logging.INFO)
     catalog = run(project, **parameters)
     assert f"resuming: {len(done)} of 24 images are there" in caplog.messages
     images = catalog.load("synthetic_images")
-    assert len(images) == 24
+    assert len(every_image(images)) == 24
     for name, written in kept.items():
-        assert (images.root / "images" / name).stat().st_mtime_ns == written
+        assert (images.root / name).stat().st_mtime_ns == written
     assert not list(pictures.glob(".partial-*"))
     assert len(versions(project)["synthetic_images"]) == 1
     # The killed run had finished its fine-tuning, which is not done again.
@@ -136,7 +137,8 @@ def test_a_full_disk_while_rendering(
 
     before = finished(project)
     images = run(project, root=root).load("synthetic_images")
-    assert len(images) == 8
+    assert len(every_image(images)) == 8
     for image_id, moment in before.items():
-        assert (images.root / "images" / f"{image_id}.png").stat().st_mtime_ns <= moment
+        (picture,) = images.root.rglob(f"images/{image_id}.png")
+        assert picture.stat().st_mtime_ns <= moment
     assert not list(images.root.rglob("*.tmp"))
