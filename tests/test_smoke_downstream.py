@@ -71,6 +71,7 @@ def test_arms_have_equal_sets(catalog: Any) -> None:
         plan = catalog.load(f"{task}_plan")
         without_defects = {"normals_only"} if task == "localization" else set()
         assert set(plan["arm"]) == ARMS | without_defects
+        plan = plan[plan["arm"] != "normals_only"]  # it has every good image once
         sizes = plan.groupby(["category", "arm"]).size().unstack()
         assert (sizes.nunique(axis=1) == 1).all()
 
@@ -142,7 +143,8 @@ def test_mlflow_has_a_nested_run_per_training(judged: Path, catalog: Any) -> Non
     client = client_of(judged)
     names = {k for r in children for k in r.data.metrics}
     assert {"loss", "test.pixel_ap", "test.accuracy"} <= names
-    assert client.get_metric_history(children[0].info.run_id, "loss")
+    stepwise = next(r for r in children if "loss" in r.data.metrics)  # others are fitted at once
+    assert client.get_metric_history(stepwise.info.run_id, "loss")
 
 
 def test_the_same_seed_gives_the_same_report(augmented: Path, catalog: Any, tmp_path: Path) -> None:

@@ -242,6 +242,7 @@ class PaperUNetOptions(PaperOptions):
 
     network: Literal["resnet18", "resnet34"] = "resnet18"
     side: int = Field(256, ge=32)
+    steps: int = Field(100, ge=1)
     patch: int | None = Field(96, ge=32)
 
 
@@ -262,7 +263,7 @@ class LocalizationOptions(Options):
     patch: int | None = Field(128, ge=32, description="side of training windows; None: all of it")
     encoder: Literal["auto", "lite0", "resnet18", "resnet34"] = "auto"
     training_set: SetOptions = SetOptions()
-    training: TrainingOptions = TrainingOptions()
+    training: TrainingOptions = TrainingOptions(steps=130)
     paper: PaperUNetOptions | None = PaperUNetOptions()
 
 

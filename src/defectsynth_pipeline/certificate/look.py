@@ -19,7 +19,7 @@ from defectsynth_pipeline.certificate.evidence import TURNS, evidence, see
 from defectsynth_pipeline.certificate.nulls import OTHER, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
 
-_ROUNDS = (1, 12)  # how often every kind of null is made of a real defect, at least and at most
+_ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
 _NULL_TURNS = (0, 5)  # of the many nulls two views are enough
 FOLDS = 10
