@@ -251,7 +251,9 @@ def _write_manifest(plan: pd.DataFrame, work: Path) -> None:
     rejected = pd.Series([note[REJECTED] for note in notes], index=plan.index, dtype=bool)
     if rejected.any():
         _write_table(manifest[rejected], work / REJECTED)
-        logger.warning("%d of %d images were rejected", rejected.sum(), len(plan))
+        message = "only %d of %d images are published; %d were rejected: %s/manifest.csv says why"
+        counts = (~rejected).sum(), len(plan), rejected.sum()
+        logger.warning(message, *counts, REJECTED)
     _write_table(manifest[~rejected], work)
 
 
