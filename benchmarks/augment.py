@@ -28,13 +28,16 @@ from scipy import ndimage
 
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.pipelines.synthesis.nodes import attach_controlnet, render_images
+from defectsynth_pipeline.pipelines.synthesis.nodes import make_generator, render_images
 from defectsynth_pipeline.shape.area import count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, mask_size
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-ENTRIES = ("samples", "defect_masks", "controlnet", "synthesis_plan", "synthetic_images")
+ENTRIES = (
+    *("samples", "defect_masks", "controlnet", "certificate"),
+    *("synthesis_plan", "synthetic_images"),
+)
 
 
 class Check(NamedTuple):
@@ -137,7 +140,7 @@ def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[st
         plan,
         run["samples"],
         run["defect_masks"],
-        attach_controlnet(run["base_model"], run["controlnet"]),
+        make_generator(run["base_model"], run["controlnet"], run["certificate"]),
         options,
         run["params:framing"],
     )

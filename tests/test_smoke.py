@@ -40,6 +40,7 @@ AUGMENT = {
     "synthesis_plan",
     "synthetic_images",
     "synthetic_preview",
+    "certificate",
     "certificate_test",
     "synthesis_summary",
 }

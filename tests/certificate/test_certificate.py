@@ -83,6 +83,18 @@ def test_the_null_test(certificate: Certificate) -> None:
     assert passed(certificate, REAL) >= 0.9
 
 
+def test_saved_and_loaded_it_judges_the_same(
+    certificate: Certificate, good: np.ndarray, tmp_path: Path
+) -> None:
+    certificate.save(tmp_path)
+    loaded = Certificate.load(tmp_path)
+    pd.testing.assert_frame_equal(loaded.test, certificate.test, check_dtype=False)
+    mask, image = DRAWN["dent"](7), good.copy()
+    image[mask] //= 3
+    one, other = (c.judge("plate", "dent", image, good, mask) for c in (certificate, loaded))
+    assert (other.verdict, other.record) == (one.verdict, one.record)
+
+
 def test_fitting_twice_is_the_same(samples: pd.DataFrame) -> None:
     few = samples[samples["defect_type"] != "scratch"]
     one, other = (fit_certificate(few, nulls=12).test for _ in range(2))

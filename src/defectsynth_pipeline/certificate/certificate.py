@@ -7,8 +7,10 @@ says what the certificate refuses and what it lets pass, so that nobody has to t
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from defectsynth_pipeline.certificate.nulls import KINDS, SPOILT, RoundTrip
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
+from defectsynth_pipeline.schemas import read_table
 
 log = logging.getLogger(__name__)
 ACCEPTED, RELABELLED, REJECTED = "accepted", "relabelled", "rejected"
@@ -35,6 +38,7 @@ TEST_COLUMNS = ("corpus", "category", "defect_type", "kind", "windows", "passed"
 ALL_TYPES = "all"
 REAL = "real"
 INVISIBLE = 0.5  # of its real defects; a type of which fewer pass cannot be certified
+_ARRAYS = ("mean", "scale", "weight", "bias")  # of a `Look`
 _MOST_COVERED, _MOST_OVERLAP = 0.5, 0.3  # no stricter than this, however good the real labels
 _LEAST_REGION = 0.2  # of the mask: a smaller region is no label
 
@@ -86,6 +90,30 @@ class Certificate:
 
     limits: dict[str, Limits]
     test: pd.DataFrame
+
+    def save(self, folder: Path) -> None:
+        """Write limits.json, a numbered file of arrays per category, and test.csv."""
+        told = []
+        for number, (category, limits) in enumerate(self.limits.items()):
+            arrays = {name: getattr(limits.look, name) for name in _ARRAYS}
+            np.savez(folder / f"{number:04d}.npz", **arrays)
+            rest = {name: getattr(limits, name) for name in ("threshold", "covered", "overlap")}
+            told.append({"category": category, "classes": limits.look.classes, **rest})
+        text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+        (folder / "limits.json").write_text(text, encoding="utf-8")
+        self.test.to_csv(folder / "test.csv", index=False)
+
+    @classmethod
+    def load(cls, folder: Path) -> Certificate:
+        """Read what `save` wrote."""
+        limits = {}
+        told = json.loads((folder / "limits.json").read_text(encoding="utf-8"))
+        for number, of_category in enumerate(told):
+            category = of_category.pop("category")
+            with np.load(folder / f"{number:04d}.npz") as arrays:
+                look = Look(tuple(of_category.pop("classes")), *(arrays[name] for name in _ARRAYS))
+            limits[category] = Limits(look, **of_category)
+        return cls(limits, read_table(folder / "test.csv", "certificate_test"))
 
     def judge(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +12,18 @@ from defectsynth_pipeline.appearance.render import Judged, Made
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.certificate import REJECTED, Certificate
 from defectsynth_pipeline.imaging.pixels import resize
+
+
+class Generator(NamedTuple):
+    """What `render_plan` works with.
+
+    Attributes:
+        base: The base model with the fine-tuned networks in place.
+        judge: Says of an image whether it may be published.
+    """
+
+    base: BaseModel
+    judge: Callable[[Made], Judged]
 
 
 def judge_with(certificate: Certificate) -> Callable[[Made], Judged]:

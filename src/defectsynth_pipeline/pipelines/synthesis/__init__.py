@@ -6,8 +6,8 @@ from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
-    attach_controlnet,
-    fit,
+    fit_certificate,
+    make_generator,
     plan_images,
     render_images,
     summarise_images,
@@ -25,16 +25,16 @@ def create_pipeline() -> Pipeline:
                 name="plan_images",
             ),
             Node(
-                attach_controlnet,
-                ["base_model", "controlnet"],
-                "generator",
-                name="attach_controlnet",
-            ),
-            Node(
-                fit,
+                fit_certificate,
                 ["samples", "base_model", "params:synthesis"],
                 ["certificate", "certificate_test"],
                 name="fit_certificate",
+            ),
+            Node(
+                make_generator,
+                ["base_model", "controlnet", "certificate"],
+                "generator",
+                name="make_generator",
             ),
             Node(
                 render_images,
@@ -43,7 +43,6 @@ def create_pipeline() -> Pipeline:
                     "samples",
                     "defect_masks",
                     "generator",
-                    "certificate",
                     "params:synthesis",
                     "params:framing",
                 ],

@@ -25,19 +25,14 @@ def plan_images(
     return plan_synthesis(samples, masks, options, prompts)
 
 
-def attach_controlnet(base_model: Any, controlnet: Any) -> Any:
-    """The base model with the fine-tuned networks in place."""
-    return controlnet.attach(base_model)
-
-
-def fit(
+def fit_certificate(
     samples: pd.DataFrame, base_model: Any, options: SynthesisOptions
 ) -> tuple[Any, pd.DataFrame]:
     """Learn from real base defects and from nulls what is published; test that it can refuse."""
-    from defectsynth_pipeline.certificate.certificate import fit_certificate
+    from defectsynth_pipeline.certificate import certificate
     from defectsynth_pipeline.certificate.judging import through_autoencoder
 
-    found = fit_certificate(
+    found = certificate.fit_certificate(
         samples,
         nulls=options.nulls,
         round_trip=partial(through_autoencoder, base_model),
@@ -46,18 +41,23 @@ def fit(
     return found, found.test
 
 
+def make_generator(base_model: Any, controlnet: Any, certificate: Any) -> Any:
+    """The base model with the fine-tuned networks in place, and what judges its images."""
+    from defectsynth_pipeline.certificate.judging import Generator, judge_with
+
+    return Generator(controlnet.attach(base_model), judge_with(certificate))
+
+
 def render_images(
     plan: pd.DataFrame,
     samples: pd.DataFrame,
     masks: ImageSet,
     generator: Any,
-    certificate: Any,
     options: SynthesisOptions,
     framing: FramingOptions,
 ) -> ImageSetJob:
     """Hand over the rendering of the plan; the dataset carries it out and publishes it whole."""
     from defectsynth_pipeline.appearance.render import render_plan
-    from defectsynth_pipeline.certificate.judging import judge_with
 
     used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
@@ -66,10 +66,10 @@ def render_images(
         plan=plan,
         samples=samples,
         masks=masks,
-        base=generator,
+        base=generator.base,
         options=options,
         framing=framing,
-        judge=judge_with(certificate),
+        judge=generator.judge,
     )
     # What the certificate was fitted on, not its numbers: their last bits are the machine's.
     seen = samples[samples["split"].isin(["base", "normal"])]
@@ -79,7 +79,7 @@ def render_images(
         plan,
         options,
         framing,
-        generator.fingerprint,
+        generator.base.fingerprint,
         masks.manifest,
         fitted_on,
         code_fingerprint(*ROOMS),
