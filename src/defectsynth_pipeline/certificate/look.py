@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
 
 from defectsynth_pipeline.certificate.evidence import TURNS, evidence, see
 from defectsynth_pipeline.certificate.nulls import OTHER, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
+from defectsynth_pipeline.features.regression import fit_regression
 
 _ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
@@ -90,16 +90,11 @@ def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
     is_real = windows["kind"] == "real"
     labels = windows["defect_type"].where(is_real, windows["kind"].map("null: {}".format))
     mean, scale = shown.mean(0), shown.std(0) + np.float32(1e-6)
-    counts = labels.map(labels.value_counts())
-    model = LogisticRegression(C=1.0, max_iter=200).fit(
-        ((shown - mean) / scale).clip(-_CLIP, _CLIP),
-        labels,
-        sample_weight=_EVIDENCE / labels.nunique() / counts,
-    )
-    weight, bias = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn keeps the second class's logit alone
-        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return Look(tuple(model.classes_), mean, scale, weight, bias)
+    classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    shares = _EVIDENCE / len(classes) / counts[numbers]
+    standard = ((shown - mean) / scale).clip(-_CLIP, _CLIP)
+    weight, bias = fit_regression(standard, numbers, shares, len(classes))
+    return Look(tuple(map(str, classes)), mean, scale, weight, bias)
 
 
 def held_out_scores(windows: pd.DataFrame, shown: np.ndarray) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, levels_of, normalised
+from defectsynth_pipeline.features.regression import fit_regression
 from defectsynth_pipeline.inspection.batches import View
 
 NETWORK = "lite0-linear"
@@ -189,38 +190,17 @@ def fit_linear(
     model.scale.running_mean = mean.float()
     model.scale.running_var = variance.float()
     standard = (seen - mean) / (variance + model.scale.eps).sqrt()
-    weight, bias = _regression(standard, torch.from_numpy(labels), share, n_types)
-    model.head.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+    turns = seen.shape[1]
+    weight, bias = fit_regression(
+        standard.flatten(0, 1).numpy(),
+        labels.repeat(turns),
+        _EVIDENCE * share.expand(-1, turns).flatten().numpy(),
+        n_types,
+    )
+    model.head.load_state_dict(
+        {"weight": torch.tensor(weight).float(), "bias": torch.tensor(bias).float()}
+    )
     return model.eval().requires_grad_(False)
-
-
-def _regression(
-    inputs: Tensor, labels: Tensor, share: Tensor, n_types: int
-) -> tuple[Tensor, Tensor]:
-    """The weights (n_types, C) and offsets of a multinomial logistic regression with an L2 prior.
-
-    Args:
-        inputs: float64 (N, K, C), standardised.
-        labels: int (N,).
-        share: (N, 1): what each of the K counts; N * K of them sum to 1.
-        n_types: Number of logits.
-    """
-    weight = torch.zeros(n_types, inputs.shape[-1], dtype=inputs.dtype, requires_grad=True)
-    bias = torch.zeros(n_types, dtype=inputs.dtype, requires_grad=True)
-    truth = labels[:, None].expand(inputs.shape[:2]).flatten()
-    each = share.expand(inputs.shape[:2]).flatten()
-    flat = inputs.flatten(0, 1)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        optimizer.zero_grad()
-        errors = F.cross_entropy(flat @ weight.T + bias, truth, reduction="none")
-        total = _EVIDENCE * (each * errors).sum() + (weight**2).sum() / 2
-        total.backward()  # type: ignore[no-untyped-call]
-        return total
-
-    optimizer.step(loss)  # type: ignore[arg-type]
-    return weight.detach(), bias.detach()
 
 
 def _orientations(images: Tensor) -> list[Tensor]:
