@@ -21,11 +21,11 @@ import pandas as pd
 from defectsynth_pipeline.base_model.loading import load_base_model
 from defectsynth_pipeline.certificate.certificate import (
     ALL_TYPES,
-    REAL,
     fit_certificate,
     worst_null,
 )
 from defectsynth_pipeline.certificate.judging import through_autoencoder
+from defectsynth_pipeline.certificate.nulls import REAL
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.demo.writer import write_demo
 from defectsynth_pipeline.errors import InputError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 
 from categories import disc, surface, write_category
 from defectsynth_pipeline.certificate.evidence import TURNS, WIDTH, evidence, see
-from defectsynth_pipeline.certificate.look import fit_look, passed, threshold_of
-from defectsynth_pipeline.certificate.nulls import KINDS, nulls_of
+from defectsynth_pipeline.certificate.look import fit_look, folds_of, gather, passed, threshold_of
+from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
@@ -107,3 +108,34 @@ def test_nulls_do_not_pass_though_real_ones_be_lost() -> None:
     found = passed(scores)
     assert found[scores["kind"] == "real"].mean() == 0.5
     assert not found[scores["kind"] != "real"].any()
+
+
+def test_folds_keep_groups_together_and_a_lone_group_apart() -> None:
+    def sample(number: int, defect_type: str, group: str) -> Sample:
+        named = dict.fromkeys(Sample.__dataclass_fields__, "")
+        told = {"sample_id": str(number), "defect_type": defect_type, "group": group}
+        return Sample(**{**named, **told})
+
+    several = [sample(n, "dent", group) for n, group in enumerate("aabbc")]
+    lone = [sample(n, "scratch", "d") for n in range(5, 8)]
+    folds = folds_of([*several, *lone])
+    assert folds[0] == folds[1] != folds[2] == folds[3] != folds[4]
+    assert len(set(folds[5:])) == 3
+
+
+def test_what_is_held_out_shows_good_images_that_no_other_fold_has(
+    real_and_good: tuple[Sample, list[Sample]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, normals = real_and_good
+    given = []
+
+    def recorded(sample: Sample, own: list[Sample], *rest: object, **how: object) -> list[Null]:
+        given.append({good.sample_id for good in own})
+        return []
+
+    monkeypatch.setattr("defectsynth_pipeline.certificate.look.nulls_of", recorded)
+    several = [replace(real, sample_id=name, group=name) for name in "ab"]
+    gather(several, normals, nulls=8, round_trip=None, seed=0)
+    assert given[0]
+    assert given[1]
+    assert given[0].isdisjoint(given[1])

@@ -26,7 +26,7 @@ from defectsynth_pipeline.certificate.look import (
     passed,
     threshold_of,
 )
-from defectsynth_pipeline.certificate.nulls import KINDS, SPOILT, RoundTrip
+from defectsynth_pipeline.certificate.nulls import KINDS, REAL, SPOILT, RoundTrip
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 ACCEPTED, RELABELLED, REJECTED = "accepted", "relabelled", "rejected"
 TEST_COLUMNS = ("corpus", "category", "defect_type", "kind", "windows", "passed", "threshold")
 ALL_TYPES = "all"
-REAL = "real"
 INVISIBLE = 0.5  # of its real defects; a type of which fewer pass cannot be certified
 _ARRAYS = ("mean", "scale", "weight", "bias")  # of a `Look`
 _MOST_COVERED, _MOST_OVERLAP = 0.5, 0.3  # no stricter than this, however good the real labels

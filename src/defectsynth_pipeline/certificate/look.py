@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.certificate.evidence import TURNS, evidence, see
-from defectsynth_pipeline.certificate.nulls import OTHER, SPOILT, RoundTrip, nulls_of
+from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.features.regression import fit_regression
+from defectsynth_pipeline.resumable import Progress
 
 _ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
@@ -65,29 +66,50 @@ def gather(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Look at a category's real base defects and at about `nulls` nulls made from them.
 
+    Each fold has good images of its own, where there are as many: a null that is held out shows
+    none that its classifier has seen.
+
     Returns:
-        A row per window: kind ("real" or one of `nulls.KINDS`), defect_type, sample_id and group of
-        the real defect, turn; and the evidence (N, WIDTH).
+        A row per window: kind (`REAL` or one of `nulls.KINDS`), defect_type and fold of the real
+        defect, turn; and the evidence (N, WIDTH).
     """
     rng = np.random.default_rng(seed)
     rounds = int(np.clip(round(nulls / (_PER_ROUND * len(real))), *_ROUNDS))
-    rows, shown = [], []
-    for sample in real:
-        told = (sample.defect_type, sample.sample_id, sample.group)
+    folds = folds_of(real)
+    count = max(folds) + 1
+    rows, shown, progress = [], [], Progress(f"{real[0].category}: base defect", len(real))
+    for number, (sample, fold) in enumerate(zip(real, folds, strict=True), start=1):
+        told = (sample.defect_type, fold)
         seen = see(sample.image(), sample.mask())
         windows = [seen.turned(turn) for turn in range(TURNS)]
-        rows += [("real", *told, turn) for turn in range(TURNS)]
-        made = list(nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip))
+        rows += [(REAL, *told, turn) for turn in range(TURNS)]
+        own = normals[fold::count] or normals
+        made = list(nulls_of(sample, own, rng, rounds=rounds, round_trip=round_trip))
         rows += [(null.kind, *told, turn) for null in made for turn in _NULL_TURNS]
         turned = [null.seen.turned(turn) for null in made for turn in _NULL_TURNS]
         shown.append(evidence([*windows, *turned]))
-    columns = ["kind", "defect_type", "sample_id", "group", "turn"]
-    return pd.DataFrame(rows, columns=columns), np.concatenate(shown)
+        progress(number)
+    return pd.DataFrame(rows, columns=["kind", "defect_type", "fold", "turn"]), np.concatenate(
+        shown
+    )
+
+
+def folds_of(real: Sequence[Sample]) -> list[int]:
+    """Return a fold per real defect; those of one group share one.
+
+    A type whose real defects are all of one group is held out sample by sample.
+    """
+    groups: dict[str, set[str]] = {}
+    for sample in real:
+        groups.setdefault(sample.defect_type, set()).add(sample.group)
+    parts = [s.group if len(groups[s.defect_type]) > 1 else s.sample_id for s in real]
+    numbers = {part: number % FOLDS for number, part in enumerate(dict.fromkeys(parts))}
+    return [numbers[part] for part in parts]
 
 
 def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
     """Train the classifier on what `gather` returns."""
-    is_real = windows["kind"] == "real"
+    is_real = windows["kind"] == REAL
     labels = windows["defect_type"].where(is_real, windows["kind"].map("null: {}".format))
     mean, scale = shown.mean(0), shown.std(0) + np.float32(1e-6)
     classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
@@ -98,22 +120,16 @@ def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
 
 
 def held_out_scores(windows: pd.DataFrame, shown: np.ndarray) -> pd.DataFrame:
-    """Score every window by a classifier that saw none of its group.
-
-    A type whose real defects are all of one group is held out sample by sample.
+    """Score every window by a classifier that saw none of its fold.
 
     Returns:
         A row per window as it is, and for every real one a row of kind `OTHER` per other type of
         the category: kind, defect_type (the claimed one), fold, score (log probability).
     """
     types = sorted(set(windows["defect_type"]))
-    several = windows.groupby("defect_type")["group"].transform("nunique") > 1
-    part = windows["group"].where(several, windows["sample_id"])
-    numbers = {name: i % FOLDS for i, name in enumerate(_in_order(part))}
-    fold = part.map(numbers)
     rows: list[tuple[str, str, int, float]] = []
-    for number in sorted(set(fold)):
-        held = (fold == number).to_numpy()
+    for number in sorted(set(windows["fold"])):
+        held = (windows["fold"] == number).to_numpy()
         look = fit_look(windows[~held], shown[~held])
         asked = held & (windows["turn"] == 0).to_numpy()
         rows += _scored(look, windows[asked], look.scores(shown[asked]), types, number)
@@ -126,14 +142,9 @@ def _scored(
     for row, of_row in zip(windows.itertuples(index=False), scores, strict=True):
         of_class = dict(zip(look.classes, map(float, of_row), strict=True))
         yield row.kind, row.defect_type, fold, of_class.get(row.defect_type, -np.inf)
-        for other in types if row.kind == "real" else ():
+        for other in types if row.kind == REAL else ():
             if other != row.defect_type:
                 yield OTHER, other, fold, of_class.get(other, -np.inf)
-
-
-def _in_order(part: pd.Series) -> list[str]:
-    """The parts in order of their first window: by type, so that folds hold some of each."""
-    return list(dict.fromkeys(part))
 
 
 def threshold_of(scores: pd.DataFrame) -> float:
@@ -144,8 +155,8 @@ def threshold_of(scores: pd.DataFrame) -> float:
     not count. Where these overlap it is the nulls' limit: what is no defect may not pass, whatever
     it costs.
     """
-    real = scores.loc[scores["kind"] == "real", "score"]
-    nulls = scores[~scores["kind"].isin({"real", *SPOILT})].groupby("kind")["score"]
+    real = scores.loc[scores["kind"] == REAL, "score"]
+    nulls = scores[~scores["kind"].isin({REAL, *SPOILT})].groupby("kind")["score"]
     limit = nulls.quantile(1 - NULL_PASSED, interpolation="higher").max()
     weakest = max(real.quantile(REAL_LOST, interpolation="lower"), _LEAST)
     strongest = np.nextafter(max(limit, _LEAST), np.inf)

@@ -18,10 +18,11 @@ from defectsynth_pipeline.certificate.evidence import LEAST, Seen, window_of
 from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imaging.motion import landed_mask
-from defectsynth_pipeline.imaging.pixels import as_planes, crop, feather, full_scale
+from defectsynth_pipeline.imaging.pixels import crop, feather, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 RoundTrip: TypeAlias = Callable[[np.ndarray], np.ndarray]  # (h, w, 3) in [0, 1] through a VAE
+REAL = "real"  # no null
 OTHER = "other_type"  # a real defect under another type's name: needs no image of its own
 KINDS = {
     "untouched": "nothing is there",
@@ -74,7 +75,7 @@ def nulls_of(
         rounds: How often each kind is made.
         round_trip: What an autoencoder makes of a picture; without it that kind is left out.
     """
-    own, mask = _floating(real.image()), real.mask()
+    own, mask = to_float(real.image()), real.mask()
     wide = _wide(mask)
     part, inside = crop(own, wide), crop(mask, wide)
     clean = _inpainted(part, inside)
@@ -93,7 +94,7 @@ def nulls_of(
         landed = landed_mask(mask, motion, normals[number].shape)
         if landed.any():
             there = _wide(landed)
-            good = crop(_floating(normals[number].image()), there)
+            good = crop(to_float(normals[number].image()), there)
             yield from _on_good(good, crop(landed, there), energy, rng, round_trip)
 
 
@@ -119,10 +120,6 @@ def _on_good(
     line = ndimage.gaussian_filter(edge.astype(np.float32), 0.7)[..., None]
     height = rng.choice([-1.5, 1.5]) * np.maximum(energy, _FAINTEST)
     yield Null("seam", _seen(good + line * height, inside))
-
-
-def _floating(image: np.ndarray) -> np.ndarray:
-    return as_planes(image, 3).astype(np.float32) / full_scale(image)
 
 
 def _wide(mask: np.ndarray) -> Rectangle:
