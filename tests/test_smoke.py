@@ -42,6 +42,7 @@ AUGMENT = {
     "synthetic_preview",
     "certificate",
     "certificate_test",
+    "certificate_figure",
     "synthesis_summary",
 }
 PRETRAIN = {"compact_model", "pretrain_preview"}

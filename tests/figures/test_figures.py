@@ -10,6 +10,7 @@ from PIL import Image
 from defectsynth_pipeline import figures
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.figures import overlays, style
+from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.lines import _plain
 from defectsynth_pipeline.inspection.results import ClassificationResults, LocalizationResults
 from defectsynth_pipeline.options import ProtocolOptions
@@ -75,6 +76,29 @@ def test_verdict_without_numbers_says_so():
         make_verdict(empty_table("classification_report"), ProtocolOptions())
     )
     assert any("No verdict" in word for word in words(empty))
+
+
+def test_the_certificate_shows_every_share_once_and_marks_what_is_wrong():
+    kinds = {"real": 0.75, "untouched": 0.02, "torn": 0.125}
+    rows = [
+        {"corpus": "mvtec", "category": category, "defect_type": kind_of, "kind": kind}
+        | {"windows": 4, "passed": share, "threshold": 0.5}
+        for category, types in {"nut": ["all", "dent"], "bolt": ["all", "a", "b"]}.items()
+        for kind_of in types
+        for kind, share in kinds.items()
+    ]
+    figure = draw_certificate(pd.DataFrame(rows))
+    (ax,) = figure.axes
+    headings = [label.get_text() for label in ax.get_xticklabels()]
+    assert [h.split("\n")[:2] for h in headings] == [
+        *(["nut", "dent"], ["bolt", "all types"], ["bolt", "a"], ["bolt", "b"])
+    ]
+    assert [label.get_text() for label in ax.get_yticklabels()][-1] == "torn*"
+    assert [words(figure).count(word) for word in ("75.0%", "2.0%", "12.5%")] == [4, 4, 4]
+    shown = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(shown, np.array([[0.25], [0.02], [0.125]]).repeat(4, 1))
+    empty = draw_certificate(empty_table("certificate_test"))
+    assert any("No certificate" in word for word in words(empty))
 
 
 def test_confusion_counts_are_summed_over_seeds():

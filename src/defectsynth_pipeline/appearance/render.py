@@ -243,6 +243,13 @@ def _pixels(images: Tensor) -> np.ndarray:
     return pixels
 
 
+def planned_mask(row: Any, masks: ImageSet, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the mask (H, W) bool that a row of the plan places on an image of a shape (H, W)."""
+    generated = fit_mask(masks.array(row.mask, "mask"), (shape[0], shape[1]))
+    placed = Motion.of(row._asdict()).warp(generated)
+    return placed if placed.any() else generated
+
+
 @dataclass(frozen=True)
 class Region:
     """What one image is made from.
@@ -291,9 +298,7 @@ def region_maker(
 
     def make(row: Any) -> Region:
         background = picture(by_id[row.background])
-        generated = fit_mask(masks.array(row.mask, "mask"), background.shape[:2])
-        placed = Motion.of(row._asdict()).warp(generated)
-        mask = placed if placed.any() else generated
+        mask = planned_mask(row, masks, background.shape[:2])
         frame = Rectangle(0, 0, *mask.shape)
         if framing.mode == "roi":
             frame = roi_frame(mask, framing.context, minimum)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.certificate.evidence import evidence, see
+from defectsynth_pipeline.certificate.evidence import see
 from defectsynth_pipeline.certificate.label import measure_label, real_label
 from defectsynth_pipeline.certificate.look import (
     Look,
@@ -97,7 +97,8 @@ class Certificate:
             arrays = {name: getattr(limits.look, name) for name in _ARRAYS}
             np.savez(folder / f"{number:04d}.npz", **arrays)
             rest = {name: getattr(limits, name) for name in ("threshold", "covered", "overlap")}
-            told.append({"category": category, "classes": limits.look.classes, **rest})
+            names = {"types": limits.look.types, "kinds": limits.look.kinds}
+            told.append({"category": category, **names, **rest})
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
         (folder / "limits.json").write_text(text, encoding="utf-8")
         self.test.to_csv(folder / "test.csv", index=False)
@@ -109,8 +110,9 @@ class Certificate:
         told = json.loads((folder / "limits.json").read_text(encoding="utf-8"))
         for number, of_category in enumerate(told):
             category = of_category.pop("category")
+            types, kinds = (tuple(of_category.pop(names)) for names in ("types", "kinds"))
             with np.load(folder / f"{number:04d}.npz") as arrays:
-                look = Look(tuple(of_category.pop("classes")), *(arrays[name] for name in _ARRAYS))
+                look = Look(types, kinds, *(arrays[name] for name in _ARRAYS))
             limits[category] = Limits(look, **of_category)
         return cls(limits, read_table(folder / "test.csv", "certificate_test"))
 
@@ -143,9 +145,9 @@ class Certificate:
                 verdict, reason = REJECTED, f"not labelled: {said}"
             else:
                 shown = label.region
-        scores = limits.look.scores(evidence([see(image, shown)]))[0]
-        likeliest = limits.look.classes[int(scores.argmax())]
-        score = scores[limits.look.classes.index(defect_type)]
+        look, scores = limits.look, limits.look.of_window(see(image, shown))
+        score, number = scores[look.types.index(defect_type)], int(scores.argmax())
+        likeliest = (*look.types, *map("null: {}".format, look.kinds))[number]
         if verdict != REJECTED and score < limits.threshold:
             verdict, reason = REJECTED, _in_words(likeliest, defect_type, float(np.exp(score)))
         record = {

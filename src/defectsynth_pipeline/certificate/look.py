@@ -1,20 +1,23 @@
 """Does it look like a defect of its type? A classifier of a category's defect types and of nulls.
 
-Multinomial logistic regression on the evidence of the base set's own real defects, each turned and
-mirrored, and of nulls made from them. What is asked for is the logarithm of the probability of the
-type that a mask claims. Every class has the same total weight, so that few real defects count as
-much as many nulls.
+Three logistic regressions on the evidence of the base set's own real defects, each turned and
+mirrored, and of nulls made from them: is it a defect, of which type, and if it is none, of which
+kind. What is asked for is the logarithm of the probability of the type that a mask claims, the sum
+of the first two, as a mean over two views. Every class of a regression has the same total weight,
+so that few real defects count as much as many nulls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count as count_from
 
 import numpy as np
 import pandas as pd
+from scipy.special import log_softmax
 
-from defectsynth_pipeline.certificate.evidence import TURNS, evidence, see
+from defectsynth_pipeline.certificate.evidence import TURNS, Seen, evidence, see
 from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.features.regression import fit_regression
@@ -22,13 +25,14 @@ from defectsynth_pipeline.resumable import Progress
 
 _ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
-_NULL_TURNS = (0, 5)  # of the many nulls two views are enough
+_VIEWS = (0, 5)  # turns of which the score is the mean; of the many nulls no more are learned
 FOLDS = 10
-_EVIDENCE = 300.0  # total weight of all windows against the prior of weights of variance 1
+_EVIDENCE = 300.0  # total weight of a regression's windows against its prior, of variance 1
 _LEAST = np.log(0.05)  # scores below are all alike
+_ROW = ("kind", "defect_type", "fold", "turn", "window")
 _CLIP = 5.0  # deviations: a feature that the base never showed decides nothing alone
 REAL_LOST = 0.05  # share of the real defects that may fall below the threshold
-NULL_PASSED = 0.04  # share of the worst kind of null that may stay above it, the stronger rule
+NULL_PASSED = 0.03  # share of the worst kind of null that may stay above it, the stronger rule
 
 
 @dataclass(frozen=True)
@@ -36,24 +40,31 @@ class Look:
     """A fitted classifier.
 
     Attributes:
-        classes: Names of the defect types and of kinds of null.
+        types: Names of the defect types.
+        kinds: Names of kinds of null.
         mean, scale: (WIDTH,), of the evidence.
-        weight: (n_classes, WIDTH).
-        bias: (n_classes,).
+        weight: (2 + n_types + n_kinds, WIDTH): of no defect, of a defect, of the types, the kinds.
+        bias: (2 + n_types + n_kinds,).
     """
 
-    classes: tuple[str, ...]
+    types: tuple[str, ...]
+    kinds: tuple[str, ...]
     mean: np.ndarray
     scale: np.ndarray
     weight: np.ndarray
     bias: np.ndarray
 
     def scores(self, shown: np.ndarray) -> np.ndarray:
-        """Return log probabilities (N, n_classes) of evidence (N, WIDTH)."""
-        standard = ((shown - self.mean) / self.scale).clip(-_CLIP, _CLIP)
-        logits = standard @ self.weight.T + self.bias
-        top = logits.max(1, keepdims=True)
-        return np.asarray(logits - top - np.log(np.exp(logits - top).sum(1, keepdims=True)))
+        """Return log probabilities (N, n_types + n_kinds) of evidence (N, WIDTH)."""
+        logits = _standard(shown, self.mean, self.scale) @ self.weight.T + self.bias
+        parts = np.split(logits, [2, 2 + len(self.types)], axis=1)
+        whether, types, kinds = (log_softmax(part, axis=1) for part in parts)
+        return np.concatenate([whether[:, 1:] + types, whether[:, :1] + kinds], 1)
+
+    def of_window(self, seen: Seen) -> np.ndarray:
+        """Return the mean log probabilities (n_types + n_kinds,) of the views of a window."""
+        views = [seen.turned(turn) for turn in _VIEWS]
+        return np.asarray(self.scores(evidence(views)).mean(0))
 
 
 def gather(
@@ -70,28 +81,30 @@ def gather(
     none that its classifier has seen.
 
     Returns:
-        A row per window: kind (`REAL` or one of `nulls.KINDS`), defect_type and fold of the real
-        defect, turn; and the evidence (N, WIDTH).
+        A row per view of a window: kind (`REAL` or one of `nulls.KINDS`), defect_type and fold of
+        the real defect, turn, and the window's number; and the evidence (N, WIDTH).
     """
     rng = np.random.default_rng(seed)
     rounds = int(np.clip(round(nulls / (_PER_ROUND * len(real))), *_ROUNDS))
     folds = folds_of(real)
     count = max(folds) + 1
-    rows, shown, progress = [], [], Progress(f"{real[0].category}: base defect", len(real))
+    rows, shown, numbers = [], [], count_from(0)
+    progress = Progress(f"{real[0].category}: base defect", len(real))
     for number, (sample, fold) in enumerate(zip(real, folds, strict=True), start=1):
-        told = (sample.defect_type, fold)
-        seen = see(sample.image(), sample.mask())
-        windows = [seen.turned(turn) for turn in range(TURNS)]
-        rows += [(REAL, *told, turn) for turn in range(TURNS)]
         own = normals[fold::count] or normals
-        made = list(nulls_of(sample, own, rng, rounds=rounds, round_trip=round_trip))
-        rows += [(null.kind, *told, turn) for null in made for turn in _NULL_TURNS]
-        turned = [null.seen.turned(turn) for null in made for turn in _NULL_TURNS]
-        shown.append(evidence([*windows, *turned]))
+        windows = [
+            (REAL, see(sample.image(), sample.mask()), range(TURNS)),
+            *(
+                (null.kind, null.seen, _VIEWS)
+                for null in nulls_of(sample, own, rng, rounds=rounds, round_trip=round_trip)
+            ),
+        ]
+        for kind, _, turns in windows:
+            window = next(numbers)
+            rows += [(kind, sample.defect_type, fold, turn, window) for turn in turns]
+        shown.append(evidence(seen.turned(turn) for _, seen, turns in windows for turn in turns))
         progress(number)
-    return pd.DataFrame(rows, columns=["kind", "defect_type", "fold", "turn"]), np.concatenate(
-        shown
-    )
+    return pd.DataFrame(rows, columns=list(_ROW)), np.concatenate(shown)
 
 
 def folds_of(real: Sequence[Sample]) -> list[int]:
@@ -109,14 +122,27 @@ def folds_of(real: Sequence[Sample]) -> list[int]:
 
 def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
     """Train the classifier on what `gather` returns."""
-    is_real = windows["kind"] == REAL
-    labels = windows["defect_type"].where(is_real, windows["kind"].map("null: {}".format))
+    is_real = (windows["kind"] == REAL).to_numpy()
     mean, scale = shown.mean(0), shown.std(0) + np.float32(1e-6)
+    standard = _standard(shown, mean, scale)
+    _, *whether = _fitted(standard, is_real)
+    types, *of_type = _fitted(standard[is_real], windows.loc[is_real, "defect_type"])
+    kinds, *of_kind = _fitted(standard[~is_real], windows.loc[~is_real, "kind"])
+    weight, bias = map(np.concatenate, zip(whether, of_type, of_kind, strict=True))
+    return Look(types, kinds, mean, scale, weight, bias)
+
+
+def _standard(shown: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    return np.asarray(((shown - mean) / scale).clip(-_CLIP, _CLIP))
+
+
+def _fitted(
+    standard: np.ndarray, labels: pd.Series | np.ndarray
+) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Names of the classes, weights and offsets of a regression in which all count alike."""
     classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     shares = _EVIDENCE / len(classes) / counts[numbers]
-    standard = ((shown - mean) / scale).clip(-_CLIP, _CLIP)
-    weight, bias = fit_regression(standard, numbers, shares, len(classes))
-    return Look(tuple(map(str, classes)), mean, scale, weight, bias)
+    return tuple(map(str, classes)), *fit_regression(standard, numbers, shares, len(classes))
 
 
 def held_out_scores(windows: pd.DataFrame, shown: np.ndarray) -> pd.DataFrame:
@@ -127,24 +153,29 @@ def held_out_scores(windows: pd.DataFrame, shown: np.ndarray) -> pd.DataFrame:
         the category: kind, defect_type (the claimed one), fold, score (log probability).
     """
     types = sorted(set(windows["defect_type"]))
+    # Of a null only its score as a type is asked, which does not depend on the kinds' regression.
+    alike = windows.assign(kind=windows["kind"].where(windows["kind"] == REAL, "null"))
     rows: list[tuple[str, str, int, float]] = []
     for number in sorted(set(windows["fold"])):
         held = (windows["fold"] == number).to_numpy()
-        look = fit_look(windows[~held], shown[~held])
-        asked = held & (windows["turn"] == 0).to_numpy()
-        rows += _scored(look, windows[asked], look.scores(shown[asked]), types, number)
+        look = fit_look(alike[~held], shown[~held])
+        asked = held & windows["turn"].isin(_VIEWS).to_numpy()
+        scores = pd.DataFrame(look.scores(shown[asked])).iloc[:, : len(look.types)]
+        scores.columns = look.types
+        told = windows[asked].reset_index(drop=True)
+        means = scores.reindex(columns=types, fill_value=-np.inf).groupby(told["window"]).mean()
+        rows += _asked(told.drop_duplicates("window").set_index("window"), means, number)
     return pd.DataFrame(rows, columns=["kind", "defect_type", "fold", "score"])
 
 
-def _scored(
-    look: Look, windows: pd.DataFrame, scores: np.ndarray, types: list[str], fold: int
+def _asked(
+    told: pd.DataFrame, scores: pd.DataFrame, fold: int
 ) -> Iterator[tuple[str, str, int, float]]:
-    for row, of_row in zip(windows.itertuples(index=False), scores, strict=True):
-        of_class = dict(zip(look.classes, map(float, of_row), strict=True))
-        yield row.kind, row.defect_type, fold, of_class.get(row.defect_type, -np.inf)
-        for other in types if row.kind == REAL else ():
-            if other != row.defect_type:
-                yield OTHER, other, fold, of_class.get(other, -np.inf)
+    """What a window claims to be, and of a real one what else it could be claimed to be."""
+    for row, (_, score) in zip(told.loc[scores.index].itertuples(), scores.iterrows(), strict=True):
+        yield row.kind, row.defect_type, fold, float(score[row.defect_type])
+        for other in score.index.drop(row.defect_type) if row.kind == REAL else ():
+            yield OTHER, other, fold, float(score[other])
 
 
 def threshold_of(scores: pd.DataFrame) -> float:

@@ -36,7 +36,7 @@ KINDS = {
     "recoloured": "it is a defect in the wrong colour",
 }
 # Real defects spoilt: they teach what not to accept, and a real one may be mistaken for them.
-SPOILT = frozenset({"erased", "torn", "recoloured"})
+SPOILT = frozenset({"torn", "recoloured"})
 _COLLAR = 2.0  # px, as in composition
 _WIDE = 3.0  # surroundings of a mask that texture is copied from, as a multiple of its extent
 _FAINTEST = 0.03  # of white, least contrast of a seam

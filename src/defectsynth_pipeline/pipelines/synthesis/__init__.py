@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     fit_certificate,
@@ -29,6 +30,12 @@ def create_pipeline() -> Pipeline:
                 ["samples", "base_model", "params:synthesis"],
                 ["certificate", "certificate_test"],
                 name="fit_certificate",
+            ),
+            Node(
+                draw_certificate,
+                "certificate_test",
+                "certificate_figure",
+                name="draw_certificate",
             ),
             Node(
                 make_generator,
