@@ -26,7 +26,7 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from scipy import ndimage
 
-from defectsynth_pipeline.appearance.render import planned_mask
+from defectsynth_pipeline.appearance.engines import planned_mask
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.pipelines.synthesis.nodes import make_generator, render_images
@@ -93,14 +93,15 @@ def _median_width(measures: Any) -> float:
 def check_images(run: dict[str, Any]) -> Iterator[Check]:
     """Pixels outside the planned mask's collar, each image against its background."""
     samples = run["samples"].set_index("sample_id", drop=False)
-    images, collar = run["synthetic_images"], run["params:synthesis"].compose.collar
+    images = run["synthetic_images"]
     differing, touched, empty = 0, 0, 0
     for row in images.manifest.itertuples(index=False):
         image, published = (images.array(row.image_id, name) for name in ("image", "mask"))
         background = Sample.of(samples.loc[row.background]).image()
-        mask = planned_mask(row, run["defect_masks"], published.shape)
+        real = Sample.of(samples.loc[row.reference]).mask()
+        mask = planned_mask(row._asdict(), run["defect_masks"], real, published.shape)
         differs = (image != background).reshape(*mask.shape, -1).any(-1)
-        differing += int((differs & (ndimage.distance_transform_edt(~mask) > collar)).sum())
+        differing += int((differs & (ndimage.distance_transform_edt(~mask) > row.collar)).sum())
         touched += bool(differs.any())
         empty += not published.any()
     total = len(images)
@@ -109,6 +110,10 @@ def check_images(run: dict[str, Any]) -> Iterator[Check]:
     yield Check("pixels differing outside the collar", str(differing), "0", differing == 0)
     relabelled = float((images.manifest["verdict"] == "relabelled").mean())
     yield Check("images with the measured region as their mask", f"{relabelled:.1%}")
+    networked = float(images.manifest["network"].mean())
+    yield Check("images with the network's change", f"{networked:.1%}")
+    pasted = float((images.manifest["engine"] == "paste").mean())
+    yield Check("images pasted whole", f"{pasted:.1%}")
     yield Check("images rejected", str(len(images.rejected)))
 
 

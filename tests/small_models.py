@@ -43,6 +43,7 @@ TRAINING = FinetuneOptions(
 )
 SYNTHESIS = SynthesisOptions.model_validate(
     {
+        "engine": "diffusion",
         "strength": 0.5,
         "count": 8,
         "steps": 2,
@@ -157,6 +158,13 @@ def awaken(controlnet: ControlNetModel) -> None:
     for name, parameter in controlnet.named_parameters():
         if not parameter.any() and name.endswith("weight"):
             torch.nn.init.normal_(parameter, std=0.2)
+
+
+def engines_of(masks: ImageSet, *engines: str) -> pd.DataFrame:
+    """An equal share of every type's images for each engine; "diffusion" where none is named."""
+    kinds = masks.manifest[["category", "defect_type"]].drop_duplicates()
+    given = pd.DataFrame({"engine": engines or ("diffusion",)})
+    return kinds.merge(given, how="cross").assign(share=1 / len(given))
 
 
 def make_masks(

@@ -37,6 +37,7 @@ AUGMENT = {
     "controlnet",
     "finetune_history",
     "finetune_curves",
+    "engine_choice",
     "synthesis_plan",
     "synthetic_images",
     "synthetic_preview",

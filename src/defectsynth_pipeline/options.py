@@ -144,6 +144,7 @@ class SynthesisOptions(Options):
     attempts: int = Field(4, ge=1, description="at an image, until it is accepted")
     nulls: int = Field(900, ge=1, description="that a certificate is fitted on, per category")
     placement: Literal["part", "as_is"] = "part"
+    engine: Literal["auto", "transfer", "paste", "mixture", "diffusion"] = "auto"
     steps: int = Field(20, ge=1)
     strength: float = Field(0.3, gt=0, le=1)
     guidance: float = Field(1.0, ge=1)
@@ -152,6 +153,15 @@ class SynthesisOptions(Options):
     sff: SffOptions = SffOptions()
     compose: ComposeOptions = ComposeOptions()
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _engine_fits(self) -> SynthesisOptions:
+        if self.engine != "diffusion" and self.compose.mode != "exemplar":
+            raise ValueError(
+                f"engine {self.engine} composes exemplars: with compose.mode {self.compose.mode} "
+                "use engine: diffusion"
+            )
+        return self
 
 
 class PretrainOptions(Options):

@@ -101,10 +101,19 @@ SCHEMAS = {
         _whole("step") | _optional("train_loss validation_loss learning_rate"), remake="controlnet"
     ),
     "synthesis_plan": Schema(
-        _text("image_id category defect_type mask background reference prompt normal_prompt group")
+        _text("image_id category defect_type engine mask background reference")
+        | _real("severity")
+        | _text("prompt normal_prompt group")
         | _whole("seed")
         | _text("placement")
-        | _real("angle dy dx centre_y centre_x"),
+        | _real("angle dy dx centre_y centre_x scale"),
+        remake="synthesis",
+    ),
+    "engine_choice": Schema(
+        _text("category defect_type engine")
+        | _whole("tried")
+        | _optional("accepted")
+        | _real("share"),
         remake="synthesis",
     ),
     "synthesis_summary": Schema(

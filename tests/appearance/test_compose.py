@@ -49,7 +49,7 @@ def decoded(image: np.ndarray, frame: Rectangle) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("dtype", "channels"), KINDS)
-@pytest.mark.parametrize("mode", ["delta", "feather", "exemplar"])
+@pytest.mark.parametrize("mode", ["delta", "feather"])
 @pytest.mark.parametrize("framing", ["roi", "full", "beyond"])
 def test_outside_the_collar_no_pixel_differs(
     dtype: type, channels: tuple[int, ...], mode: str, framing: str
@@ -62,9 +62,8 @@ def test_outside_the_collar_no_pixel_differs(
         "beyond": Rectangle.at(20, -10, 96, 96),
     }[framing]
     generated = np.random.default_rng(1).random((RES, RES, 3)).astype(np.float32)
-    start = crop(background, frame) / np.iinfo(dtype).max
     image, changed = compose(
-        background, mask, frame, generated, decoded(background, frame), mode=mode, start=start
+        background, mask, frame, generated, decoded(background, frame), mode=mode
     )
     assert image.dtype == background.dtype
     assert image.shape == background.shape
@@ -145,22 +144,19 @@ def test_white_sets_the_native_scale() -> None:
     assert int(image[32, 32]) == pytest.approx(1000, abs=2)
 
 
-def test_exemplar_adds_the_networks_change_to_its_start() -> None:
-    background, mask, frame = even(128)
-    start = np.where(mask, 0.3, 128 / 255)
-    plain = np.full((RES, RES, 3), 0.4, dtype=np.float32)
-    changed = lowered(plain, mask, 0.1)
-    image = compose(
-        background, mask, frame, changed, plain, mode="exemplar", start=start, relative=False
-    ).image
-    assert int(image[32, 32]) == pytest.approx(0.2 * 255, abs=1)
+def test_without_undiluting_a_stroke_keeps_what_the_model_shows() -> None:
+    background, mask, frame = even(150, 128, radius=0)
+    mask[10:118, 61:63] = True
+    plain = decoded(background, frame)
+    diluted = lowered(plain, mask, 0.2)
+    image = compose(background, mask, frame, diluted, plain, undilute=False).image
+    assert 150 - np.median(image[20:108, 61:63]) < 0.7 * 0.2 * 255
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"mode": "glue"}, r"glue[\s\S]*use one of"),
-        ({"mode": "exemplar"}, r"exemplar[\s\S]*exemplar_start"),
         ({"mask": np.ones((9, 8), dtype=bool)}, r"\(9, 8\)[\s\S]*resize the mask"),
     ],
 )

@@ -17,15 +17,15 @@ from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publ
 from defectsynth_pipeline.imaging.motion import STAY, Motion
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
 from refusals import refused
-from small_models import SYNTHESIS, changed, make_masks
+from small_models import SYNTHESIS, changed, engines_of, make_masks
 
 from .test_placement import draw_part, place_of, spot
 
 PROMPTS = PromptOptions()
 COLUMNS = [
-    *("image_id", "category", "defect_type", "mask", "background", "reference"),
-    *("prompt", "normal_prompt", "group", "seed"),
-    *("placement", "angle", "dy", "dx", "centre_y", "centre_x"),
+    *("image_id", "category", "defect_type", "engine", "mask", "background", "reference"),
+    *("severity", "prompt", "normal_prompt", "group", "seed"),
+    *("placement", "angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 ]
 Plan = Callable[..., pd.DataFrame]
 
@@ -33,7 +33,8 @@ Plan = Callable[..., pd.DataFrame]
 def plan(
     samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions = SYNTHESIS, **values
 ) -> pd.DataFrame:
-    return plan_synthesis(samples, masks, changed(options, **values), PROMPTS)
+    engines = engines_of(masks)
+    return plan_synthesis(samples, masks, engines, changed(options, **values), PROMPTS)
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,25 @@ def test_ids_are_safe_and_unique_whatever_the_names(
         "f00d", rows, lambda missing: (Rendered(i, {"mask": pixel}) for i in missing["image_id"])
     )
     assert len(publish(job, tmp_path, version="v1", name="images")) == 20
+
+
+def test_a_reference_is_the_masks_nearer_parent(planned: Plan, masks: ImageSet) -> None:
+    parents = masks.manifest.set_index("image_id")
+    for row in planned(count=40).itertuples():
+        first, last = parents.loc[row.mask, "parents"].split("|")
+        assert row.reference == (last if parents.loc[row.mask, "alpha"] >= 0.5 else first)
+        assert 0.8 <= row.severity <= 1.25
+
+
+def test_engines_take_turns_by_their_shares(all_samples: pd.DataFrame, masks: ImageSet) -> None:
+    engines = engines_of(masks, "transfer", "paste")
+    engines["share"] = engines["engine"].map({"transfer": 0.25, "paste": 0.75})
+    options = changed(SYNTHESIS, per="type", count=16, sff={"group": 2})
+    rows = plan_synthesis(all_samples, masks, engines, options, PROMPTS)
+    assert (rows.groupby("group")["engine"].nunique() == 1).all()
+    counts = rows.groupby(["category", "defect_type"])["engine"].value_counts().unstack()
+    assert (counts["paste"] == 12).all()
+    assert (counts["transfer"] == 4).all()
 
 
 def test_prompts_are_those_of_training(samples: pd.DataFrame, plates: ImageSet) -> None:

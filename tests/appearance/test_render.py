@@ -12,25 +12,21 @@ import pytest
 import torch
 from scipy import ndimage
 
+from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.plan import DRAWN, plan_synthesis
-from defectsynth_pipeline.appearance.render import (
-    Judged,
-    Made,
-    Region,
-    region_maker,
-    render_plan,
-)
+from defectsynth_pipeline.appearance.render import Region, region_maker, render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
-from small_models import FRAMING, SYNTHESIS, changed
+from small_models import FRAMING, SYNTHESIS, changed, engines_of
 
 Render = Callable[..., dict[str, Rendered]]
 MakeRegions = Callable[..., list[Region]]
 Images = dict[str, Rendered]
 RECORD = {
     *("contrast", "verdict", "overlap", "mask_pixels", "pixels_outside_collar", "attempts"),
+    *("network", "collar"),
     *DRAWN,
     *("frame_x", "frame_y", "frame_width", "frame_height", "resolution", "model"),
 }
@@ -44,7 +40,7 @@ def accept(made: Made) -> Judged:
 def plan(all_samples: pd.DataFrame, masks: ImageSet) -> pd.DataFrame:
     """Sixteen images of four types, RGB and 16-bit grey, in groups of two."""
     options = changed(SYNTHESIS, count=16)
-    return plan_synthesis(all_samples, masks, options, PromptOptions())
+    return plan_synthesis(all_samples, masks, engines_of(masks), options, PromptOptions())
 
 
 @pytest.fixture(scope="module")
@@ -285,12 +281,14 @@ def regions(all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel) -> Mak
     def make(
         framing: str = "roi",
         mode: str = "delta",
+        engines: tuple[str, ...] = (),
         samples: pd.DataFrame = all_samples,
         masks: ImageSet = masks,
         **columns: object,
     ) -> list[Region]:
         options = changed(SYNTHESIS, compose={"mode": mode})
-        plan = plan_synthesis(samples, masks, options, PromptOptions()).assign(**columns)
+        plan = plan_synthesis(samples, masks, engines_of(masks, *engines), options, PromptOptions())
+        plan = plan.assign(**columns)
         maker = region_maker(samples, masks, small, options, FramingOptions(mode=framing))
         return [maker(row) for row in plan.itertuples(index=False)]
 
@@ -306,17 +304,47 @@ def test_what_the_model_sees(regions: MakeRegions, framing: str) -> None:
         assert region.cover.shape == (32, 32)
         assert 0.2 < region.cover.max() <= 1
         assert region.alignment.overlap >= region.alignment.identity_overlap
-        assert region.start is None
+        assert (region.begun == region.background).all()
+        assert (region.start == region.seen).all()
         assert region.mask.shape == (64, 80)
 
 
 @pytest.mark.parametrize("framing", ["roi", "full"])
-def test_exemplars_start_at_native_size(regions: MakeRegions, framing: str) -> None:
-    for region in regions(framing, "exemplar"):
-        assert region.start is not None
-        side = max(region.frame.width, region.frame.height)
-        assert region.start.shape == (side, side, 3)
+@pytest.mark.parametrize("engine", ["transfer", "paste"])
+def test_exemplars_start_with_a_real_defect_in_the_mask(
+    regions: MakeRegions, framing: str, engine: str
+) -> None:
+    for region in regions(framing, "exemplar", engines=(engine,)):
+        differs = (region.begun != region.background).reshape(*region.mask.shape, -1).any(-1)
+        assert differs[region.mask].mean() > 0.8
+        near = ndimage.distance_transform_edt(~region.mask) <= region.reach
+        assert not (differs & ~near).any()
+        assert region.start.shape == (32, 32, 3)
         assert 0 <= region.start.min() < region.start.max() <= 1
+
+
+def test_the_networks_change_is_kept_where_the_judge_likes_it(
+    all_samples: pd.DataFrame, masks: ImageSet, small: BaseModel
+) -> None:
+    """The judge prefers the first picture of the odd rows, and the second of the even ones."""
+    options = changed(SYNTHESIS, engine="mixture", compose={"mode": "exemplar"}, count=16)
+    engines = engines_of(masks, "transfer", "paste")
+    plan = plan_synthesis(all_samples, masks, engines, options, PromptOptions())
+    begun: dict[str, np.ndarray] = {}
+
+    def judge(made: Made) -> Judged:
+        second = made.row.image_id in begun
+        begun.setdefault(made.row.image_id, made.image)
+        even = int(made.row.image_id[-5:]) % 2 == 0
+        return Judged(True, made.mask, {"verdict": "accepted"}, float(second == even))
+
+    data = {"samples": all_samples, "masks": masks, "base": small, "judge": judge}
+    for item in render_plan(plan, plan, **data, options=options, framing=FRAMING):
+        row = plan.set_index("image_id").loc[item.image_id]
+        even = int(item.image_id[-5:]) % 2 == 0
+        assert item.record["network"] == (even and row["engine"] == "transfer")
+        same = (item.arrays["image"] == begun[item.image_id]).all()
+        assert same == (not item.record["network"])
 
 
 def test_a_mask_placed_off_the_image_stays_where_it_was(

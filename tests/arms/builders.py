@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +16,7 @@ from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.imaging.motion import STAY
 from defectsynth_pipeline.options import ArmOptions, IngestOptions
 from small_models import make_masks
 
@@ -98,11 +99,10 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
                 "background": mine[mine["split"] == "normal"]["sample_id"].iloc[number % 4],
                 "reference": real["sample_id"].iloc[-1],
                 "verdict": "rejected" if number % 4 == 3 else "accepted",
-                "frame_x": 4,
-                "frame_y": 0,
-                "frame_width": 64,
-                "frame_height": 64,
-                "resolution": 64,
+                "engine": "transfer",
+                "severity": 1.0,
+                "placement": "as_is",
+                **asdict(STAY),
             }
         )
 

@@ -12,12 +12,13 @@ import torch
 
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import make_crops
+from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.plan import plan_synthesis
-from defectsynth_pipeline.appearance.render import Judged, Made, render_plan
+from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions
-from small_models import SYNTHESIS, TRAINING, adapted, changed
+from small_models import SYNTHESIS, TRAINING, adapted, changed, engines_of
 
 Check = Callable[..., None]
 PROMPTS = PromptOptions()
@@ -45,7 +46,7 @@ def check(samples: pd.DataFrame, plates: ImageSet) -> Check:
 
     def rendered(base: BaseModel, framing: FramingOptions, **changes: object) -> None:
         options = changed(GUIDED, **changes)
-        plan = plan_synthesis(samples, plates, options, PROMPTS)
+        plan = plan_synthesis(samples, plates, engines_of(plates), options, PROMPTS)
         data = {"samples": samples, "masks": plates, "base": base, "judge": accept}
         items = list(render_plan(plan, plan, **data, options=options, framing=framing))
         assert len(items) == 2

@@ -124,6 +124,29 @@ def test_implausible_latent_masks_are_replaced_in_image_space_and_counted(
         assert str(item.record["rejected"]).startswith("latent:")
 
 
+def test_varied_latent_masks_are_masks_of_their_own(
+    samples: pd.DataFrame, smooth_model: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One pair and one alpha give the same latents every time; what is varied must differ."""
+    samples = of_kind(samples, "stain")
+    parent = next(iter(parents_of(samples).masks.values()))
+
+    def same(rows: pd.DataFrame, *_: object) -> dict[str, np.ndarray]:
+        return dict.fromkeys(rows["image_id"], parent)
+
+    monkeypatch.setattr("defectsynth_pipeline.shape.render.interpolate_latents", same)
+    options = MaskOptions(count=40, frames_per_pair=2)
+    plan = plan_masks(samples, area_ratio_table(samples, options), options)
+    varied = set(plan.loc[plan["way"] == "varied", "image_id"])
+    made = [
+        item.arrays["mask"]
+        for item in render_masks(plan, samples, options, smooth_model)
+        if item.image_id in varied and item.record["space"] == "latent"
+    ]
+    assert len(made) >= 20
+    assert count_distinct(made) == len(made)
+
+
 def test_a_plan_for_other_samples_is_refused(samples: pd.DataFrame) -> None:
     options = MaskOptions(count=4, method="image")
     plan, _ = made(of_kind(samples, "speck", "scratch"), options)

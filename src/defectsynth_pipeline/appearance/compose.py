@@ -1,13 +1,12 @@
 """How a decoded crop becomes pixels of the user's image.
 
-Outside the mask's collar the result is a copy of the background, bit for bit. Inside, one of three
-ways (none is in the paper, whose decoded image replaces the background as a whole):
+Outside the mask's collar the result is a copy of what was begun with, bit for bit: the background,
+or a real defect's texture set on it (`transfer`). Inside, one of two ways (neither is in the paper,
+whose decoded image replaces the background as a whole):
 
-* "delta": background + w * (decode(z_gen) - decode(z_bg)). Keeps the surface's real grain, which a
+* "delta": begun + w * (decode(z_gen) - decode(z_begun)). Keeps the surface's real grain, which a
   small VAE cannot reproduce, because what the VAE loses cancels in the difference.
 * "feather": the decoded crop itself, blended at the mask's border.
-* "exemplar": `start` + w * (decode(z_E) - decode(z_C)), where `start` is a real defect's texture
-  set on the background (`transfer.exemplar_start`) and z_C its latents.
 
 w is 1 in the mask and falls to 0 across the collar. The ring around the mask is matched first:
 what the model changed there is drift, not defect, and is taken off smoothly.
@@ -39,7 +38,7 @@ from defectsynth_pipeline.imaging.pixels import (
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 Array = np.ndarray
-Mode = Literal["delta", "feather", "exemplar"]
+Mode = Literal["delta", "feather"]
 MAX_GAIN = 3.0  # strongest undiluting of a thin stroke
 _RATIO = (0.5, 2.0)  # how far local brightness may scale a change
 _EPS = 1e-6
@@ -68,28 +67,27 @@ def compose(
     mode: Mode = "delta",
     collar: float = 2.0,
     relative: bool = True,
-    start: Array | None = None,
+    undilute: bool = True,
     white: float | None = None,
 ) -> Composed:
     """Put a generated defect on its background.
 
     Args:
-        background: (H, W) or (H, W, 3), uint8 or uint16, native.
+        background: (H, W) or (H, W, 3), uint8 or uint16, native; or a start on it.
         mask: (H, W) bool.
         frame: The window that was shown to the model.
         generated: (r, r, 3) decoded result in [0, 1].
-        decoded_background: (r, r, 3) in [0, 1], the plain background through the same VAE; for
-            "exemplar" the decoded `start`. Not used by "feather".
+        decoded_background: (r, r, 3) in [0, 1], the same through the VAE. Not used by "feather".
         mode: See the module.
         collar: Native pixels around the mask that may change, fading out.
         relative: Scale what is added by the background's local brightness.
-        start: "exemplar" only: (h, w[, 3]) in [0, 1], what the frame shows.
+        undilute: "delta" only: give thin strokes the contrast they were meant to have.
         white: Native value of 1.0; the dtype's maximum unless told.
 
     Raises:
-        InputError: "exemplar" without `start`, an unknown mode, or sizes that do not fit.
+        InputError: An unknown mode, or sizes that do not fit.
     """
-    _check(background, mask, mode, start)
+    _check(background, mask, mode)
     scale = float(white or np.iinfo(background.dtype).max)
     base = as_planes(crop(background, frame)) / scale
     inside, channels = crop(mask, frame), base.shape[2]
@@ -100,12 +98,7 @@ def compose(
         pasted = resize(shown - _drift(shown - seen, inside), base.shape[:2])
         result = base + weight * (pasted - base)
     else:
-        begin = (
-            base
-            if mode == "delta"
-            else as_planes(resize(np.asarray(start), inside.shape), channels)
-        )
-        result = begin + weight * _change(shown, reference, begin, inside, relative)
+        result = base + weight * _change(shown, reference, base, inside, relative, undilute)
     return _write(background, frame, result * scale, weight[..., 0] > 0)
 
 
@@ -125,12 +118,14 @@ def contrast(image: np.ndarray, mask: np.ndarray) -> float:
     return float(np.abs(part - continued(part, inside))[inside].mean(0).max())
 
 
-def _change(shown: Array, reference: Array, begin: Array, inside: Array, relative: bool) -> Array:
+def _change(
+    shown: Array, reference: Array, begin: Array, inside: Array, relative: bool, undilute: bool
+) -> Array:
     """What the model changed, at native size: (height, width, channels)."""
     size = inside.shape
     delta = shown - reference
     delta = delta - _drift(delta, inside)
-    change = _undiluted(delta, inside)
+    change = _undiluted(delta, inside) if undilute else resize(delta, size)
     if relative:
         here = _local(resize(begin, shown.shape[:2]))
         there = _local(reference)
@@ -180,15 +175,9 @@ def _write(background: Array, frame: Rectangle, values: Array, near: Array) -> C
     return Composed(image, changed)
 
 
-def _check(background: Array, mask: Array, mode: str, start: Array | None) -> None:
+def _check(background: Array, mask: Array, mode: str) -> None:
     if mode not in get_args(Mode):
         raise InputError("unknown composition", value=mode, remedy=f"use one of {get_args(Mode)}")
-    if mode == "exemplar" and start is None:
-        raise InputError(
-            "exemplar composition without a start image",
-            value=mode,
-            remedy="pass the crop made by exemplar_start",
-        )
     if mask.shape != background.shape[:2]:
         raise InputError(
             "mask and background differ in size",

@@ -30,8 +30,11 @@ GRID = 96  # pixels per side at which parts are laid over one another
 COARSE = 72  # rotations over the whole circle
 FINE_SPAN = 6.0  # degrees around the best coarse rotation
 TRIES = 8  # backgrounds tried before the best of them is taken
-ON_PART = 0.9  # share of a placed mask that must lie on the part, relative to its own image
+ON_PART = 0.98  # share of a placed mask that must lie on the part, relative to its own image
 RING = (2, 6)  # px outside a mask that its surroundings are judged by
+SURROUNDINGS = (2, 32)  # px outside a mask that tell where on its part a defect lies
+LIKE = 0.9  # correlation of the surroundings at which no other background is tried
+_UNLIKE = 0.01
 PLACES = 8  # on a texture: random places, of which the one with the likest surroundings is taken
 _POINTS = 400
 _FEW = 5
@@ -96,21 +99,50 @@ def part_of(sample: Sample) -> Array | None:
 
 
 @lru_cache(maxsize=65536)
-def _over(own: Sample, background: Sample) -> Motion | None:
-    """The motion of one sample's part onto another's, in pixels of the other; None if it has none.
+def _over(own: Sample, background: Sample) -> tuple[Motion, float] | None:
+    """The motion of one sample's part onto another's, in pixels of the other, and its likeness.
 
-    Their longer sides are one, as on the grid.
+    None if one of them has no part. Their longer sides are one, as on the grid.
     """
     source, target = part_of(own), part_of(background)
     if source is None or target is None:
         return None
-    return lay_over(source, target).scaled(max(background.shape) / GRID)
+    over = lay_over(source, target).scaled(max(background.shape) / GRID)
+    return _settled(own, background, over)
+
+
+def _settled(own: Sample, background: Sample, over: Motion) -> tuple[Motion, float]:
+    """Shift a laid-over part until what surrounds the defect fits best; its correlation there.
+
+    Silhouettes are laid over one another within a pixel of the grid, and may take one end of a
+    part for the other: the surroundings tell.
+    """
+    points, around, _ = _points_around(own, SURROUNDINGS)
+    ground = to_float(background.image()).mean(-1)
+    places, limit = over.onto(points), np.array(ground.shape) - 1
+    wanted = around.reshape(len(points), -1).mean(1)
+    reach = 2 * max(background.shape) / GRID
+    best, likeness = np.zeros(2), -1.0
+    for span, step in ((reach, reach / 8), (reach / 8, 1.0)):
+        lags = np.arange(-span, span + step / 2, step)
+        shifts = best + np.stack(np.meshgrid(lags, lags, indexing="ij"), -1).reshape(-1, 2)
+        pixels = np.clip(np.rint(places[None] + shifts[:, None]).astype(int), 0, limit)
+        found = _correlation(ground[pixels[..., 0], pixels[..., 1]], wanted)
+        best, likeness = shifts[found.argmax()], float(found.max())
+    return replace(over, dy=over.dy + float(best[0]), dx=over.dx + float(best[1])), likeness
+
+
+def _correlation(rows: Array, values: Array) -> Array:
+    """Pearson's correlation of each row (M, n) with values (n,)."""
+    centred, goal = rows - rows.mean(1, keepdims=True), values - values.mean()
+    scale = np.sqrt((centred**2).sum(1) * (goal**2).sum())
+    return np.asarray(centred @ goal / np.maximum(scale, 1e-9))
 
 
 def choose_on_part(
     own: Sample, backgrounds: Sequence[Sample], order: Sequence[int], stay: Motion, attempt: Attempt
 ) -> tuple[int, Motion]:
-    """Try backgrounds until a defect lies on the part as much as it does in its own image.
+    """Try backgrounds until a defect lies on the part as it does in its own image.
 
     Args:
         own: The real defect on its part.
@@ -128,14 +160,16 @@ def choose_on_part(
         return order[0], stay
     goal = ON_PART * share_on_part(own.mask(), part)
     for number in order:
-        target, over = part_of(backgrounds[number]), _over(own, backgrounds[number])
-        if target is None or over is None:
+        target, laid = part_of(backgrounds[number]), _over(own, backgrounds[number])
+        if target is None or laid is None:
             continue
+        over, likeness = laid
         motion, placed, area = attempt(backgrounds[number], over)
-        score = min(1.0, placed.sum() / max(area, 1)) * share_on_part(placed, target)
+        share = min(1.0, placed.sum() / max(area, 1)) * share_on_part(placed, target)
+        score = min(share, goal) * max(likeness, _UNLIKE)
         if score > best[0]:
             best = score, number, motion
-        if best[0] >= goal:
+        if share >= goal and likeness >= LIKE:
             break
     return best[1:]
 
@@ -238,7 +272,7 @@ def _free(low: int, end: int, side: int, limit: int, scale: float) -> tuple[int,
 
 def _unlikeness(donor: Sample, background: Sample, places: list[Motion]) -> list[float]:
     """Mean difference between what surrounds the defect there and what would surround it here."""
-    points, around, white = _points_around(donor)
+    points, around, white = _points_around(donor, RING)
     ground = background.image()
     wanted = in_values_of(around[None], ground, white)[0]
     limit, scores = np.array(ground.shape[:2]) - 1, []
@@ -250,8 +284,8 @@ def _unlikeness(donor: Sample, background: Sample, places: list[Motion]) -> list
 
 
 @lru_cache(maxsize=1024)
-def _points_around(donor: Sample) -> tuple[Array, Array, int]:
-    """Some points (n, 2) of the ring around a defect, the pixels there, and the full scale."""
-    image, points = donor.image(), np.argwhere(ring(donor.mask(), RING))
+def _points_around(donor: Sample, spread: tuple[int, int]) -> tuple[Array, Array, int]:
+    """Some points (n, 2) of a ring around a defect, the pixels there, and the full scale."""
+    image, points = donor.image(), np.argwhere(ring(donor.mask(), spread))
     points = points[:: max(1, len(points) // _POINTS)]
     return points, image[points[:, 0], points[:, 1]], full_scale(image)

@@ -16,6 +16,7 @@ from defectsynth_pipeline.appearance.placement import (
     choose_on_part,
     mask_on_part,
     part_of,
+    place_defect,
 )
 from defectsynth_pipeline.base_model.loading import prompt_for
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
@@ -25,23 +26,31 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import STAY, Motion
 from defectsynth_pipeline.imaging.pixels import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
+from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.shape.plan import split_count
 
+TRANSFER, PASTE, DIFFUSION = "transfer", "paste", "diffusion"  # engines
+_SEVERITY = (0.8, 1.25)  # of the defect's residual, drawn on a log scale
 # What every attempt draws anew.
 DRAWN = (
-    *("mask", "background", "reference", "seed", "placement"),
-    *("angle", "dy", "dx", "centre_y", "centre_x"),
+    *("mask", "background", "reference", "severity", "seed", "placement"),
+    *("angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 )
 
 
 def plan_synthesis(
-    samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions, prompts: PromptOptions
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    engines: pd.DataFrame,
+    options: SynthesisOptions,
+    prompts: PromptOptions,
 ) -> pd.DataFrame:
     """Return a row per image to make: the first attempt at it.
 
-    Columns: image_id, category, defect_type, mask, background, reference (sample ids of base and
-    normal rows only), prompt, normal_prompt, group (images fused together), seed, placement
-    (part or as_is) and its angle (degrees), dy, dx, centre_y, centre_x (pixels of the background).
+    Columns: image_id, category, defect_type, engine, mask, background, reference (sample ids of
+    base and normal rows only; the mask's own parent), severity, prompt, normal_prompt, group
+    (images fused together), seed, placement (part or as_is) and its angle (degrees), dy, dx,
+    centre_y, centre_x (pixels of the background) and scale. `engines` is from `choose_engines`.
 
     Raises:
         InputError: A category has no normal images to put defects on.
@@ -49,13 +58,28 @@ def plan_synthesis(
     rows: list[dict[str, Any]] = []
     kinds = list(masks.manifest.groupby(["category", "defect_type"], sort=True))
     counts = split_count(options.count, options.per, len(kinds))
+    progress = Progress("planning image", sum(counts))
     for (kind, own), count in zip(kinds, counts, strict=True):
         category, defect_type = map(str, kind)
-        placer = _Placer(samples, masks, category, defect_type, options.placement)
+        placer = Placer(samples, masks, category, defect_type, options.placement)
+        of_type = (engines["category"] == category) & (engines["defect_type"] == defect_type)
+        shares = engines[of_type].set_index("engine")["share"]
+        turns = _turns(shares, -(-count // options.sff.group))
         for i in range(count):
             mask = own.iloc[i % len(own) if count >= len(own) else i * len(own) // count]
-            rows.append(_row(placer, i, mask, options, prompts))
+            rows.append(_row(placer, i, turns[i // options.sff.group], mask, options, prompts))
+            progress(len(rows))
     return pd.DataFrame(rows)
+
+
+def _turns(shares: pd.Series, count: int) -> list[str]:
+    """Whose turn it is, `count` times: the engine that is furthest behind its share."""
+    given, turns = dict.fromkeys(shares.index, 0), []
+    for number in range(1, count + 1):
+        due = {engine: share * number - given[engine] for engine, share in shares.items()}
+        turns.append(max(due, key=lambda engine: due[engine]))
+        given[turns[-1]] += 1
+    return turns
 
 
 def redrawer(
@@ -68,22 +92,23 @@ def redrawer(
     """
 
     @lru_cache
-    def placer(category: str, defect_type: str) -> _Placer:
-        return _Placer(samples, masks, category, defect_type, placement)
+    def placer(category: str, defect_type: str) -> Placer:
+        return Placer(samples, masks, category, defect_type, placement)
 
     def redraw(row: Any, attempt: int) -> dict[str, Any]:
         if not attempt:
             return {}
         of_type = placer(row.category, row.defect_type)
         rng = np.random.default_rng(counter_seed(int(row.seed), attempt))
-        return of_type.draw(of_type.own.iloc[rng.integers(len(of_type.own))], rng)
+        return of_type.draw(of_type.own.iloc[rng.integers(len(of_type.own))], row.engine, rng)
 
     return redraw
 
 
 def _row(
-    placer: _Placer,
+    placer: Placer,
     number: int,
+    engine: str,
     mask: pd.Series,
     options: SynthesisOptions,
     prompts: PromptOptions,
@@ -93,12 +118,13 @@ def _row(
     kind = f"{slug or 'x'}_{counter_seed(category, defect_type) % 9973:04d}"
     image_id = f"{kind}_{number:05d}"
     rng = np.random.default_rng(counter_seed(options.seed, image_id))
-    drawn = placer.draw(mask, rng)
+    drawn = placer.draw(mask, engine, rng)
     return {
         "image_id": image_id,
         "category": category,
         "defect_type": defect_type,
-        **{name: drawn.pop(name) for name in ("mask", "background", "reference")},
+        "engine": engine,
+        **{name: drawn.pop(name) for name in ("mask", "background", "reference", "severity")},
         "prompt": prompt_for(prompts, category, defect_type),
         "normal_prompt": prompt_for(prompts, category, "good"),
         "group": f"{kind}_{number // options.sff.group:05d}",
@@ -106,7 +132,7 @@ def _row(
     }
 
 
-class _Placer:
+class Placer:
     """Chooses background, reference and place for the masks of one defect type."""
 
     def __init__(
@@ -134,27 +160,39 @@ class _Placer:
                 remedy="add images to the category's train/good folder",
             )
 
-    def draw(self, mask: pd.Series, rng: np.random.Generator) -> dict[str, Any]:
-        """Draw what a mask is set on, where, and with which reference and seed."""
-        reference = [*self.real][rng.integers(len(self.real))]
-        background, motion = self._place(mask, rng)
-        columns = asdict(motion)
-        del columns["scale"]  # a mask is brought to its background's size first
+    def draw(self, mask: pd.Series, engine: str, rng: np.random.Generator) -> dict[str, Any]:
+        """Draw what a mask is set on, where, and with which reference, severity and seed.
+
+        Args:
+            mask: A row of the masks' manifest; its nearer parent is the reference.
+            engine: With "paste" the reference itself is placed, wherever it may lie.
+            rng: Source of all draws.
+        """
+        parents = [p for p in str(mask["parents"]).split("|") if p in self.real]
+        parents = parents or [[*self.real][rng.integers(len(self.real))]]
+        nearest = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
+        severity = float(np.exp(rng.uniform(*np.log(_SEVERITY))))
+        if engine == PASTE:
+            number, motion = place_defect(self.real[nearest], self.normals, rng)
+            background = self.normals[number].sample_id
+        else:
+            background, motion = self._place(mask, self.real[nearest], rng)
         return {
             "mask": mask["image_id"],
             "background": background,
-            "reference": reference,
+            "reference": nearest,
+            "severity": severity,
             "seed": int(rng.integers(1 << 62)),
             "placement": "as_is" if motion == STAY else "part",
-            **columns,
+            **asdict(motion),
         }
 
-    def _place(self, mask: pd.Series, rng: np.random.Generator) -> tuple[str, Motion]:
+    def _place(
+        self, mask: pd.Series, parent: Sample, rng: np.random.Generator
+    ) -> tuple[str, Motion]:
         order = [int(number) for number in rng.permutation(len(self.normals))[:TRIES]]
-        parents = [self.real[p] for p in str(mask["parents"]).split("|") if p in self.real]
-        if self.placement == "as_is" or not parents or part_of(parents[0]) is None:
+        if self.placement == "as_is" or part_of(parent) is None:
             return self.normals[order[0]].sample_id, STAY
-        parent = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
         made, real = self.masks.array(mask["image_id"], "mask"), parent.mask()
 
         def attempt(background: Sample, over: Motion) -> tuple[Motion, np.ndarray, float]:

@@ -6,60 +6,31 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy import ndimage
 from torch import Tensor
 
-from defectsynth_pipeline.appearance.alignment import Alignment
+from defectsynth_pipeline.appearance.alignment import Alignment, align
 from defectsynth_pipeline.appearance.compose import compose, contrast
-from defectsynth_pipeline.appearance.framing import framing_sizes, roi_frame
+from defectsynth_pipeline.appearance.engines import Judged, Made, begun, planned_mask
+from defectsynth_pipeline.appearance.framing import frame_like, framing_sizes, roi_frame
 from defectsynth_pipeline.appearance.fusion import fuse
-from defectsynth_pipeline.appearance.plan import DRAWN, redrawer
+from defectsynth_pipeline.appearance.paste import strip_of
+from defectsynth_pipeline.appearance.plan import DIFFUSION, DRAWN, PASTE, redrawer
 from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
-from defectsynth_pipeline.appearance.transfer import set_on
 from defectsynth_pipeline.base_model.denoising import latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.imagesets import ImageSet, Rendered
-from defectsynth_pipeline.imaging.motion import Motion
-from defectsynth_pipeline.imaging.pixels import crop, fit_mask, full_scale, resize, to_float
+from defectsynth_pipeline.imaging.pixels import crop, full_scale, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
 
 logger = logging.getLogger(__name__)
-
-
-class Made(NamedTuple):
-    """An image that a judge is asked about.
-
-    Attributes:
-        row: Its row of the plan, as the attempt drew it.
-        image: Native, uint8 or uint16, (H, W) or (H, W, 3).
-        background: The same without the defect.
-        mask: (H, W) bool.
-    """
-
-    row: Any
-    image: np.ndarray
-    background: np.ndarray
-    mask: np.ndarray
-
-
-class Judged(NamedTuple):
-    """What a judge says.
-
-    Attributes:
-        accepted: Whether the image may be published.
-        mask: (H, W) bool, the mask to publish with it.
-        record: Columns of the manifest.
-    """
-
-    accepted: bool
-    mask: np.ndarray
-    record: dict[str, Any]
 
 
 def render_plan(
@@ -103,25 +74,70 @@ def render_plan(
     for chunk in _chunks(groups, options.batch_size):
         left = chunk
         for attempt in range(options.attempts):
-            regions = [make(row._replace(**redraw(row, attempt))) for rows in left for row in rows]
-            latents = _denoise(regions, base, options)
-            latents = _fuse(latents, regions, [len(rows) for rows in left], options)
+            regions = [
+                [make(row._replace(**redraw(row, attempt))) for row in rows] for rows in left
+            ]
             refused = set()
-            for region, image, record in _compose(latents, regions, base, options):
+            for region, image in _images(regions, base, options):
                 row = region.row
-                judged = judge(Made(row, image, region.background, region.mask))
+                kept, judged, changed = _better(region, image, judge)
                 last = attempt == options.attempts - 1
                 if not judged.accepted and not last:
                     refused.add(row.image_id)
                 elif row.image_id in wanted:
-                    told = {name: getattr(row, name) for name in DRAWN} | record | judged.record
+                    told = {name: getattr(row, name) for name in DRAWN} | judged.record
+                    told |= _record(region, kept, base) | {"network": changed}
                     told |= {"attempts": attempt + 1, "mask_pixels": int(judged.mask.sum())}
-                    pictures = {"image": image, "mask": judged.mask}
+                    pictures = {"image": kept, "mask": judged.mask}
                     yield Rendered(row.image_id, pictures, told, rejected=not judged.accepted)
             again = [[row for row in rows if row.image_id in refused] for rows in left]
             left = [rows for rows in again if rows]
             if not left:
                 break
+
+
+def _images(
+    groups: list[list[Region]], base: BaseModel, options: SynthesisOptions
+) -> Iterator[tuple[Region, np.ndarray | None]]:
+    """Every region with what the network made of it; None where the engine has none."""
+    drawn = [rows for rows in groups if rows[0].row.engine != PASTE]
+    regions = [region for rows in drawn for region in rows]
+    if regions:
+        latents = _denoise(regions, base, options)
+        latents = _fuse(latents, regions, [len(rows) for rows in drawn], options)
+        yield from _compose(latents, regions, base, options)
+    yield from ((region, None) for rows in groups for region in rows if region.row.engine == PASTE)
+
+
+def _better(
+    region: Region, image: np.ndarray | None, judge: Callable[[Made], Judged]
+) -> tuple[np.ndarray, Judged, bool]:
+    """The image to keep, what is said of it, and whether the network's change is in it."""
+    row, about, tried = region.row, (region.background, region.mask), []
+    if row.engine != DIFFUSION:
+        tried.append((region.begun, judge(Made(row, region.begun, *about)), False))
+    if image is not None:
+        tried.append((image, judge(Made(row, image, *about)), True))
+    return max(tried, key=lambda found: (found[1].accepted, found[1].score))
+
+
+def _record(region: Region, image: np.ndarray, base: BaseModel) -> dict[str, Any]:
+    """Columns of the manifest that say where an image is from and how it differs."""
+    shape, collar = region.mask.shape, region.reach
+    differs = (image != region.background).reshape(*shape, -1).any(-1)
+    far = ndimage.distance_transform_edt(~region.mask) > collar
+    return {
+        "contrast": contrast(to_float(image), region.mask),
+        "collar": collar,
+        "pixels_outside_collar": int((differs & far).sum()),
+        "overlap": region.alignment.overlap / max(float(region.cover.sum()), 1e-6),
+        "frame_x": region.frame.left,
+        "frame_y": region.frame.top,
+        "frame_width": region.frame.width,
+        "frame_height": region.frame.height,
+        "resolution": len(region.cover),
+        "model": base.fingerprint,
+    }
 
 
 def _chunks(groups: list[list[Any]], size: int) -> Iterator[list[list[Any]]]:
@@ -145,11 +161,6 @@ def _cover(regions: list[Region]) -> Tensor:
     return torch.from_numpy(np.stack([r.cover for r in regions])[:, None].astype(np.float32))
 
 
-def _started(region: Region) -> np.ndarray:
-    """Return the picture denoising starts from, (r, r, 3)."""
-    return region.seen if region.start is None else resize(region.start, region.seen.shape[:2])
-
-
 def _denoise(regions: list[Region], base: BaseModel, options: SynthesisOptions) -> Tensor:
     parts = []
     for i in range(0, len(regions), options.batch_size):
@@ -169,7 +180,7 @@ def _regions(batch: list[Region], base: BaseModel, options: SynthesisOptions) ->
         ]
         references = torch.stack(aligned).to(base.device, base.dtype)
     return Regions(
-        start=_stack([_started(r) for r in batch]).to(base.device, base.dtype),
+        start=_stack([r.start for r in batch]).to(base.device, base.dtype),
         background=_stack([r.seen for r in batch]).to(base.device, base.dtype),
         masks=_cover(batch).to(base.device, base.dtype),
         references=references,
@@ -204,50 +215,31 @@ def _fuse(
 
 def _compose(
     latents: Tensor, regions: list[Region], base: BaseModel, options: SynthesisOptions
-) -> Iterator[tuple[Region, np.ndarray, dict[str, Any]]]:
+) -> Iterator[tuple[Region, np.ndarray]]:
     for i in range(0, len(regions), options.batch_size):
         batch = regions[i : i + options.batch_size]
         shown = _pixels(base.decode(latents[i : i + len(batch)]))
-        plain = _pixels(base.decode(base.encode(_stack([_started(r) for r in batch]))))
+        plain = _pixels(base.decode(base.encode(_stack([r.start for r in batch]))))
         for region, generated, decoded in zip(batch, shown, plain, strict=True):
             composed = compose(
-                region.background,
+                region.begun,
                 region.mask,
                 region.frame,
                 generated,
                 decoded,
-                mode=options.compose.mode,
+                mode="feather" if options.compose.mode == "feather" else "delta",
+                undilute=options.compose.mode == "delta",
                 collar=options.compose.collar,
                 relative=options.compose.relative,
-                start=region.start,
                 white=float(full_scale(region.background)),
             )
-            differs = (composed.image != region.background).reshape(*region.mask.shape, -1).any(-1)
-            record = {
-                "contrast": contrast(to_float(composed.image), region.mask),
-                "pixels_outside_collar": int((differs & ~composed.changed).sum()),
-                "overlap": region.alignment.overlap / max(float(region.cover.sum()), 1e-6),
-                "frame_x": region.frame.left,
-                "frame_y": region.frame.top,
-                "frame_width": region.frame.width,
-                "frame_height": region.frame.height,
-                "resolution": len(region.cover),
-                "model": base.fingerprint,
-            }
-            yield region, composed.image, record
+            yield region, composed.image
 
 
 def _pixels(images: Tensor) -> np.ndarray:
     """Return (B, H, W, 3) in [0, 1]."""
     pixels: np.ndarray = ((images + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
     return pixels
-
-
-def planned_mask(row: Any, masks: ImageSet, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the mask (H, W) bool that a row of the plan places on an image of a shape (H, W)."""
-    generated = fit_mask(masks.array(row.mask, "mask"), (shape[0], shape[1]))
-    placed = Motion.of(row._asdict()).warp(generated)
-    return placed if placed.any() else generated
 
 
 @dataclass(frozen=True)
@@ -263,7 +255,9 @@ class Region:
         cover: (r, r) in [0, 1], the mask in the window.
         reference: (r, r, 3) in [0, 1], a real defect in a window of the same native size.
         alignment: Real mask onto `cover`, on the r x r grid (Eq. 5).
-        start: (side, side, 3) in [0, 1] at native size for exemplar composition, else None.
+        begun: Native image that the network's change is added to: see `engines.begun`.
+        start: (r, r, 3) in [0, 1], that image in the window.
+        reach: Px around the mask within which it may differ from the background.
     """
 
     row: Any
@@ -274,7 +268,9 @@ class Region:
     cover: np.ndarray
     reference: np.ndarray
     alignment: Alignment
-    start: np.ndarray | None
+    begun: np.ndarray
+    start: np.ndarray
+    reach: float
 
 
 def region_maker(
@@ -294,36 +290,33 @@ def region_maker(
 
     @lru_cache(maxsize=64)
     def real(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        return to_float(sample.image()), sample.mask()
+        return sample.image(), sample.mask()
 
     def make(row: Any) -> Region:
         background = picture(by_id[row.background])
-        mask = planned_mask(row, masks, background.shape[:2])
-        frame = Rectangle(0, 0, *mask.shape)
+        other, other_mask = real(by_id[row.reference])
+        told = row._asdict()
+        mask = planned_mask(told, masks, other_mask, background.shape[:2])
+        image = begun(told, background, mask, other, other_mask, options)
         if framing.mode == "roi":
             frame = roi_frame(mask, framing.context, minimum)
-        other, other_mask = real(by_id[row.reference])
-        exemplar = set_on(
-            background,
-            mask,
-            frame,
-            other,
-            other_mask,
-            resolution,
-            options,
-            full=framing.mode == "full",
-            start=options.compose.mode == "exemplar",
-        )
+            window = frame_like(frame, other_mask)
+        else:
+            frame, window = (Rectangle(0, 0, *shown.shape) for shown in (mask, other_mask))
+        cover = crop(mask, frame, resolution)
+        strip = strip_of(other_mask) if row.engine == PASTE else 0
         return Region(
             row=row,
             background=background,
             mask=mask,
             frame=frame,
             seen=crop(to_float(background), frame, resolution),
-            cover=exemplar.cover,
-            reference=crop(other, exemplar.window, resolution),
-            alignment=exemplar.alignment,
-            start=exemplar.start,
+            cover=cover,
+            reference=crop(to_float(other), window, resolution),
+            alignment=align(crop(other_mask, window, resolution), cover, options.sae.angles),
+            begun=image,
+            start=crop(to_float(image), frame, resolution),
+            reach=max(options.compose.collar, strip),
         )
 
     return make

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
+from defectsynth_pipeline.appearance.paste import matched
 from defectsynth_pipeline.appearance.placement import RING, place_defect
 from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, made_of, rng_of
 from defectsynth_pipeline.arms.bank import Bank
@@ -22,18 +22,10 @@ from defectsynth_pipeline.corpora.reading import Example, each_sample
 from defectsynth_pipeline.imaging.motion import Motion, Patch, land
 from defectsynth_pipeline.imaging.pixels import (
     as_pixels,
-    feather,
-    full_scale,
     in_values_of,
-    ring,
-    smooth_fill,
 )
 
 Array = np.ndarray
-COLLAR = 2.0  # px of feather outside the mask
-GAIN = (0.5, 2.0)  # how far brightness is matched
-SMOOTH = 8.0  # px, least width of the brightness that is matched
-_DARKEST = 0.02  # of full scale
 _MARGIN = RING[1] + 2
 
 
@@ -74,24 +66,5 @@ class CropPasteMatched(CropPaste):
     """Brightness scaled until the rings around source and target agree, and a feather of 2 px."""
 
     def blend(self, patch: Patch, background: Array) -> Array:
-        """Return the window's new values (h, w, C) float64, per channel:
-
-        ground + w * (gain * donor - ground), with w the feathered mask and gain the smooth
-        brightness of the background's ring over that of the donor's, within [0.5, 2].
-        """
-        ground = in_values_of(background[patch.window.slices], background)
-        around = ring(patch.inside, RING) & patch.known
-        values = patch.values
-        if around.any():
-            values = values * _gain(values, ground, around, patch.inside, full_scale(background))
-        weight = np.where(patch.known | patch.inside, feather(patch.inside, COLLAR), 0.0)
-        return np.asarray(ground + weight[..., None] * (values - ground))
-
-
-def _gain(donor: Array, ground: Array, around: Array, inside: Array, white: float) -> Array:
-    """Return (h, w, C), the background's brightness over the donor's, from the ring inwards."""
-    weight = around.astype(np.float64)
-    sigma = max(SMOOTH, 2 + float(ndimage.distance_transform_edt(inside).max()))
-    there, here = (smooth_fill(values, weight, sigma) for values in (ground, donor))
-    least = _DARKEST * white
-    return np.asarray(np.clip(np.maximum(there, least) / np.maximum(here, least), *GAIN))
+        """Return the window's new values (h, w, C) float64; see `paste.matched`."""
+        return matched(patch, background)

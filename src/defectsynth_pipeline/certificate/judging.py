@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from defectsynth_pipeline.appearance.render import Judged, Made
+from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.certificate import REJECTED, Certificate
 from defectsynth_pipeline.imaging.pixels import resize
@@ -33,7 +33,8 @@ def judge_with(certificate: Certificate) -> Callable[[Made], Judged]:
         row, pictures = made.row, (made.image, made.background, made.mask)
         found = certificate.judge(row.category, row.defect_type, *pictures)
         told = {"verdict": found.verdict, "reason": found.reason} | found.record
-        return Judged(found.verdict != REJECTED, found.mask, told)
+        score = found.record["certainty"]
+        return Judged(found.verdict != REJECTED, found.mask, told, score)
 
     return judge
 

@@ -19,7 +19,11 @@ from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.shape.branching import interpolate_cracks, warped_crack
 from defectsynth_pipeline.shape.geometry import measure, top_pixels, without_specks
-from defectsynth_pipeline.shape.image_space import interpolate_coordinates, interpolate_distance
+from defectsynth_pipeline.shape.image_space import (
+    interpolate_coordinates,
+    interpolate_distance,
+    shape_of,
+)
 from defectsynth_pipeline.shape.latent_space import interpolate_latents
 from defectsynth_pipeline.shape.parents import TYPE, Bounds, Parents, base_types, why_implausible
 from defectsynth_pipeline.shape.variation import IDENTITY, Warp, draw_warp
@@ -138,8 +142,12 @@ def _attempts(
             else:
                 yield "geometric", "random", geometric_mask(rng, parents, first)
     else:
-        if latent is not None:
+        if latent is not None and row["way"] != "varied":
             yield "latent", "interpolated", latent
+        elif latent is not None and latent.any() and not parents.branching:
+            # A varied row has the pair and the alpha of a row before it, and so the same latents.
+            for turn in range(_TRIES):
+                yield "latent", "varied", _bent(latent, parents, _generator(row, 19 + turn))
         pair, alpha = (first, (rest or [first])[0]), float(row["alpha"])
         for turn in range(_TRIES):
             yield "image", *_interpolated(row, parents, options, pair=pair, turn=turn)
@@ -196,6 +204,14 @@ def _warped(parents: Parents, sample: str, rng: np.random.Generator, strength: f
         area = parents.bounds.area
         return warped_crack(parents.crack(sample), size=parents.size, warp=warp, area=area)
     shape = parents.shape(sample)
+    return interpolate_distance(shape, shape, 0.0, parents.size, warp)
+
+
+def _bent(mask: np.ndarray, parents: Parents, rng: np.random.Generator) -> np.ndarray:
+    """A mask, bent, turned and moved by a part of what the base masks vary."""
+    measures = measure(mask)
+    warp = replace(draw_warp(rng, parents.spread, measures.reach, 0.5), scale=1.0)
+    shape = shape_of(mask, measures)
     return interpolate_distance(shape, shape, 0.0, parents.size, warp)
 
 

@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
+    choose_engines,
     fit_certificate,
     make_generator,
     plan_images,
@@ -20,16 +21,22 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                plan_images,
-                ["samples", "defect_masks", "params:synthesis", "params:prompts"],
-                "synthesis_plan",
-                name="plan_images",
-            ),
-            Node(
                 fit_certificate,
                 ["samples", "base_model", "params:synthesis"],
                 ["certificate", "certificate_test"],
                 name="fit_certificate",
+            ),
+            Node(
+                choose_engines,
+                ["samples", "defect_masks", "certificate", "params:synthesis"],
+                "engine_choice",
+                name="choose_engines",
+            ),
+            Node(
+                plan_images,
+                ["samples", "defect_masks", "engine_choice", "params:synthesis", "params:prompts"],
+                "synthesis_plan",
+                name="plan_images",
             ),
             Node(
                 draw_certificate,

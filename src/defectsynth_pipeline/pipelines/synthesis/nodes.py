@@ -16,15 +16,6 @@ from defectsynth_pipeline.options import FramingOptions, PromptOptions, Synthesi
 ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
 
 
-def plan_images(
-    samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions, prompts: PromptOptions
-) -> pd.DataFrame:
-    """Draw all randomness of every image, before any is rendered."""
-    from defectsynth_pipeline.appearance.plan import plan_synthesis
-
-    return plan_synthesis(samples, masks, options, prompts)
-
-
 def fit_certificate(
     samples: pd.DataFrame, base_model: Any, options: SynthesisOptions
 ) -> tuple[Any, pd.DataFrame]:
@@ -39,6 +30,29 @@ def fit_certificate(
         seed=options.seed,
     )
     return found, found.test
+
+
+def choose_engines(
+    samples: pd.DataFrame, masks: ImageSet, certificate: Any, options: SynthesisOptions
+) -> pd.DataFrame:
+    """Share every type's images between the engines, by what the certificate says of a few."""
+    from defectsynth_pipeline.appearance import engines
+    from defectsynth_pipeline.certificate.judging import judge_with
+
+    return engines.choose_engines(samples, masks, options, judge_with(certificate))
+
+
+def plan_images(
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    engines: pd.DataFrame,
+    options: SynthesisOptions,
+    prompts: PromptOptions,
+) -> pd.DataFrame:
+    """Draw all randomness of every image, before any is rendered."""
+    from defectsynth_pipeline.appearance.plan import plan_synthesis
+
+    return plan_synthesis(samples, masks, engines, options, prompts)
 
 
 def make_generator(base_model: Any, controlnet: Any, certificate: Any) -> Any:

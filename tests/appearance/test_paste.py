@@ -1,0 +1,54 @@
+"""A real defect carried whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from categories import round_spot
+from defectsynth_pipeline.appearance.paste import pasted, strip_of
+from defectsynth_pipeline.imaging.motion import Motion, landed_mask
+
+SHAPE = (80, 96)
+
+
+def surface(level: int, seed: int, dtype: type = np.uint8) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 3, (*SHAPE, 3))
+    return (level + noise).clip(0, 255).astype(dtype)
+
+
+@pytest.mark.parametrize("strip", [0, 8])
+def test_the_defect_lands_whole_and_the_rest_is_the_background(strip: int) -> None:
+    mask = round_spot(SHAPE, 30, 40, 8)
+    donor, background = surface(140, 1), surface(140, 2)
+    donor[mask] //= 3
+    motion = Motion(dy=12.0, dx=20.0)
+    image = pasted(donor, mask, motion, background, strip)
+    landed = landed_mask(mask, motion, SHAPE)
+    assert np.abs(image[landed].astype(int) - donor[mask]).max() <= 3
+    far = ~round_spot(SHAPE, 42, 60, 8 + max(strip, 2) + 2)
+    assert (image[far] == background[far]).all()
+
+
+def test_a_strip_of_surroundings_comes_along() -> None:
+    mask = round_spot(SHAPE, 30, 40, 8)
+    donor, background = surface(140, 1), surface(140, 2)
+    beside = round_spot(SHAPE, 30, 40, 11) & ~mask
+    image = pasted(donor, mask, Motion(dy=12.0, dx=20.0), background, strip=8)
+    landed = np.roll(beside, (12, 20), (0, 1))
+    carried = np.corrcoef(image[landed].ravel(), donor[beside].ravel())[0, 1]
+    assert carried > 0.9
+
+
+def test_brightness_is_matched_to_the_ring() -> None:
+    mask = round_spot(SHAPE, 40, 48, 8)
+    donor, background = surface(200, 1), surface(100, 2)
+    donor[mask] //= 2
+    image = pasted(donor, mask, Motion(), background, strip=6)
+    assert np.median(image[mask]) == pytest.approx(50, abs=3)
+
+
+def test_the_strip_grows_with_the_defect() -> None:
+    small, large, thin = (np.zeros((400, 400), bool) for _ in range(3))
+    small[10:15, 10:15], large[20:380, 20:380], thin[50, 50:130] = True, True, True
+    assert (strip_of(small), strip_of(large), strip_of(thin)) == (6, 24, 12)
