@@ -64,7 +64,7 @@ def test_an_empty_mask_is_refused() -> None:
 def test_the_reference_window_has_the_frames_size_around_the_real_defect() -> None:
     mask = np.zeros((50, 60), dtype=bool)
     mask[10:14, 50:58] = True
-    assert frame_like(Rectangle.at(3, 4, 20, 20), mask) == Rectangle.at(44, 2, 20, 20)
+    assert frame_like(Rectangle.at(3, 4, 20, 20), mask) == Rectangle.at(40, 2, 20, 20)
 
 
 def test_a_window_smaller_than_scattered_parts_still_holds_one() -> None:

@@ -176,6 +176,13 @@ class TestBadFolders:
         with refused("only pickled weights", *named, remedy="safe_serialization=True"):
             load_base_model(folder)
 
+    def test_an_inpainting_model_is_no_base(self, folder: Path) -> None:
+        config = dict(UNet2DConditionModel.load_config(folder / "unet")) | {"in_channels": 9}
+        UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+        named = (str(folder / "unet" / "config.json"), "in_channels 9, latents 4")
+        with refused("inpainting model", *named, remedy="text-to-image"):
+            load_base_model(folder, device="cpu")
+
     def test_no_weights_at_all(self, folder: Path) -> None:
         (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
         with pytest.raises(InputError, match=r"no weights[\s\S]*vae[\s\S]*remedy"):

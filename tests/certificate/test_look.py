@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from categories import disc, surface, write_category
-from defectsynth_pipeline.certificate.evidence import TURNS, WIDTH, evidence, see
+from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, WIDTH, evidence, see
 from defectsynth_pipeline.certificate.look import fit_look, folds_of, gather, passed, threshold_of
 from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
@@ -82,7 +82,7 @@ def test_probabilities_sum_to_one(types: list[str]) -> None:
     kinds = [*["real"] * (8 * len(types)), *["grain"] * 8]
     names = [*(name for name in types for _ in range(8)), *["dent"] * 8]
     windows = pd.DataFrame({"kind": kinds, "defect_type": names})
-    shown = rng.normal(size=(len(windows), 12)).astype(np.float32)
+    shown = rng.normal(size=(len(windows), PIXELS + 2)).astype(np.float32)
     shown[:8, 0] += 6
     look = fit_look(windows, shown)
     found = look.scores(shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
 
 log = logging.getLogger(__name__)
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -67,24 +69,29 @@ def make_crops(
     """
     defects = samples[samples["split"] == "base"]
     held = held_out_ids(defects, options)
-    pairs = [*_defect_crops(defects, base, options, framing)]
-    pairs += [*_normal_crops(samples, defects, base, options, framing)]
-    words = [prompt_for(prompts, sample.category, sample.defect_type) for sample, _, _ in pairs]
+    drawn = chain(
+        _defect_crops(defects, base, options, framing),
+        _normal_crops(samples, defects, base, options, framing),
+    )
+    shown, latents, masks = [], [], []
+    while some := list(islice(drawn, _AT_ONCE)):  # pictures of a few only are held at a time
+        shown += [sample for sample, _, _ in some]
+        images = torch.from_numpy(np.stack([image for _, image, _ in some]))
+        latents.append(base.encode(images * 2 - 1).float().cpu())
+        masks.append(torch.from_numpy(np.stack([mask for _, _, mask in some]))[:, None])
+    words = [prompt_for(prompts, sample.category, sample.defect_type) for sample in shown]
     unique = sorted(set(words))
     table = pd.DataFrame(
         {
-            "sample_id": [sample.sample_id for sample, _, _ in pairs],
+            "sample_id": [sample.sample_id for sample in shown],
             "prompt": [unique.index(word) for word in words],
-            "defect_type": [f"{s.category}/{s.defect_type}" for s, _, _ in pairs],
-            "normal": [sample.defect_type == GOOD for sample, _, _ in pairs],
-            "held_out": [sample.sample_id in held for sample, _, _ in pairs],
+            "defect_type": [f"{s.category}/{s.defect_type}" for s in shown],
+            "normal": [sample.defect_type == GOOD for sample in shown],
+            "held_out": [sample.sample_id in held for sample in shown],
         }
     )
     log.info("%d training crops of %d real defects", len(table), len(defects))
-    images = torch.from_numpy(np.stack([image for _, image, _ in pairs]))
-    latents = [base.encode(part * 2 - 1).float().cpu() for part in images.split(16)]
-    masks = torch.from_numpy(np.stack([mask for _, _, mask in pairs]))[:, None]
-    return Crops(torch.cat(latents), masks, base.embed(unique).float().cpu(), table)
+    return Crops(torch.cat(latents), torch.cat(masks), base.embed(unique).float().cpu(), table)
 
 
 def held_out_ids(defects: pd.DataFrame, options: FinetuneOptions) -> set[str]:

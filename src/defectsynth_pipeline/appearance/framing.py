@@ -55,14 +55,18 @@ def roi_frame(mask: Array, context: float, minimum: int) -> Rectangle:
 def frame_like(frame: Rectangle, mask: Array) -> Rectangle:
     """A window of the frame's size around another mask (H, W), so that scales agree.
 
-    Where the window cannot hold the whole mask, it is laid around the mask's most central pixel:
-    the middle of scattered parts may hold none of them.
+    It is moved inside the image where it fits. Where it cannot hold the whole mask, it is laid
+    around the mask's most central pixel: the middle of scattered parts may hold none of them.
     """
     points = np.argwhere(mask)
     centre = (points.min(0) + points.max(0) + 1) / 2
     if (np.ptp(points, axis=0) + 1 > (frame.height, frame.width)).any():
         centre = points[np.square(points + 0.5 - centre).sum(1).argmin()] + 0.5
-    top, left = (round(float(c)) for c in centre - np.array([frame.height, frame.width]) / 2)
+    sides = (frame.height, frame.width)
+    top, left = (
+        _place(2 * round(float(c - side / 2)) + side, side, limit)
+        for c, side, limit in zip(centre, sides, mask.shape, strict=True)
+    )
     return Rectangle.at(left, top, frame.width, frame.height)
 
 

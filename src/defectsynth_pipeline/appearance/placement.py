@@ -35,6 +35,8 @@ RING = (2, 6)  # px outside a mask that its surroundings are judged by
 SURROUNDINGS = (2, 32)  # px outside a mask that tell where on its part a defect lies
 LIKE = 0.9  # correlation of the surroundings at which no other background is tried
 _UNLIKE = 0.01
+# The light does not turn with a part: those that lie nearly alike are taken, if there are any.
+_UPRIGHT, _TURNED = 0.85, 0.2  # cosines: no further search, and no worse than this
 PLACES = 8  # on a texture: random places, of which the one with the likest surroundings is taken
 _POINTS = 400
 _FEW = 5
@@ -166,10 +168,11 @@ def choose_on_part(
         over, likeness = laid
         motion, placed, area = attempt(backgrounds[number], over)
         share = min(1.0, placed.sum() / max(area, 1)) * share_on_part(placed, target)
-        score = min(share, goal) * max(likeness, _UNLIKE)
+        upright = math.cos(math.radians(over.angle))
+        score = min(share, goal) * max(likeness, _UNLIKE) * max(upright, _TURNED)
         if score > best[0]:
             best = score, number, motion
-        if share >= goal and likeness >= LIKE:
+        if share >= goal and likeness >= LIKE and upright >= _UPRIGHT:
             break
     return best[1:]
 
@@ -221,7 +224,7 @@ def place_defect(
     Returns:
         The number of the background, and the motion of the donor onto it.
     """
-    order = [int(number) for number in rng.permutation(len(backgrounds))[:TRIES]]
+    order = tried(len(backgrounds), rng)
     first, mask = backgrounds[order[0]], donor.mask()
     if part_of(donor) is None or not show_parts(backgrounds):
         return order[0], _anywhere(donor, first, rng)
@@ -229,6 +232,13 @@ def place_defect(
     return choose_on_part(
         donor, backgrounds, order, stay, lambda there, over: paste_on_part(mask, there, over)
     )
+
+
+def tried(count: int, rng: np.random.Generator) -> list[int]:
+    """Numbers of the backgrounds to try, of `count`: never all, or the best of them would be every
+    image's."""
+    most = min(TRIES, -(-count // 2))
+    return [int(number) for number in rng.permutation(count)[:most]]
 
 
 def show_parts(normals: Sequence[Sample]) -> bool:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.appearance.placement import (
-    TRIES,
     choose_on_part,
     mask_on_part,
     part_of,
     place_defect,
+    tried,
 )
 from defectsynth_pipeline.base_model.loading import prompt_for
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
@@ -190,7 +190,7 @@ class Placer:
     def _place(
         self, mask: pd.Series, parent: Sample, rng: np.random.Generator
     ) -> tuple[str, Motion]:
-        order = [int(number) for number in rng.permutation(len(self.normals))[:TRIES]]
+        order = tried(len(self.normals), rng)
         if self.placement == "as_is" or part_of(parent) is None:
             return self.normals[order[0]].sample_id, STAY
         made, real = self.masks.array(mask["image_id"], "mask"), parent.mask()

@@ -106,13 +106,21 @@ def load_base_model(model: str | Path, *, device: str = "auto", dtype: str = "au
         dtype: `auto` is half precision on CUDA, single elsewhere; or `float32`, `float16`, ...
 
     Raises:
-        InputError: The folder is missing, lacks a component, or has only pickled weights.
+        InputError: The folder is missing, lacks a component, has only pickled weights, or is an
+            inpainting model.
     """
     folder = _locate(str(model))
     _check_folder(folder)
     where, kind = _device(device), _dtype(dtype, _device(device))
     vae = _load(AutoencoderKL, folder, "vae", kind)
     unet = _load(UNet2DConditionModel, folder, "unet", kind)
+    if unet.config.in_channels != vae.config.latent_channels:
+        raise InputError(
+            "an inpainting model cannot be the base: its network expects more than latents",
+            file=folder / "unet" / "config.json",
+            value=f"in_channels {unet.config.in_channels}, latents {vae.config.latent_channels}",
+            remedy="use the text-to-image model that it was made from",
+        )
     controlnet = None
     if (folder / "controlnet").is_dir():
         controlnet = _load(ControlNetModel, folder, "controlnet", kind).to(where)

@@ -2,7 +2,8 @@
 
 One estimator for real, synthetic and null images, which needs no clean copy of the image: the
 encoder's features, their mean and their strongest response in the mask and their mean on a ring
-around it, the mask's colour and grain against the ring's, and the mask's size.
+around it, the colour and the grain of the mask, of its core and of its edge against the ring's, and
+the mask's size.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ LEAST = 96  # native px, smallest window
 LEVELS = (4, 8, 16, 32)
 TURNS = 8  # quarter turns, plain and mirrored
 _RING = (4, 28)  # px of `SIDE` around the mask
-_NATIVE_RING = (2, 10)  # px around the mask, for colour and grain
+_NATIVE_RING, _EDGE = (3, 10), (0, 2)  # px around the mask, for colour and grain
+_CORE = 0.6  # of the greatest depth in a mask: what lies deeper
 _STRONGEST = 4  # patches
 _AT_ONCE = 16
 _EPS = 1e-3
-WIDTH = 3 * sum(CHANNELS[STRIDES.index(stride)] for stride in LEVELS) + 10
+PIXELS = 20  # columns of the evidence that are measured in pixels, the last ones
+WIDTH = 3 * sum(CHANNELS[STRIDES.index(stride)] for stride in LEVELS) + PIXELS
 
 
 class Seen(NamedTuple):
@@ -113,20 +116,24 @@ def _shares(weights: np.ndarray, level: Tensor) -> Tensor:
 
 
 def _pixels(seen: Seen) -> np.ndarray:
-    """Colour and grain of the mask against the ring around it, and the mask's size, (10,)."""
+    """Colour and grain of the mask, its core and its edge against the ring, and size: (PIXELS,)."""
     part, inside = seen
-    around = ring(inside, _NATIVE_RING)
+    around, edge = ring(inside, _NATIVE_RING), ring(inside, _EDGE)
     around = around if around.any() else ~inside
     around = around if around.any() else inside
+    edge = edge if edge.any() else inside
+    depth = ndimage.distance_transform_edt(inside)
+    core, thickness, area = depth >= _CORE * depth.max(), depth.max(), inside.sum()
     grey, beside = part.mean(-1), part[around].mean(0)
-    thickness = ndimage.distance_transform_edt(inside).max()
-    area = inside.sum()
+    differs = np.abs(grey - beside.mean())
     return np.array(
         [
             *(part[inside].mean(0) - beside),
-            np.abs(grey[inside] - beside.mean()).mean(),
-            np.log(grey[inside].std() + _EPS),
-            np.log(grey[around].std() + _EPS),
+            *(part[edge].mean(0) - beside),
+            *(part[core].mean(0) - beside),
+            *(differs[where].mean() for where in (inside, edge, core)),
+            *(np.log(grey[where].std() + _EPS) for where in (inside, edge, around)),
+            grey[core].mean() - grey[edge].mean(),
             np.log(area),
             np.log(thickness),
             thickness**2 / area,

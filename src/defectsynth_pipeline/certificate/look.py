@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax
 
-from defectsynth_pipeline.certificate.evidence import TURNS, Seen, evidence, see
+from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, Seen, evidence, see
 from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.features.regression import fit_regression
@@ -30,6 +30,7 @@ FOLDS = 10
 _EVIDENCE = 300.0  # total weight of a regression's windows against its prior, of variance 1
 _LEAST = np.log(0.05)  # scores below are all alike
 _ROW = ("kind", "defect_type", "fold", "turn", "window")
+_EMPHASIS = 3.0  # of the few columns measured in pixels, among more than a thousand of features
 _CLIP = 5.0  # deviations: a feature that the base never showed decides nothing alone
 REAL_LOST = 0.05  # share of the real defects that may fall below the threshold
 NULL_PASSED = 0.03  # share of the worst kind of null that may stay above it, the stronger rule
@@ -133,7 +134,9 @@ def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
 
 
 def _standard(shown: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    return np.asarray(((shown - mean) / scale).clip(-_CLIP, _CLIP))
+    standard = ((shown - mean) / scale).clip(-_CLIP, _CLIP)
+    standard[:, -PIXELS:] *= _EMPHASIS
+    return np.asarray(standard)
 
 
 def _fitted(

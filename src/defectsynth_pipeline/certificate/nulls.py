@@ -41,6 +41,7 @@ _COLLAR = 2.0  # px, as in composition
 _WIDE = 3.0  # surroundings of a mask that texture is copied from, as a multiple of its extent
 _FAINTEST = 0.03  # of white, least contrast of a seam
 _TRIES = 60
+_GOOD = 3  # untouched places per round: they are cheap, and good parts vary most
 _SMALLEST_TILE = 3  # px
 _OTHER_COLOUR = 0.02  # of white, mean difference of a pixel's worst channel
 _WANDER = 2.0  # how far a mask may move, as a multiple of its extent
@@ -90,12 +91,16 @@ def nulls_of(
         if moved is not None:
             there = _wide(moved)
             yield Null("moved", _seen(crop(own, there), crop(moved, there)))
-        number, motion = place_defect(real, normals, rng)
-        landed = landed_mask(mask, motion, normals[number].shape)
-        if landed.any():
+        for turn in range(_GOOD):
+            number, motion = place_defect(real, normals, rng)
+            landed = landed_mask(mask, motion, normals[number].shape)
+            if not landed.any():
+                continue
             there = _wide(landed)
-            good = crop(to_float(normals[number].image()), there)
-            yield from _on_good(good, crop(landed, there), energy, rng, round_trip)
+            good = crop(to_float(normals[number].image()), there), crop(landed, there)
+            yield Null("untouched", _seen(*good))
+            if turn == 0:
+                yield from _on_good(*good, energy, rng, round_trip)
 
 
 def _on_good(
@@ -107,7 +112,6 @@ def _on_good(
 ) -> Iterator[Null]:
     """Nulls of a good picture (h, w, 3) and a mask (h, w); `energy` (3,) is the real defect's."""
     weight = feather(inside, _COLLAR)[..., None]
-    yield Null("untouched", _seen(good, inside))
     within = {
         "inpainted": _inpainted(good, inside),
         "grain": good + rng.normal(size=good.shape) * energy,
