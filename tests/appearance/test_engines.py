@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from defectsynth_pipeline.appearance.engines import TRIED, Judged, Made, choose_engines
+from defectsynth_pipeline.appearance.engines import Judged, Made, choose_engines
 from defectsynth_pipeline.imagesets import ImageSet
 from small_models import SYNTHESIS, changed
+
+TRIED = 8
 
 
 def accepting(**engines: float):
@@ -28,7 +30,7 @@ def accepting(**engines: float):
 
 
 def chosen(samples: pd.DataFrame, masks: ImageSet, engine: str, **shares: float) -> pd.DataFrame:
-    options = changed(SYNTHESIS, engine=engine)
+    options = changed(SYNTHESIS, engine=engine, trials=TRIED)
     table = choose_engines(samples, masks, options, accepting(**shares))
     assert len(table.groupby(["category", "defect_type"])) == 4
     sums = table.groupby(["category", "defect_type"])["share"].sum()
@@ -72,7 +74,7 @@ def test_a_named_engine_is_not_tried(
 
 def test_test_samples_are_not_looked_at(all_samples: pd.DataFrame, masks: ImageSet) -> None:
     judge = accepting(transfer=1.0, paste=0.875)
-    options = changed(SYNTHESIS, engine="auto")
+    options = changed(SYNTHESIS, engine="auto", trials=TRIED)
     without = all_samples[all_samples["split"] != "test"]
     first = choose_engines(all_samples, masks, options, judge)
     second = choose_engines(without, masks, options, accepting(transfer=1.0, paste=0.875))

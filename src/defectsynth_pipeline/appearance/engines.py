@@ -31,7 +31,6 @@ from defectsynth_pipeline.options import SynthesisOptions
 from defectsynth_pipeline.resumable import Progress
 
 log = logging.getLogger(__name__)
-TRIED = 16  # images per type and engine
 NEARLY = 0.8  # of the best engine's accepted share, below which another one is left out
 
 
@@ -159,7 +158,7 @@ def choose_engines(
             log.warning("%s/%s: no engine made an image that is accepted", category, defect_type)
         total = sum(kept.values())
         rows += [
-            (category, defect_type, engine, TRIED, accepted, kept[engine] / total)
+            (category, defect_type, engine, options.trials, accepted, kept[engine] / total)
             for engine, accepted in found.items()
         ]
         progress(number)
@@ -182,7 +181,7 @@ def _accepted(
 ) -> float:
     """Share of some first attempts that are accepted, without a network."""
     accepted = 0
-    for number in range(TRIED):
+    for number in range(options.trials):
         kind = (placer.category, placer.defect_type)
         rng = np.random.default_rng(counter_seed(options.seed, "engines", engine, *kind, number))
         mask_row = placer.own.iloc[rng.integers(len(placer.own))]
@@ -193,4 +192,4 @@ def _accepted(
         image = begun(row, *pictures, options)
         told = SimpleNamespace(**row, category=kind[0], defect_type=kind[1])
         accepted += judge(Made(told, image, pictures[0], mask)).accepted
-    return accepted / TRIED
+    return accepted / options.trials
