@@ -119,7 +119,7 @@ SCHEMAS = {
     "synthesis_summary": Schema(
         _text("category defect_type")
         | _whole("images accepted relabelled rejected")
-        | _optional("mean_attempts median_contrast mean_overlap")
+        | _optional("first_attempts mean_attempts pasted network median_contrast mean_overlap")
         | _whole("pixels_outside_collar"),
         remake="synthesis",
     ),

@@ -10,15 +10,19 @@ import pytest
 from categories import sample_row, save
 from defectsynth_pipeline.appearance.placement import (
     GRID,
+    _settled,
+    choose_on_part,
     lay_over,
     mask_on_part,
     part_map,
+    paste_on_part,
     place_defect,
     share_on_part,
     show_parts,
+    tried,
 )
 from defectsynth_pipeline.corpora.reading import Sample
-from defectsynth_pipeline.imaging.motion import landed_mask
+from defectsynth_pipeline.imaging.motion import STAY, Motion, landed_mask
 
 SIDE = 192
 SPOT = (40.0, 8.0)  # on the part, (y, x) from the part's origin
@@ -185,3 +189,38 @@ def test_a_defect_is_not_taken_for_a_part(tmp_path: Path) -> None:
     assert not show_parts([background])
     middles = {tuple(np.argwhere(landed(mask, donor, background, s)).mean(0)) for s in range(6)}
     assert len(middles) > 3
+
+
+def photograph(angle: float) -> np.ndarray:
+    return np.rint(draw_part(angle, (96.0, 96.0)) * 255).astype(np.uint8)
+
+
+def test_parts_that_lie_alike_are_preferred(tmp_path: Path) -> None:
+    """The light does not turn with the part."""
+    mask = spot(place_of(30.0, (96.0, 96.0)))
+    donor = sample_of(tmp_path, "donor", photograph(30.0), mask)
+    angles = (200.0, 115.0, 45.0, 280.0)
+    parts = [sample_of(tmp_path, f"good{a:.0f}", photograph(a)) for a in angles]
+    chosen = choose_on_part(donor, parts, range(4), STAY, lambda b, o: paste_on_part(mask, b, o))
+    assert angles[chosen[0]] == 45.0
+    assert abs(chosen[1].angle - 15) < 4
+
+
+def test_a_part_that_is_laid_over_a_little_off_settles_on_the_surroundings(tmp_path: Path) -> None:
+    mask = spot(place_of(30.0, (96.0, 96.0)))
+    donor = sample_of(tmp_path, "donor", photograph(30.0), mask)
+    good = sample_of(tmp_path, "good", photograph(30.0))
+    motion, likeness = _settled(donor, good, Motion(dy=3.0, dx=-2.0))
+    assert np.hypot(motion.dy, motion.dx) < 1.5
+    assert likeness > 0.9
+    _, elsewhere = _settled(donor, good, Motion(dy=-60.0, dx=40.0))
+    assert elsewhere < likeness
+
+
+def test_never_are_all_backgrounds_tried() -> None:
+    """The best of all would be every image's."""
+    rng = np.random.default_rng(0)
+    assert len(tried(1, rng)) == 1
+    assert len(tried(4, rng)) == 2
+    assert len(tried(100, rng)) == 8
+    assert {number for _ in range(50) for number in tried(4, rng)} == {0, 1, 2, 3}

@@ -104,16 +104,21 @@ def render_images(
 
 
 def summarise_images(images: ImageSet) -> pd.DataFrame:
-    """Return, per defect type: images published, verdicts, attempts, contrast, overlap, leakage."""
+    """Return, per defect type: images published, verdicts, engines, attempts, contrast, leakage."""
     every = pd.concat([images.manifest, images.rejected])
     verdicts = {name: every["verdict"] == name for name in ("accepted", "relabelled", "rejected")}
-    groups = every.assign(published=~verdicts["rejected"], **verdicts).groupby(
+    pasted, first = every["engine"] == "paste", every["attempts"] == 1
+    told = {"pasted": pasted, "first_attempts": first & ~verdicts["rejected"]}
+    groups = every.assign(published=~verdicts["rejected"], **verdicts, **told).groupby(
         ["category", "defect_type"], sort=True
     )
     return groups.agg(
         images=("published", "sum"),
         **{name: (name, "sum") for name in verdicts},
+        first_attempts=("first_attempts", "mean"),
         mean_attempts=("attempts", "mean"),
+        pasted=("pasted", "mean"),
+        network=("network", "mean"),
         median_contrast=("contrast", "median"),
         mean_overlap=("overlap", "mean"),
         pixels_outside_collar=("pixels_outside_collar", "sum"),
