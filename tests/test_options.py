@@ -118,3 +118,9 @@ def test_lists_can_be_given_on_the_command_line():
     assert arms.names == ["base", "crop_paste+defectsynth"]
     assert arms.ratio == [25]
     assert STAGES["protocol"].model_validate(values["protocol"]).seeds == [0, 1, 2]
+
+
+@pytest.mark.parametrize("env", ["base", "sd15", "paper", "smoke"])
+def test_noise_levels_are_trained_where_they_are_sampled(repository, env):
+    found = load(repository, env)
+    assert found["finetune"]["strength"] == found["synthesis"]["strength"]

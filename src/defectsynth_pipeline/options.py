@@ -90,6 +90,8 @@ class FinetuneOptions(Options):
     gradient_accumulation: int = Field(1, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = "auto"
+    gradient_checkpointing: bool = False
+    strength: float = Field(0.3, gt=0, le=1, description="noise levels trained, as synthesis has")
     mask_weight: float = Field(5.0, ge=1)
     normal_share: float = Field(0.25, ge=0, lt=1)
     crops_per_sample: int = Field(16, ge=1)

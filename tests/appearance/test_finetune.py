@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -70,6 +71,47 @@ def weights(module: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_gradient_checkpointing_changes_memory_and_nothing_else(train: Train) -> None:
+    plain, history = train(folder="plain")
+    model, again = train(changed(TRAINING, gradient_checkpointing=True), "checkpointed")
+    np.testing.assert_allclose(again["train_loss"], history["train_loss"], rtol=1e-4)
+    for name, value in weights(plain.controlnet).items():
+        torch.testing.assert_close(weights(model.controlnet)[name], value, rtol=1e-3, atol=1e-5)
+    assert not model.controlnet.is_gradient_checkpointing
+
+
+def test_a_frozen_network_stays_in_half_precision_where_training_is_mixed(
+    small: BaseModel, train: Train
+) -> None:
+    half = replace(small, unet=copy.deepcopy(small.unet).to(torch.bfloat16), dtype=torch.bfloat16)
+    options = changed(TRAINING, adapt="frozen", mixed_precision="bf16")
+    denoiser = build_denoiser(half, options, mixed=True)
+    assert {p.dtype for p in denoiser.unet.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in denoiser.controlnet.parameters()} == {torch.float32}
+    joint = build_denoiser(half, changed(options, adapt="joint"), mixed=True)
+    assert {p.dtype for p in joint.parameters()} == {torch.float32}
+    _, history = train(options, base=half)
+    assert np.isfinite(history["train_loss"]).all()
+
+
+@pytest.mark.parametrize("strength", [0.1, 1.0])
+def test_noise_levels_are_those_that_are_sampled(
+    train: Train, small: BaseModel, monkeypatch: pytest.MonkeyPatch, strength: float
+) -> None:
+    seen: list[torch.Tensor] = []
+    add_noise = type(small.scheduler).add_noise
+
+    def noted(self: Any, latents: Any, noise: Any, steps: torch.Tensor) -> torch.Tensor:
+        seen.append(steps)
+        return add_noise(self, latents, noise, steps)
+
+    monkeypatch.setattr(type(small.scheduler), "add_noise", noted)
+    train(changed(TRAINING, strength=strength))
+    levels = torch.cat([steps.flatten() for steps in seen])
+    limit = strength * small.scheduler.config.num_train_timesteps
+    assert 0.5 * limit < levels.max() < limit
 
 
 @pytest.mark.parametrize("adapt", ["frozen", "joint", "lora"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +101,13 @@ def test_bfloat16_training(sd15: BaseModel, samples: pd.DataFrame, tmp_path: Pat
     model, history = adapted(sd15, crops, options, tmp_path)
     assert np.isfinite(history["train_loss"]).all()
     assert {p.dtype for p in model.controlnet.parameters()} == {torch.float32}
+
+
+def test_fine_tuning_the_real_architecture_fits_on_a_card_of_24_gb(repository: Path) -> None:
+    found = runpy.run_path(str(repository / "benchmarks" / "memory.py"))["plan"]()
+    fixed = found["fixed"]
+    assert fixed["unet"] == pytest.approx(2 * 0.8595, rel=0.01)  # SD 1.5 has 860 M parameters
+    assert fixed["controlnet"] == pytest.approx(4 * 0.3613, rel=0.01)
+    ways = found["activations"][str(found["batch_size"])]
+    assert ways["checkpointed"] < 0.1 * ways["whole"]
+    assert found["total"] < 20

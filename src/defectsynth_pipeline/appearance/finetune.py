@@ -55,8 +55,13 @@ class GuidedDenoiser(nn.Module):
         return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
 
-def build_denoiser(base: BaseModel, options: FinetuneOptions) -> GuidedDenoiser:
-    """Return copies of the base's networks with exactly the parameters of `adapt` trainable."""
+def build_denoiser(
+    base: BaseModel, options: FinetuneOptions, *, mixed: bool = False
+) -> GuidedDenoiser:
+    """Return copies of the base's networks with exactly the parameters of `adapt` trainable.
+
+    What learns is in single precision; a frozen UNet keeps the base's where training is `mixed`.
+    """
     torch.manual_seed(options.seed)
     if base.controlnet is None:
         controlnet = build_controlnet(copy.deepcopy(base.unet).float(), base.latent_factor)
@@ -69,7 +74,13 @@ def build_denoiser(base: BaseModel, options: FinetuneOptions) -> GuidedDenoiser:
     for name, parameter in unet.named_parameters():
         if "lora_" in name:
             parameter.requires_grad_(True)
-    return GuidedDenoiser(unet.float(), controlnet.float().requires_grad_(True)).to(base.device)
+    if not mixed or options.adapt != "frozen":
+        unet = unet.float()
+    if options.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+        controlnet.enable_gradient_checkpointing()
+    denoiser = GuidedDenoiser(unet, controlnet.float().requires_grad_(True))
+    return denoiser.to(base.device).train()
 
 
 def finetune(
@@ -118,7 +129,8 @@ class _Trainer:
         self.base, self.crops, self.options = base, crops, options
         self.session = Session("fine-tuning", options.steps, checkpoint)
         self.accelerator = _accelerator(base.device, options)
-        denoiser = build_denoiser(base, options)
+        mixed = self.accelerator.mixed_precision != "no"
+        denoiser = build_denoiser(base, options, mixed=mixed)
         optimizer = torch.optim.AdamW(denoiser.trained().values(), options.learning_rate)
         self.running, self.stale = 0.0, 0
         self.best_loss = math.inf
@@ -164,7 +176,8 @@ class _Trainer:
         latents, masks, text = (part.to(self.base.device) for part in self.crops.batch(rows))
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         noise = torch.randn(latents.shape, generator=generator).to(latents)
-        steps = torch.randint(0, _levels(self.base.scheduler), (len(rows),), generator=generator)
+        levels = _levels(self.base.scheduler, self.options.strength)
+        steps = torch.randint(0, levels, (len(rows),), generator=generator)
         return self._mse(latents, masks, text, noise, steps.to(latents.device))
 
     def _mse(
@@ -208,7 +221,8 @@ class _Trainer:
         losses = []
         for level in range(VALIDATION_LEVELS):
             noise = torch.randn(latents.shape, generator=generator).to(latents)
-            at = int((level + 0.5) / VALIDATION_LEVELS * _levels(self.base.scheduler))
+            levels = _levels(self.base.scheduler, self.options.strength)
+            at = int((level + 0.5) / VALIDATION_LEVELS * levels)
             steps = torch.full((len(rows),), at, device=latents.device)
             losses.append(self._mse(latents, masks, text, noise, steps).item())
         return float(np.mean(losses))
@@ -240,6 +254,8 @@ class _Trainer:
         """Return the best weights seen (the last ones where nothing was held out)."""
         self.denoiser.load_state_dict(self.best, strict=False)
         model = self.denoiser.cpu().eval().requires_grad_(False)
+        for network in (model.unet, model.controlnet):
+            network.disable_gradient_checkpointing()
         meta = {
             "adapt": self.options.adapt,
             "lora_rank": self.options.lora_rank,
@@ -267,8 +283,9 @@ def _accelerator(device: torch.device, options: FinetuneOptions) -> Accelerator:
     )
 
 
-def _levels(scheduler: DDIMScheduler) -> int:
-    return int(scheduler.config.num_train_timesteps)
+def _levels(scheduler: DDIMScheduler, strength: float) -> int:
+    """How many noise levels are trained and judged at: those that are sampled."""
+    return max(1, round(strength * int(scheduler.config.num_train_timesteps)))
 
 
 def _draw(table: pd.DataFrame, options: FinetuneOptions, rng: np.random.Generator) -> np.ndarray:
