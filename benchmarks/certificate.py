@@ -20,12 +20,12 @@ import pandas as pd
 
 from defectsynth_pipeline.base_model.loading import load_base_model
 from defectsynth_pipeline.certificate.certificate import (
-    ALL_TYPES,
     fit_certificate,
     worst_null,
 )
 from defectsynth_pipeline.certificate.judging import through_autoencoder
 from defectsynth_pipeline.certificate.nulls import REAL
+from defectsynth_pipeline.corpora.columns import ALL_TYPES
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.demo.writer import write_demo
 from defectsynth_pipeline.errors import InputError

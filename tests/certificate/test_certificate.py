@@ -13,12 +13,12 @@ from scipy import ndimage
 
 from categories import disc, surface, write_category
 from defectsynth_pipeline.certificate.certificate import (
-    ALL_TYPES,
     Certificate,
     fit_certificate,
     worst_null,
 )
 from defectsynth_pipeline.certificate.nulls import KINDS, OTHER, REAL
+from defectsynth_pipeline.corpora.columns import ALL_TYPES
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError

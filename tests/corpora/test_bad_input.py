@@ -124,6 +124,12 @@ def test_unsupported_format(part: Path) -> None:
     _fails(part, "unsupported image format", "x.webp", ".webp")
 
 
+def test_a_type_that_is_named_as_reports_name_all_types(part: Path) -> None:
+    for folder in ("test", "ground_truth"):
+        (part / folder / "dent").rename(part / folder / "all")
+    _fails(part, "all types together", "plate/all", "rename its folders")
+
+
 def test_defect_type_with_one_mask(part: Path) -> None:
     _keep_only(part, "dent", 1)
     rest = "leave dent out, with ingest.defect_types: [scratch]"

@@ -27,6 +27,7 @@ from defectsynth_pipeline.certificate.look import (
     threshold_of,
 )
 from defectsynth_pipeline.certificate.nulls import KINDS, REAL, SPOILT, RoundTrip
+from defectsynth_pipeline.corpora.columns import ALL_TYPES
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
@@ -35,7 +36,6 @@ from defectsynth_pipeline.schemas import read_table
 log = logging.getLogger(__name__)
 ACCEPTED, RELABELLED, REJECTED = "accepted", "relabelled", "rejected"
 TEST_COLUMNS = ("corpus", "category", "defect_type", "kind", "windows", "passed", "threshold")
-ALL_TYPES = "all"
 INVISIBLE = 0.5  # of its real defects; a type of which fewer pass cannot be certified
 _ARRAYS = ("mean", "scale", "weight", "bias")  # of a `Look`
 _MOST_COVERED, _MOST_OVERLAP = 0.5, 0.3  # no stricter than this, however good the real labels
@@ -84,7 +84,7 @@ class Certificate:
         limits: By category.
         test: What passes, with every limit set without the windows in question: `TEST_COLUMNS`;
             kind is "real", a kind of null or "other_type", `passed` a share; rows of all types of a
-            category together have the type "all".
+            category together have the type `ALL_TYPES`.
     """
 
     limits: dict[str, Limits]

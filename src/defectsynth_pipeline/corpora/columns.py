@@ -12,6 +12,7 @@ from defectsynth_pipeline.corpora.files import SourceImage
 from defectsynth_pipeline.schemas import own_columns
 
 GOOD = "good"
+ALL_TYPES = "all"  # in tables: all defect types of a category together
 UNUSED = "unused"  # the split of what `ingest.shots` leaves out
 PIXELS = "pixels"
 THUMBNAIL = "thumbnail"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from defectsynth_pipeline.corpora.columns import GOOD, UNUSED
+from defectsynth_pipeline.corpora.columns import ALL_TYPES, GOOD, UNUSED
 from defectsynth_pipeline.corpora.split import MIN_BASE
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
@@ -21,8 +21,18 @@ def check_masks(samples: pd.DataFrame) -> None:
     """Refuse a type that no split can serve: interpolation needs two masks.
 
     Raises:
-        InputError: A defect type of a category has a single image.
+        InputError: A defect type of a category has a single image, or the name that tables have for
+            all types together.
     """
+    named = samples[samples["defect_type"] == ALL_TYPES]
+    if len(named):
+        first = named.iloc[0]
+        raise InputError(
+            "a defect type has the name that reports give to all types together",
+            file=f"{first['root']}/{first['image']}",
+            value=f"{first['category']}/{ALL_TYPES}",
+            remedy="rename its folders",
+        )
     _check_counts(samples, samples.index, "mask", "add at least one more image with its mask")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 from matplotlib.figure import Figure
 
-from defectsynth_pipeline.certificate.certificate import ALL_TYPES
 from defectsynth_pipeline.certificate.nulls import KINDS, OTHER, REAL, SPOILT
+from defectsynth_pipeline.corpora.columns import ALL_TYPES
 from defectsynth_pipeline.figures import style
 
 _CELL = (0.95, 0.3)  # inches

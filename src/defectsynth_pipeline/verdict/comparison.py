@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from defectsynth_pipeline.corpora.columns import ALL_TYPES
 from defectsynth_pipeline.measures.resampling import interval, seed_mean
 from defectsynth_pipeline.schemas import own_columns
 
 BASE, NORMALS_ONLY = "base", "normals_only"
 CONTROLS = (BASE, NORMALS_ONLY, "crop_paste", "crop_paste_matched")
-ALL = "all"
+ALL = ALL_TYPES
 PAYS, NO_EVIDENCE, CANNOT_JUDGE, HARMS = "pays", "no evidence", "cannot judge", "harms"
 POWER = 0.8  # of a two-sided test at the protocol's confidence, for `detectable`
 CATEGORY = ["task", "corpus", "category"]
