@@ -125,8 +125,8 @@ def test_unsupported_format(part: Path) -> None:
 
 
 def test_a_type_that_is_named_as_reports_name_all_types(part: Path) -> None:
-    for folder in ("test", "ground_truth"):
-        (part / folder / "dent").rename(part / folder / "all")
+    for folder in (DENT, DENT_MASK):
+        (part / folder).rename((part / folder).with_name("all"))
     _fails(part, "all types together", "plate/all", "rename its folders")
 
 
