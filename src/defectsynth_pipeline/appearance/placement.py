@@ -28,7 +28,7 @@ Array = np.ndarray
 Attempt: TypeAlias = Callable[[Sample, Motion], tuple[Motion, Array, float]]
 GRID = 96  # pixels per side at which parts are laid over one another
 COARSE = 72  # rotations over the whole circle
-FINE_SPAN = 6.0  # degrees around the best coarse rotation
+FINE = ((-5, -3, 3, 5), (-1, 1))  # degrees around the best rotation so far, in turn
 TRIES = 8  # backgrounds tried before the best of them is taken
 ON_PART = 0.98  # share of a placed mask that must lie on the part, relative to its own image
 RING = (2, 6)  # px outside a mask that its surroundings are judged by
@@ -75,13 +75,15 @@ def lay_over(own: Array, background: Array) -> Motion:
     """Return the motion that brings one part onto another, both (GRID, GRID) from `part_map`."""
     coarse = align(own, background, angles=COARSE)
     best, best_overlap = coarse.motion, coarse.overlap
-    for offset in np.arange(-FINE_SPAN, FINE_SPAN + 0.1, 1.0):
-        turned = replace(coarse.motion, angle=(coarse.motion.angle + offset) % 360)
-        shift = align(turned.warp(own), background, angles=1)
-        if shift.overlap > best_overlap:
-            down, right = shift.motion.dy, shift.motion.dx
-            best = replace(turned, dy=turned.dy + down, dx=turned.dx + right)
-            best_overlap = shift.overlap
+    for offsets in FINE:
+        around = best.angle
+        for offset in offsets:
+            turned = replace(coarse.motion, angle=(around + offset) % 360)
+            shift = align(turned.warp(own), background, angles=1)
+            if shift.overlap > best_overlap:
+                down, right = shift.motion.dy, shift.motion.dx
+                best = replace(turned, dy=turned.dy + down, dx=turned.dx + right)
+                best_overlap = shift.overlap
     return best
 
 
