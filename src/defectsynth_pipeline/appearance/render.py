@@ -304,7 +304,7 @@ def region_maker(
         else:
             frame, window = (Rectangle(0, 0, *shown.shape) for shown in (mask, other_mask))
         cover = crop(mask, frame, resolution)
-        strip = strip_of(other_mask) + 1 if row.engine == PASTE else 0  # resampled: to a pixel
+        strip = strip_of(other_mask) + 2 if row.engine == PASTE else 0  # resampled: to two pixels
         return Region(
             row=row,
             background=background,
