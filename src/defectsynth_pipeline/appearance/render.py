@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -123,13 +124,15 @@ def _better(
 
 def _record(region: Region, image: np.ndarray, base: BaseModel) -> dict[str, Any]:
     """Columns of the manifest that say where an image is from and how it differs."""
-    shape, collar = region.mask.shape, region.reach
-    differs = (image != region.background).reshape(*shape, -1).any(-1)
-    far = ndimage.distance_transform_edt(~region.mask) > collar
+    mask, collar = region.mask, region.reach
+    differs = (image != region.background).reshape(*mask.shape, -1).any(-1)
+    around = Rectangle.around(mask, math.ceil(collar)).slices
+    near = np.zeros_like(mask)
+    near[around] = ndimage.distance_transform_edt(~mask[around]) <= collar
     return {
-        "contrast": contrast(to_float(image), region.mask),
+        "contrast": contrast(to_float(image), mask),
         "collar": collar,
-        "pixels_outside_collar": int((differs & far).sum()),
+        "pixels_outside_collar": int((differs & ~near).sum()),
         "overlap": region.alignment.overlap / max(float(region.cover.sum()), 1e-6),
         "frame_x": region.frame.left,
         "frame_y": region.frame.top,
