@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from categories import round_spot
 from defectsynth_pipeline.appearance.paste import pasted, strip_of
@@ -23,11 +24,24 @@ def test_the_defect_lands_whole_and_the_rest_is_the_background(strip: int) -> No
     donor, background = surface(140, 1), surface(140, 2)
     donor[mask] //= 3
     motion = Motion(dy=12.0, dx=20.0)
-    image = pasted(donor, mask, motion, background, strip)
+    image = pasted(donor, mask, motion, background, strip=strip)
     landed = landed_mask(mask, motion, SHAPE)
     assert np.abs(image[landed].astype(int) - donor[mask]).max() <= 3
-    far = ~round_spot(SHAPE, 42, 60, 8 + max(strip, 2) + 2)
+    far = ndimage.distance_transform_edt(~landed) > max(strip, 2)
     assert (image[far] == background[far]).all()
+
+
+@pytest.mark.parametrize("angle", [0.0, 17.0, 45.0, 160.0])
+def test_nothing_differs_past_the_strip_however_a_thin_defect_is_turned(angle: float) -> None:
+    mask = np.zeros(SHAPE, bool)
+    mask[40:42, 20:70] = True
+    donor, background = surface(140, 1), surface(90, 2)
+    donor[mask] = 250
+    motion = Motion(angle=angle, dy=3.4, dx=-2.7, centre_y=40.0, centre_x=45.0)
+    image = pasted(donor, mask, motion, background, strip=7)
+    differs = (image != background).any(-1)
+    assert differs.any()
+    assert ndimage.distance_transform_edt(~landed_mask(mask, motion, SHAPE))[differs].max() <= 7
 
 
 def test_a_strip_of_surroundings_comes_along() -> None:

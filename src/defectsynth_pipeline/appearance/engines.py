@@ -2,7 +2,8 @@
 
 * transfer: a real defect's residual in the shape of the planned mask (`transfer`), then the
   network; its change is kept where the image is judged to be the better for it.
-* paste: the real defect whole, with a strip of its surroundings (`paste`), and no network.
+* paste: the real defect whole (`paste`), on a part with a strip of its surroundings, and no
+  network.
 * diffusion: what `compose.mode` says, the network's change always kept.
 
 `auto` tries transfer and paste on every type and shares the images between them by what is
@@ -85,6 +86,12 @@ def planned_mask(
     return placed if placed.any() else generated
 
 
+def carried_strip(row: Mapping[str, Any], real_mask: np.ndarray) -> int:
+    """Px of surroundings that a row carries: where a part lies on a part they fit, else never."""
+    pasted_on_part = row["engine"] == PASTE and row["placement"] == "part"
+    return strip_of(real_mask) if pasted_on_part else 0
+
+
 def begun(
     row: Mapping[str, Any],
     background: np.ndarray,
@@ -103,8 +110,10 @@ def begun(
         real_mask: Its defect.
         options: How a residual is composed.
     """
+    collar = options.compose.collar
     if row["engine"] == PASTE:
-        return pasted(real, real_mask, Motion.of(row), background, strip_of(real_mask))
+        strip, place = carried_strip(row, real_mask), (Motion.of(row), background)
+        return pasted(real, real_mask, *place, strip=strip, collar=collar)
     if options.compose.mode != "exemplar":
         return background
     made = transferred(
@@ -115,7 +124,7 @@ def begun(
         degrees=float(row["angle"]),
         severity=float(row["severity"]),
         relative=options.compose.relative,
-        collar=options.compose.collar,
+        collar=collar,
     )
     return from_float(made, background)
 

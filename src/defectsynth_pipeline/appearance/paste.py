@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.placement import RING
-from defectsynth_pipeline.imaging.motion import Motion, Patch, land
+from defectsynth_pipeline.imaging.motion import Motion, land
 from defectsynth_pipeline.imaging.pixels import (
     as_pixels,
     feather,
@@ -36,37 +36,41 @@ def strip_of(mask: Array) -> int:
     return int(np.clip(round(share * Rectangle.around(mask).extent), low, high))
 
 
-def pasted(donor: Array, mask: Array, motion: Motion, background: Array, strip: int = 0) -> Array:
-    """Paste a real defect, its brightness matched to the background's.
+def pasted(
+    donor: Array,
+    mask: Array,
+    motion: Motion,
+    background: Array,
+    *,
+    strip: int = 0,
+    collar: float = COLLAR,
+) -> Array:
+    """Paste a real defect, per channel: ground + w * (gain * donor - ground).
+
+    The gain is the smooth brightness of the background's ring over that of the donor's, within
+    `GAIN`; w is 1 in the mask and falls to 0 across the collar.
 
     Args:
         donor: (H, W) or (H, W, 3), uint8 or uint16.
         mask: (H, W) bool, its defect, not empty.
         motion: Donor to background.
         background: Image whose size, channels and values the result takes.
-        strip: Px of surroundings carried with it, fading out over the outer half.
+        strip: Px of surroundings carried with it, fading out over the outer half; then there is no
+            collar.
+        collar: Px around the mask that may change where no surroundings are carried.
     """
-    carried = ndimage.binary_dilation(mask, iterations=strip // 2) if strip else mask
-    patch = land(donor, carried, motion, background, _MARGIN + strip)
-    window, image = patch.window.slices, background.copy()
-    values = matched(patch, background, COLLAR if not strip else strip / 2)
-    image[window] = as_pixels(values, image)
-    return image
-
-
-def matched(patch: Patch, background: Array, collar: float = COLLAR) -> Array:
-    """Return a window's new values (h, w, C) float64, per channel:
-
-    ground + w * (gain * donor - ground), with w the feathered mask and gain the smooth brightness
-    of the background's ring over that of the donor's, within `GAIN`.
-    """
+    patch = land(donor, mask, motion, background, _MARGIN + strip)
+    whole = strip // 2  # and the rest fades, so that nothing differs past the strip
+    carried = ndimage.distance_transform_edt(~patch.inside) <= whole
     ground = in_values_of(background[patch.window.slices], background)
-    around = ring(patch.inside, RING) & patch.known
-    values = patch.values
+    around, values = ring(carried, RING) & patch.known, patch.values
     if around.any():
-        values = values * _gain(values, ground, around, patch.inside, full_scale(background))
-    weight = np.where(patch.known | patch.inside, feather(patch.inside, collar), 0.0)
-    return np.asarray(ground + weight[..., None] * (values - ground))
+        values = values * _gain(values, ground, around, carried, full_scale(background))
+    weight = feather(carried, strip - whole if strip else collar)
+    weight = np.where(patch.known | patch.inside, weight, 0.0)[..., None]
+    image = background.copy()
+    image[patch.window.slices] = as_pixels(ground + weight * (values - ground), image)
+    return image
 
 
 def _gain(donor: Array, ground: Array, around: Array, inside: Array, white: float) -> Array:

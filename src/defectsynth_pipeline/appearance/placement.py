@@ -228,7 +228,7 @@ def place_defect(
     """
     order = tried(len(backgrounds), rng)
     first, mask = backgrounds[order[0]], donor.mask()
-    if part_of(donor) is None or not show_parts(backgrounds):
+    if not lies_on_part(donor, backgrounds):
         return order[0], _anywhere(donor, first, rng)
     stay = Motion(scale=_same_size(mask.shape, first))
     return choose_on_part(
@@ -241,6 +241,11 @@ def tried(count: int, rng: np.random.Generator) -> list[int]:
     image's."""
     most = min(TRIES, -(-count // 2))
     return [int(number) for number in rng.permutation(count)[:most]]
+
+
+def lies_on_part(donor: Sample, backgrounds: Sequence[Sample]) -> bool:
+    """Return whether `place_defect` lays parts over one another, not a defect on a texture."""
+    return part_of(donor) is not None and show_parts(backgrounds)
 
 
 def show_parts(normals: Sequence[Sample]) -> bool:

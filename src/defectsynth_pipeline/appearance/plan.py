@@ -13,6 +13,7 @@ import pandas as pd
 
 from defectsynth_pipeline.appearance.placement import (
     choose_on_part,
+    lies_on_part,
     mask_on_part,
     part_of,
     place_defect,
@@ -49,8 +50,9 @@ def plan_synthesis(
 
     Columns: image_id, category, defect_type, engine, mask, background, reference (sample ids of
     base and normal rows only; the mask's own parent), severity, prompt, normal_prompt, group
-    (images fused together), seed, placement (part or as_is) and its angle (degrees), dy, dx,
-    centre_y, centre_x (pixels of the background) and scale. `engines` is from `choose_engines`.
+    (images fused together), seed, placement (part; as_is, where the mask lies; or texture, where
+    the surroundings are like those of the defect) and its angle (degrees), dy, dx, centre_y,
+    centre_x (pixels of the background) and scale. `engines` is from `choose_engines`.
 
     Raises:
         InputError: A category has no normal images to put defects on.
@@ -173,17 +175,20 @@ class Placer:
         nearest = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
         severity = float(np.exp(rng.uniform(*np.log(_SEVERITY))))
         if engine == PASTE:
-            number, motion = place_defect(self.real[nearest], self.normals, rng)
+            donor, severity = self.real[nearest], 1.0
+            number, motion = place_defect(donor, self.normals, rng)
             background = self.normals[number].sample_id
+            placement = "part" if lies_on_part(donor, self.normals) else "texture"
         else:
             background, motion = self._place(mask, self.real[nearest], rng)
+            placement = "as_is" if motion == STAY else "part"
         return {
             "mask": mask["image_id"],
             "background": background,
             "reference": nearest,
             "severity": severity,
             "seed": int(rng.integers(1 << 62)),
-            "placement": "as_is" if motion == STAY else "part",
+            "placement": placement,
             **asdict(motion),
         }
 

@@ -17,10 +17,15 @@ from torch import Tensor
 
 from defectsynth_pipeline.appearance.alignment import Alignment, align
 from defectsynth_pipeline.appearance.compose import compose, contrast
-from defectsynth_pipeline.appearance.engines import Judged, Made, begun, planned_mask
+from defectsynth_pipeline.appearance.engines import (
+    Judged,
+    Made,
+    begun,
+    carried_strip,
+    planned_mask,
+)
 from defectsynth_pipeline.appearance.framing import frame_like, framing_sizes, roi_frame
 from defectsynth_pipeline.appearance.fusion import fuse
-from defectsynth_pipeline.appearance.paste import strip_of
 from defectsynth_pipeline.appearance.plan import DIFFUSION, DRAWN, PASTE, redrawer
 from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.base_model.denoising import latent_masks
@@ -307,7 +312,6 @@ def region_maker(
         else:
             frame, window = (Rectangle(0, 0, *shown.shape) for shown in (mask, other_mask))
         cover = crop(mask, frame, resolution)
-        strip = strip_of(other_mask) + 2 if row.engine == PASTE else 0  # resampled: to two pixels
         return Region(
             row=row,
             background=background,
@@ -319,7 +323,7 @@ def region_maker(
             alignment=align(crop(other_mask, window, resolution), cover, options.sae.angles),
             begun=image,
             start=crop(to_float(image), frame, resolution),
-            reach=max(options.compose.collar, strip),
+            reach=carried_strip(told, other_mask) or options.compose.collar,
         )
 
     return make

@@ -13,20 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from defectsynth_pipeline.appearance.paste import matched
-from defectsynth_pipeline.appearance.placement import RING, place_defect
+from defectsynth_pipeline.appearance.paste import pasted
+from defectsynth_pipeline.appearance.placement import place_defect
 from defectsynth_pipeline.arms.arm import Arm, Recipe, Types, draws, made_of, rng_of
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.base import base_ids, normal_ids
 from defectsynth_pipeline.corpora.reading import Example, each_sample
-from defectsynth_pipeline.imaging.motion import Motion, Patch, land
-from defectsynth_pipeline.imaging.pixels import (
-    as_pixels,
-    in_values_of,
-)
+from defectsynth_pipeline.imaging.motion import Motion, land, landed_mask
+from defectsynth_pipeline.imaging.pixels import as_pixels, in_values_of
 
 Array = np.ndarray
-_MARGIN = RING[1] + 2
 
 
 class CropPaste(Arm):
@@ -49,22 +45,22 @@ class CropPaste(Arm):
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
         donor, normal = bank.example(recipe["source"]), bank.example(recipe["background"])
-        patch = land(donor.image, donor.mask, Motion.of(recipe), normal.image, _MARGIN)
-        window = patch.window.slices
-        image, mask = normal.image.copy(), np.zeros(normal.mask.shape, dtype=bool)
-        image[window] = as_pixels(self.blend(patch, normal.image), image)
-        mask[window] = patch.inside
-        return Example(image, mask)
+        motion = Motion.of(recipe)
+        image = self.paste(donor, motion, normal.image)
+        return Example(image, landed_mask(donor.mask, motion, image.shape))
 
-    def blend(self, patch: Patch, background: Array) -> Array:
-        """Return the window's new values (h, w, C) float64: the donor's in its mask."""
+    def paste(self, donor: Example, motion: Motion, background: Array) -> Array:
+        """Return the background with the donor's pixels in its mask."""
+        patch, image = land(donor.image, donor.mask, motion, background, 0), background.copy()
         ground = in_values_of(background[patch.window.slices], background)
-        return np.where(patch.inside[..., None], patch.values, ground)
+        values = np.where(patch.inside[..., None], patch.values, ground)
+        image[patch.window.slices] = as_pixels(values, image)
+        return image
 
 
 class CropPasteMatched(CropPaste):
     """Brightness scaled until the rings around source and target agree, and a feather of 2 px."""
 
-    def blend(self, patch: Patch, background: Array) -> Array:
-        """Return the window's new values (h, w, C) float64; see `paste.matched`."""
-        return matched(patch, background)
+    def paste(self, donor: Example, motion: Motion, background: Array) -> Array:
+        """Return the background with the donor's defect, see `paste.pasted`."""
+        return pasted(donor.image, donor.mask, motion, background)
