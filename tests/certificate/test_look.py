@@ -67,6 +67,19 @@ def test_every_kind_of_null_is_made_in_range(real_and_good: tuple[Sample, list[S
         assert null.seen.inside.any()
 
 
+def test_a_defect_that_cannot_be_taken_out_is_not_taught_as_none(
+    real_and_good: tuple[Sample, list[Sample]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a mask leaves hardly anything to copy, the picture stays what it was: a defect."""
+    real, good = real_and_good
+    whole = np.ones(SHAPE, bool)
+    whole[:3] = False
+    monkeypatch.setattr(Sample, "mask", lambda self: whole)
+    kinds = {null.kind for null in nulls_of(real, good, np.random.default_rng(0), rounds=2)}
+    assert "untouched" in kinds
+    assert not kinds & {"erased", "torn", "recoloured"}
+
+
 def test_a_moved_mask_does_not_touch_the_defect(real_and_good: tuple[Sample, list[Sample]]) -> None:
     rng = np.random.default_rng(1)
     nulls = [n for n in nulls_of(*real_and_good, rng, rounds=8) if n.kind == "moved"]

@@ -33,7 +33,7 @@ _ROW = ("kind", "defect_type", "fold", "turn", "window")
 _EMPHASIS = 3.0  # of the few columns measured in pixels, among more than a thousand of features
 _CLIP = 5.0  # deviations: a feature that the base never showed decides nothing alone
 REAL_LOST = 0.05  # share of the real defects that may fall below the threshold
-NULL_PASSED = 0.035  # share of the worst kind of null that may stay above it, the stronger rule
+NULL_PASSED = 0.03  # share of the worst kind of null that may stay above it, the stronger rule
 
 
 @dataclass(frozen=True)

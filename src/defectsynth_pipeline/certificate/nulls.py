@@ -42,6 +42,7 @@ _WIDE = 3.0  # surroundings of a mask that texture is copied from, as a multiple
 _FAINTEST = 0.03  # of white, least contrast of a seam
 _TRIES = 60
 _GOOD = 3  # untouched places per round: they are cheap, and good parts vary most
+_WIDER = 2  # px by which the hole grows from one erased defect to the next
 _SMALLEST_TILE = 3  # px
 _OTHER_COLOUR = 0.02  # of white, mean difference of a pixel's worst channel
 _WANDER = 2.0  # how far a mask may move, as a multiple of its extent
@@ -73,7 +74,7 @@ def nulls_of(
         real: A base sample with a defect.
         normals: Good images of its category.
         rng: Source of all draws.
-        rounds: How often each kind is made.
+        rounds: How often each kind is made; untouched ones `_GOOD` times as often.
         round_trip: What an autoencoder makes of a picture; without it that kind is left out.
     """
     own, mask = to_float(real.image()), real.mask()
@@ -81,23 +82,28 @@ def nulls_of(
     part, inside = crop(own, wide), crop(mask, wide)
     clean = _inpainted(part, inside)
     energy = np.sqrt(((part - clean)[inside] ** 2).mean(0))
-    yield Null("erased", _seen(clean, inside))
-    for _ in range(rounds):
-        yield Null("torn", _seen(clean + _torn(part - clean, inside, rng), inside))
-        other = _recoloured(part - clean, inside, rng)
-        if other is not None:
-            yield Null("recoloured", _seen(clean + other, inside))
+    for number in range(rounds):
+        # A defect that could not be taken out is still there, and must not be taught as none.
+        hole = ndimage.distance_transform_edt(~inside) <= _WIDER * number
+        erased = _inpainted(part, hole)
+        if erased is not part:
+            yield Null("erased", _seen(erased, inside))
+        if clean is not part:
+            yield Null("torn", _seen(clean + _torn(part - clean, inside, rng), inside))
+            other = _recoloured(part - clean, inside, rng)
+            if other is not None:
+                yield Null("recoloured", _seen(clean + other, inside))
         moved = _moved(mask, rng)
         if moved is not None:
             there = _wide(moved)
             yield Null("moved", _seen(crop(own, there), crop(moved, there)))
         for turn in range(_GOOD):
-            number, motion = place_defect(real, normals, rng)
-            landed = landed_mask(mask, motion, normals[number].shape)
+            chosen, motion = place_defect(real, normals, rng)
+            landed = landed_mask(mask, motion, normals[chosen].shape)
             if not landed.any():
                 continue
             there = _wide(landed)
-            good = crop(to_float(normals[number].image()), there), crop(landed, there)
+            good = crop(to_float(normals[chosen].image()), there), crop(landed, there)
             yield Null("untouched", _seen(*good))
             if turn == 0:
                 yield from _on_good(*good, energy, rng, round_trip)
