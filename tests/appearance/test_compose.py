@@ -62,15 +62,12 @@ def test_outside_the_collar_no_pixel_differs(
         "beyond": Rectangle.at(20, -10, 96, 96),
     }[framing]
     generated = np.random.default_rng(1).random((RES, RES, 3)).astype(np.float32)
-    image, changed = compose(
-        background, mask, frame, generated, decoded(background, frame), mode=mode
-    )
+    image = compose(background, mask, frame, generated, decoded(background, frame), mode=mode)
     assert image.dtype == background.dtype
     assert image.shape == background.shape
     differs = (image != background).reshape(70, 110, -1).any(-1)
-    assert not (differs & ~changed).any()
+    assert not (differs & (ndimage.distance_transform_edt(~mask) > 2)).any()
     assert differs[mask].mean() > 0.9
-    np.testing.assert_array_equal(changed, ndimage.distance_transform_edt(~mask) <= 2)
 
 
 @pytest.mark.parametrize(("dtype", "channels"), KINDS)
@@ -80,7 +77,7 @@ def test_no_change_by_the_model_gives_the_background_exactly(
     background = surface(dtype, channels, (64, 80))
     mask, frame = round_spot((64, 80), 30, 40, 9), Rectangle.at(8, 0, 64, 64)
     same = decoded(background, frame)
-    assert (compose(background, mask, frame, same, same).image == background).all()
+    assert (compose(background, mask, frame, same, same) == background).all()
 
 
 def test_delta_keeps_the_grain_that_feather_blurs() -> None:
@@ -90,7 +87,7 @@ def test_delta_keeps_the_grain_that_feather_blurs() -> None:
     changed = lowered(plain, mask, 0.2)
     inner = round_spot((64, 64), 32, 32, 9)
     grain = {
-        mode: compose(background, mask, frame, changed, plain, mode=mode).image[inner].std()
+        mode: compose(background, mask, frame, changed, plain, mode=mode)[inner].std()
         for mode in ("delta", "feather")
     }
     assert grain["delta"] > 0.9 * background[inner].std()
@@ -101,7 +98,7 @@ def test_delta_keeps_the_grain_that_feather_blurs() -> None:
 def test_drift_on_the_ring_is_taken_off(mode: str) -> None:
     background, mask, frame = even(128, radius=8)
     plain = decoded(background, frame)
-    image = compose(background, mask, frame, plain + 0.1, plain, mode=mode, relative=False).image
+    image = compose(background, mask, frame, plain + 0.1, plain, mode=mode, relative=False)
     assert np.abs(image.astype(int) - 128).max() <= 1
 
 
@@ -111,7 +108,7 @@ def test_thin_strokes_keep_the_contrast_the_model_meant(width: int) -> None:
     mask[10:118, 61 : 61 + width] = True
     plain = decoded(background, frame)
     diluted = lowered(plain, mask, 0.2)
-    image = compose(background, mask, frame, diluted, plain).image
+    image = compose(background, mask, frame, diluted, plain)
     found = 150 - np.median(image[20:108, 61 : 61 + width])
     share = 1.0 if width > 1 else 0.25 + 0.75 * 0.75  # a quarter's coverage, gain limited to 3
     assert found == pytest.approx(0.2 * 255 * share, rel=0.06)
@@ -121,7 +118,7 @@ def test_wide_defects_are_not_amplified() -> None:
     background, mask, frame = even(150, 128, radius=30)
     plain = decoded(background, frame)
     changed = lowered(plain, mask, 0.2)
-    image = compose(background, mask, frame, changed, plain).image
+    image = compose(background, mask, frame, changed, plain)
     assert 150 - int(image[mask].min()) <= 0.2 * 255 * 1.15
     assert 150 - np.median(image[mask]) == pytest.approx(0.2 * 255, rel=0.05)
 
@@ -130,8 +127,8 @@ def test_changes_are_scaled_by_local_brightness() -> None:
     background, mask, frame = even(60)
     brighter = np.full((RES, RES, 3), 120 / 255, dtype=np.float32)
     changed = lowered(brighter, mask, 0.2)
-    relative = compose(background, mask, frame, changed, brighter).image[32, 32]
-    absolute = compose(background, mask, frame, changed, brighter, relative=False).image[32, 32]
+    relative = compose(background, mask, frame, changed, brighter)[32, 32]
+    absolute = compose(background, mask, frame, changed, brighter, relative=False)[32, 32]
     assert 60 - int(relative) == pytest.approx(0.1 * 255, abs=1)
     assert 60 - int(absolute) == pytest.approx(0.2 * 255, abs=1)
 
@@ -140,7 +137,7 @@ def test_white_sets_the_native_scale() -> None:
     background, mask, frame = even(2000, dtype=np.uint16)
     plain = np.full((RES, RES, 3), 0.5, dtype=np.float32)
     changed = lowered(plain, mask, 0.25)
-    image = compose(background, mask, frame, changed, plain, white=4000).image
+    image = compose(background, mask, frame, changed, plain, white=4000)
     assert int(image[32, 32]) == pytest.approx(1000, abs=2)
 
 
@@ -149,7 +146,7 @@ def test_without_undiluting_a_stroke_keeps_what_the_model_shows() -> None:
     mask[10:118, 61:63] = True
     plain = decoded(background, frame)
     diluted = lowered(plain, mask, 0.2)
-    image = compose(background, mask, frame, diluted, plain, undilute=False).image
+    image = compose(background, mask, frame, diluted, plain, undilute=False)
     assert 150 - np.median(image[20:108, 61:63]) < 0.7 * 0.2 * 255
 
 

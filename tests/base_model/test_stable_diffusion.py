@@ -109,5 +109,5 @@ def test_fine_tuning_the_real_architecture_fits_on_a_card_of_24_gb(repository: P
     assert fixed["unet"] == pytest.approx(2 * 0.8595, rel=0.01)  # SD 1.5 has 860 M parameters
     assert fixed["controlnet"] == pytest.approx(4 * 0.3613, rel=0.01)
     ways = found["activations"][str(found["batch_size"])]
-    assert ways["checkpointed"] < 0.1 * ways["whole"]
-    assert found["total"] < 20
+    assert ways["checkpointed"] < 0.25 * ways["whole"]  # with the unit computed anew
+    assert found["total"] < 12

@@ -20,7 +20,7 @@ regain their contrast, detail stays, and where m = 1 nothing is altered.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import ndimage
@@ -45,18 +45,6 @@ _EPS = 1e-6
 _REACH = 12  # px around a defect that are looked at for its contrast
 
 
-class Composed(NamedTuple):
-    """A finished image.
-
-    Attributes:
-        image: The background's shape and dtype.
-        changed: (H, W) bool, the mask and its collar in the frame; nothing differs outside it.
-    """
-
-    image: Array
-    changed: Array
-
-
 def compose(
     background: Array,
     mask: Array,
@@ -69,7 +57,7 @@ def compose(
     relative: bool = True,
     undilute: bool = True,
     white: float | None = None,
-) -> Composed:
+) -> Array:
     """Put a generated defect on its background.
 
     Args:
@@ -83,6 +71,9 @@ def compose(
         relative: Scale what is added by the background's local brightness.
         undilute: "delta" only: give thin strokes the contrast they were meant to have.
         white: Native value of 1.0; the dtype's maximum unless told.
+
+    Returns:
+        The background's shape and dtype, equal to it outside the mask's collar.
 
     Raises:
         InputError: An unknown mode, or sizes that do not fit.
@@ -165,14 +156,12 @@ def _local(values: Array) -> Array:
     return np.asarray(ndimage.gaussian_filter(values.mean(-1), sigma))[..., None]
 
 
-def _write(background: Array, frame: Rectangle, values: Array, near: Array) -> Composed:
+def _write(background: Array, frame: Rectangle, values: Array, near: Array) -> Array:
     """Copy the background and write the crop's `near` pixels into it."""
     here, there = frame.shared(background.shape)
-    changed = np.zeros(background.shape[:2], dtype=bool)
-    changed[here] = near[there]
-    image = background.copy()
-    image[here][changed[here]] = as_pixels(values, background)[there][changed[here]]
-    return Composed(image, changed)
+    image, near = background.copy(), near[there]
+    image[here][near] = as_pixels(values, background)[there][near]
+    return image
 
 
 def _check(background: Array, mask: Array, mode: str) -> None:

@@ -229,7 +229,7 @@ def _compose(
         shown = _pixels(base.decode(latents[i : i + len(batch)]))
         plain = _pixels(base.decode(base.encode(_stack([r.start for r in batch]))))
         for region, generated, decoded in zip(batch, shown, plain, strict=True):
-            composed = compose(
+            image = compose(
                 region.begun,
                 region.mask,
                 region.frame,
@@ -241,7 +241,7 @@ def _compose(
                 relative=options.compose.relative,
                 white=float(full_scale(region.background)),
             )
-            yield region, composed.image
+            yield region, image
 
 
 def _pixels(images: Tensor) -> np.ndarray:
