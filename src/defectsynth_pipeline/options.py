@@ -146,7 +146,7 @@ class SynthesisOptions(Options):
     attempts: int = Field(4, ge=1, description="at an image, until it is accepted")
     nulls: int = Field(900, ge=1, description="that a certificate is fitted on, per category")
     placement: Literal["part", "as_is"] = "part"
-    engine: Literal["auto", "transfer", "paste", "mixture", "diffusion"] = "auto"
+    engine: Literal["auto", "transfer", "paste", "patch", "mixture", "diffusion"] = "auto"
     trials: int = Field(16, ge=1, description="images per type and engine that `auto` makes")
     steps: int = Field(20, ge=1)
     strength: float = Field(0.3, gt=0, le=1)

@@ -101,7 +101,7 @@ SCHEMAS = {
         _whole("step") | _optional("train_loss validation_loss learning_rate"), remake="controlnet"
     ),
     "synthesis_plan": Schema(
-        _text("image_id category defect_type engine mask background reference")
+        _text("image_id category defect_type engine mask background reference others")
         | _real("severity")
         | _text("prompt normal_prompt group")
         | _whole("seed")
@@ -112,8 +112,12 @@ SCHEMAS = {
     "engine_choice": Schema(
         _text("category defect_type engine")
         | _whole("tried")
-        | _optional("accepted")
+        | _optional("accepted gain error")
         | _real("share"),
+        remake="synthesis",
+    ),
+    "engine_trials": Schema(
+        _text("category defect_type candidate") | _whole("images") | _optional("ap gain error"),
         remake="synthesis",
     ),
     "synthesis_summary": Schema(

@@ -24,6 +24,7 @@ from .test_placement import draw_part, place_of, spot
 PROMPTS = PromptOptions()
 COLUMNS = [
     *("image_id", "category", "defect_type", "engine", "mask", "background", "reference"),
+    "others",
     *("severity", "prompt", "normal_prompt", "group", "seed"),
     *("placement", "angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 ]

@@ -2,18 +2,19 @@
 
 * transfer: a real defect's residual in the shape of the planned mask (`transfer`), then the
   network; its change is kept where the image is judged to be the better for it.
+* patch: the same, the residual put together from patches of several real defects (`patch`).
 * paste: the real defect whole (`paste`), on a part with a strip of its surroundings, and no
   network.
 * diffusion: what `compose.mode` says, the network's change always kept.
 
-`auto` tries transfer and paste on every type and shares the images between them by what is
-accepted; nothing but base and normal samples is looked at.
+`inspection.engine_choice` tries them on every type and shares the images between those that help.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from itertools import product
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -21,9 +22,10 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.appearance.paste import pasted, strip_of
-from defectsynth_pipeline.appearance.plan import PASTE, TRANSFER, Placer
+from defectsynth_pipeline.appearance.patch import patched
+from defectsynth_pipeline.appearance.plan import PASTE, PATCH, TRANSFER, Placer
 from defectsynth_pipeline.appearance.transfer import transferred
-from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import Motion, landed_mask
@@ -31,8 +33,7 @@ from defectsynth_pipeline.imaging.pixels import fit_mask, from_float, to_float
 from defectsynth_pipeline.options import SynthesisOptions
 from defectsynth_pipeline.resumable import Progress
 
-log = logging.getLogger(__name__)
-NEARLY = 0.8  # of the best engine's accepted share, below which another one is left out
+TRIED = (TRANSFER, PATCH, PASTE)  # by `auto`
 
 
 class Made(NamedTuple):
@@ -96,109 +97,97 @@ def begun(
     row: Mapping[str, Any],
     background: np.ndarray,
     mask: np.ndarray,
-    real: np.ndarray,
-    real_mask: np.ndarray,
+    real: Callable[[str], tuple[np.ndarray, np.ndarray]],
     options: SynthesisOptions,
 ) -> np.ndarray:
     """Return the image that a row of the plan starts from, like its background.
 
     Args:
-        row: Its engine, motion and severity are used.
+        row: Its engine, reference, motion, severity, others and seed are used.
         background: (H, W) or (H, W, 3), uint8 or uint16.
         mask: (H, W) bool, from `planned_mask`.
-        real: The row's reference, uint8 or uint16.
-        real_mask: Its defect.
+        real: Gives of a sample's id the image, uint8 or uint16, and the mask of its defect.
         options: How a residual is composed.
     """
-    collar = options.compose.collar
+    reference, real_mask = real(row["reference"])
+    how: dict[str, Any] = {"collar": options.compose.collar}
     if row["engine"] == PASTE:
-        strip, place = carried_strip(row, real_mask), (Motion.of(row), background)
-        return pasted(real, real_mask, *place, strip=strip, collar=collar)
+        place = Motion.of(row), background
+        return pasted(reference, real_mask, *place, strip=carried_strip(row, real_mask), **how)
     if options.compose.mode != "exemplar":
         return background
-    made = transferred(
-        background,
-        mask,
-        to_float(real),
-        real_mask,
-        degrees=float(row["angle"]),
-        severity=float(row["severity"]),
-        relative=options.compose.relative,
-        collar=collar,
-    )
-    return from_float(made, background)
+    how |= {"severity": float(row["severity"]), "relative": options.compose.relative}
+    if row["engine"] == PATCH:
+        names = [row["reference"], *filter(None, str(row["others"]).split("|"))]
+        exemplars = [(to_float(image), own) for image, own in map(real, names)]
+        rng = np.random.default_rng(int(row["seed"]))
+        return from_float(patched(background, mask, exemplars, rng, **how), background)
+    given = background, mask, to_float(reference), real_mask
+    return from_float(transferred(*given, degrees=float(row["angle"]), **how), background)
 
 
-def choose_engines(
+class Tried(NamedTuple):
+    """A first attempt of an engine at an image of a defect type, without a network.
+
+    Attributes:
+        defect_type: Of the mask.
+        engine: Its name.
+        fold: Base samples of this fold have no part in it.
+        accepted: Whether it may be published.
+        image: As `Made`.
+        mask: (H, W) bool, the one to publish.
+    """
+
+    defect_type: str
+    engine: str
+    fold: int
+    accepted: bool
+    image: np.ndarray
+    mask: np.ndarray
+
+
+def try_engines(
     samples: pd.DataFrame,
     masks: ImageSet,
     options: SynthesisOptions,
     judge: Callable[[Made], Judged],
-) -> pd.DataFrame:
-    """Share a type's images between the engines.
-
-    An engine of which much less is accepted than of the best one is left out; the others take
-    shares in proportion.
+    folds: Mapping[str, int],
+) -> Iterator[Tried]:
+    """Yield some first attempts of every engine at every type of a category.
 
     Args:
-        samples: The table `samples`; only base and normal rows are read.
+        samples: Rows of one category; only base and normal ones are read.
         masks: Generated masks.
-        options: `engine` and what it is tried with.
+        options: `trials` per type and engine, shared by the folds.
         judge: Says whether an image may be published.
-
-    Returns:
-        A row per type and engine: category, defect_type, engine, tried, accepted (of them; NaN
-        where none was tried), share (of the type's images).
+        folds: Of the base samples; those of a fold have no part in its images.
     """
-    kinds = [tuple(map(str, kind)) for kind in sorted(_kinds(masks))]
-    fixed = {"mixture": (TRANSFER, PASTE)}.get(options.engine, (options.engine,))
-    if options.engine != "auto":
-        rows = [(*kind, engine, 0, np.nan, 1 / len(fixed)) for kind in kinds for engine in fixed]
-        return pd.DataFrame(rows, columns=list(_COLUMNS))
-    rows, progress = [], Progress("engines: type", len(kinds))
     by_id = {sample.sample_id: sample for sample in each_sample(samples)}
-    for number, (category, defect_type) in enumerate(kinds, start=1):
-        placer = Placer(samples, masks, category, defect_type, options.placement)
-        found = {e: _accepted(placer, e, by_id, options, judge) for e in (TRANSFER, PASTE)}
-        best = max(found.values())
-        kept = {e: a if a >= NEARLY * best else 0.0 for e, a in found.items()}
-        if not best:
-            kept = dict.fromkeys(found, 1.0)
-            log.warning("%s/%s: no engine made an image that is accepted", category, defect_type)
-        total = sum(kept.values())
-        rows += [
-            (category, defect_type, engine, options.trials, accepted, kept[engine] / total)
-            for engine, accepted in found.items()
-        ]
-        progress(number)
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    category = str(samples["category"].iloc[0])
+    mine = masks.manifest["category"] == category
+    kinds = sorted(map(str, set(masks.manifest.loc[mine, "defect_type"])))
+    numbers = sorted(set(folds.values()))
+    progress = Progress(f"{category}: trying engines", len(kinds) * len(numbers))
 
+    @lru_cache(maxsize=64)
+    def picture(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return by_id[name].image(), by_id[name].mask()
 
-_COLUMNS = ("category", "defect_type", "engine", "tried", "accepted", "share")
-
-
-def _kinds(masks: ImageSet) -> set[tuple[str, str]]:
-    return set(zip(masks.manifest["category"], masks.manifest["defect_type"], strict=True))
-
-
-def _accepted(
-    placer: Placer,
-    engine: str,
-    samples: Mapping[str, Sample],
-    options: SynthesisOptions,
-    judge: Callable[[Made], Judged],
-) -> float:
-    """Share of some first attempts that are accepted, without a network."""
-    accepted = 0
-    for number in range(options.trials):
-        kind = (placer.category, placer.defect_type)
-        rng = np.random.default_rng(counter_seed(options.seed, "engines", engine, *kind, number))
-        mask_row = placer.own.iloc[rng.integers(len(placer.own))]
-        row = placer.draw(mask_row, engine, rng) | {"engine": engine}
-        background, real = (samples[row[name]] for name in ("background", "reference"))
-        mask = planned_mask(row, placer.masks, real.mask(), background.shape)
-        pictures = background.image(), mask, real.image(), real.mask()
-        image = begun(row, *pictures, options)
-        told = SimpleNamespace(**row, category=kind[0], defect_type=kind[1])
-        accepted += judge(Made(told, image, pictures[0], mask)).accepted
-    return accepted / options.trials
+    for done, (kind, fold) in enumerate(product(kinds, numbers), start=1):
+        held = {name for name, of in folds.items() if of == fold}
+        kept = samples[~samples["sample_id"].isin(held)] if len(numbers) > 1 else samples
+        placer = Placer(kept, masks, category, kind, options.placement)
+        for engine, number in product(TRIED, range(-(-options.trials // len(numbers)))):
+            if placer.own.empty or not placer.real:
+                break
+            rng = np.random.default_rng(
+                counter_seed(options.seed, "engines", engine, category, kind, fold, number)
+            )
+            row = placer.draw(placer.own.iloc[rng.integers(len(placer.own))], engine, rng)
+            row |= {"engine": engine, "category": category, "defect_type": kind}
+            background = picture(row["background"])[0]
+            mask = planned_mask(row, masks, picture(row["reference"])[1], background.shape[:2])
+            image = begun(row, background, mask, picture, options)
+            judged = judge(Made(SimpleNamespace(**row), image, background, mask))
+            yield Tried(kind, engine, fold, judged.accepted, image, judged.mask)
+        progress(done)

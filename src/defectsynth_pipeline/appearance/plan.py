@@ -30,13 +30,15 @@ from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.shape.plan import split_count
 
-TRANSFER, PASTE, DIFFUSION = "transfer", "paste", "diffusion"  # engines
+TRANSFER, PASTE, PATCH, DIFFUSION = "transfer", "paste", "patch", "diffusion"  # engines
+_OTHERS = 1  # real defects that patches come from, beside the reference: more are averaged away
 _SEVERITY = (0.8, 1.25)  # of the defect's residual, drawn on a log scale
 # What every attempt draws anew.
 DRAWN = (
-    *("mask", "background", "reference", "severity", "seed", "placement"),
+    *("mask", "background", "reference", "others", "severity", "seed", "placement"),
     *("angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 )
+_FIRST = DRAWN[:5]  # columns before the prompt
 
 
 def plan_synthesis(
@@ -49,10 +51,11 @@ def plan_synthesis(
     """Return a row per image to make: the first attempt at it.
 
     Columns: image_id, category, defect_type, engine, mask, background, reference (sample ids of
-    base and normal rows only; the mask's own parent), severity, prompt, normal_prompt, group
-    (images fused together), seed, placement (part; as_is, where the mask lies; or texture, where
-    the surroundings are like those of the defect) and its angle (degrees), dy, dx, centre_y,
-    centre_x (pixels of the background) and scale. `engines` is from `choose_engines`.
+    base and normal rows only; the mask's own parent), others (base samples that patches are taken
+    from as well, joined by |), severity, prompt, normal_prompt, group (images fused together),
+    seed, placement (part; as_is, where the mask lies; or texture, where the surroundings are like
+    those of the defect) and its angle (degrees), dy, dx, centre_y, centre_x (pixels of the
+    background) and scale. `engines` is the table `engine_choice`.
 
     Raises:
         InputError: A category has no normal images to put defects on.
@@ -126,7 +129,7 @@ def _row(
         "category": category,
         "defect_type": defect_type,
         "engine": engine,
-        **{name: drawn.pop(name) for name in ("mask", "background", "reference", "severity")},
+        **{name: drawn.pop(name) for name in _FIRST},
         "prompt": prompt_for(prompts, category, defect_type),
         "normal_prompt": prompt_for(prompts, category, "good"),
         "group": f"{kind}_{number // options.sff.group:05d}",
@@ -153,6 +156,8 @@ class Placer:
             masks.manifest["defect_type"] == defect_type
         )
         self.own = masks.manifest[of_type]
+        known = [set(filter(None, str(p).split("|"))) <= {*self.real} for p in self.own["parents"]]
+        self.own = self.own[known]
         self.masks, self.placement = masks, placement
         self.category, self.defect_type = category, defect_type
         if not self.normals:
@@ -173,7 +178,7 @@ class Placer:
         parents = [p for p in str(mask["parents"]).split("|") if p in self.real]
         parents = parents or [[*self.real][rng.integers(len(self.real))]]
         nearest = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
-        severity = float(np.exp(rng.uniform(*np.log(_SEVERITY))))
+        severity, others = float(np.exp(rng.uniform(*np.log(_SEVERITY)))), []
         if engine == PASTE:
             donor, severity = self.real[nearest], 1.0
             number, motion = place_defect(donor, self.normals, rng)
@@ -182,10 +187,13 @@ class Placer:
         else:
             background, motion = self._place(mask, self.real[nearest], rng)
             placement = "as_is" if motion == STAY else "part"
+        if engine == PATCH:
+            others = list(rng.permutation([name for name in self.real if name != nearest]))
         return {
             "mask": mask["image_id"],
             "background": background,
             "reference": nearest,
+            "others": "|".join(map(str, others[:_OTHERS])),
             "severity": severity,
             "seed": int(rng.integers(1 << 62)),
             "placement": placement,

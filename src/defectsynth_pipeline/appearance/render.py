@@ -297,15 +297,15 @@ def region_maker(
         return sample.image()
 
     @lru_cache(maxsize=64)
-    def real(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        return sample.image(), sample.mask()
+    def real(name: str) -> tuple[np.ndarray, np.ndarray]:
+        return by_id[name].image(), by_id[name].mask()
 
     def make(row: Any) -> Region:
         background = picture(by_id[row.background])
-        other, other_mask = real(by_id[row.reference])
+        other, other_mask = real(row.reference)
         told = row._asdict()
         mask = planned_mask(told, masks, other_mask, background.shape[:2])
-        image = begun(told, background, mask, other, other_mask, options)
+        image = begun(told, background, mask, real, options)
         if framing.mode == "roi":
             frame = roi_frame(mask, framing.context, minimum)
             window = frame_like(frame, other_mask)

@@ -66,32 +66,64 @@ def transferred(
             value=f"{int(real_mask.sum())} real pixels to {int(mask.sum())}",
             remedy="drop empty masks",
         )
-    result = to_float(background)
-    window, there = _around(mask), _around(real_mask)
-    base, inside = as_planes(result[window.slices]), mask[window.slices]
-    own, own_inside = as_planes(real[there.slices]), real_mask[there.slices]
-    around = continued(own, own_inside)
-    residual = (own - around) / (np.maximum(around, _DARKEST) if relative else 1.0)
-    weight = feather(inside, collar)
-    wanted = np.argwhere(weight > 0)
+    residual, own_inside = residual_of(real, real_mask, relative)
+    inside = mask[around(mask).slices]
+    wanted = np.argwhere(feather(inside, collar) > 0)
     places = sources(own_inside, inside, wanted, degrees).T
-    moved = np.stack(
-        [
-            ndimage.map_coordinates(plane, places, order=3, mode="nearest")
-            for plane in np.moveaxis(residual, -1, 0)
-        ],
-        -1,
-    )
-    here = tuple(wanted.T)
-    surface = continued(base, inside)[here]
-    change = severity * moved * (np.maximum(surface, _DARKEST) if relative else 1.0)
-    blended = base[here] + weight[here][:, None] * (surface + change - base[here])
-    result[window.slices][here] = blended.clip(0, 1)
+    change = np.zeros((*inside.shape, residual.shape[-1]))
+    for channel, plane in enumerate(np.moveaxis(residual, -1, 0)):
+        values = ndimage.map_coordinates(plane, places, order=3, mode="nearest")
+        change[wanted[:, 0], wanted[:, 1], channel] = severity * values
+    return added(background, mask, change, relative=relative, collar=collar)
+
+
+def residual_of(real: Array, mask: Array, relative: bool) -> tuple[Array, Array]:
+    """What a defect adds to its surroundings, smoothly continued under it.
+
+    Args:
+        real: (H, W, 3) in [0, 1].
+        mask: (H, W) bool, not empty.
+        relative: As a share of the local brightness.
+
+    Returns:
+        The residual (h, w, 3) and the mask (h, w) in a window around the defect.
+    """
+    window = around(mask)
+    own, inside = as_planes(real[window.slices]), mask[window.slices]
+    surface = continued(own, inside)
+    return (own - surface) / (np.maximum(surface, _DARKEST) if relative else 1.0), inside
+
+
+def added(
+    background: Array,
+    mask: Array,
+    change: Array,
+    *,
+    relative: bool,
+    collar: float,
+) -> Array:
+    """Set a residual on a background whose own surface is smoothly continued under a mask.
+
+    Args:
+        background: (H, W) or (H, W, 3), uint8 or uint16.
+        mask: (H, W) bool, not empty.
+        change: (h, w, 3), as `residual_of` gives it, in the window `around(mask)`.
+        relative: As in `residual_of`.
+        collar: As in `compose`.
+
+    Returns:
+        float32 (H, W, 3) in [0, 1], equal to the background outside the mask's collar.
+    """
+    result, window = to_float(background), around(mask)
+    base, inside = as_planes(result[window.slices]), mask[window.slices]
+    surface, weight = continued(base, inside), feather(inside, collar)[..., None]
+    scale = np.maximum(surface, _DARKEST) if relative else 1.0
+    result[window.slices] = (base + weight * (surface + change * scale - base)).clip(0, 1)
     return result
 
 
-def _around(mask: Array) -> Rectangle:
-    """The part of an image that a mask (H, W) and its surroundings lie in."""
+def around(mask: Array) -> Rectangle:
+    """Return the part of an image that a mask (H, W), not empty, and its surroundings lie in."""
     near = mask[Rectangle.around(mask, 1).slices]
     depth = float(ndimage.distance_transform_edt(near).max())
     return Rectangle.around(mask, round(_AROUND * depth) + _MARGIN)

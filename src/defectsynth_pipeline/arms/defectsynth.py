@@ -18,7 +18,7 @@ from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
 
 _log = logging.getLogger(__name__)
-_STARTED_FROM = ("engine", *(name for name in DRAWN if name != "seed"))
+_STARTED_FROM = ("engine", *DRAWN)
 
 
 class DefectSynth(Arm):
@@ -77,6 +77,7 @@ def recipe_of(row: Mapping[str, Any], bank: Bank) -> Recipe:
     masks = bank.masks.manifest
     parents = "|".join(map(str, masks.loc[masks["image_id"] == row["mask"], "parents"])).split("|")
     real = [str(row["reference"]), str(row["background"]), *filter(None, parents)]
+    real += filter(None, str(row["others"]).split("|"))
     return {
         "defect_type": str(row["defect_type"]),
         "source": str(row["image_id"]),
@@ -102,9 +103,13 @@ class Exemplar(Arm):
         """As `Arm.make`: what the renderer started from, with the mask of what it made."""
         background, real = (bank.example(recipe[name]) for name in ("background", "reference"))
         mask = planned_mask(recipe, bank.masks, real.mask, background.image.shape[:2])
-        pictures = background.image, mask, real.image, real.mask
         published = bank.synthetic.array(recipe["source"], "mask")
-        return Example(begun(recipe, *pictures, bank.synthesis), published)
+
+        def picture(name: str) -> tuple[Any, Any]:
+            example = bank.example(name)
+            return example.image, example.mask
+
+        return Example(begun(recipe, background.image, mask, picture, bank.synthesis), published)
 
 
 class External(Arm):

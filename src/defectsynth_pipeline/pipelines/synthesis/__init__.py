@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.certificate import draw_certificate
+from defectsynth_pipeline.figures.engines import draw_engines
 from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     choose_engines,
@@ -29,8 +30,14 @@ def create_pipeline() -> Pipeline:
             Node(
                 choose_engines,
                 ["samples", "defect_masks", "certificate", "params:synthesis"],
-                "engine_choice",
+                ["engine_choice", "engine_trials"],
                 name="choose_engines",
+            ),
+            Node(
+                draw_engines,
+                ["engine_choice", "engine_trials"],
+                "engine_figure",
+                name="draw_engines",
             ),
             Node(
                 plan_images,

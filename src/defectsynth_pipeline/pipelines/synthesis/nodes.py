@@ -34,12 +34,12 @@ def fit_certificate(
 
 def choose_engines(
     samples: pd.DataFrame, masks: ImageSet, certificate: Any, options: SynthesisOptions
-) -> pd.DataFrame:
-    """Share every type's images between the engines, by what the certificate says of a few."""
-    from defectsynth_pipeline.appearance import engines
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Share every type's images between the engines, by what a few of each are worth."""
     from defectsynth_pipeline.certificate.judging import judge_with
+    from defectsynth_pipeline.inspection import engine_choice
 
-    return engines.choose_engines(samples, masks, options, judge_with(certificate))
+    return engine_choice.choose_engines(samples, masks, options, judge_with(certificate))
 
 
 def plan_images(
