@@ -19,6 +19,7 @@ from defectsynth_pipeline.inspection import usefulness
 from defectsynth_pipeline.options import SynthesisOptions
 
 log = logging.getLogger(__name__)
+LEAST_GAIN = 0.02  # pixel AP; engines that differ by less are alike
 NEARLY = 0.8  # of the best engine's accepted share, below which another one is left out
 
 
@@ -96,7 +97,8 @@ def _shares(told: pd.DataFrame, name: str) -> pd.Series:
     left = accepted >= NEARLY * accepted.max()
     if told.loc[left, "gain"].notna().any():
         best = told.loc[told.loc[left, "gain"].idxmax()]
-        error = np.fmax(told["error"].fillna(0.0), np.nan_to_num(best["error"]))
+        error = np.maximum(told["error"].fillna(0.0), np.nan_to_num(best["error"]))
+        error = np.maximum(error, LEAST_GAIN)
         if best["gain"] + error[best.name] < 0:
             message = "%s: no engine's images help to find the real defects held out (%s: %+.2f)"
             log.warning(message, name, best["engine"], best["gain"])
