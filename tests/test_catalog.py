@@ -11,8 +11,8 @@ from kedro.framework.project import configure_project, pipelines
 from kedro.io import DataCatalog
 from kedro.io.core import parse_dataset_definition
 
-from defectsynth_pipeline.datasets import FinetunedModelDataset, ImageSetDataset
 from defectsynth_pipeline.datasets.file import FileDataset
+from defectsynth_pipeline.datasets.folder import FolderDataset
 from defectsynth_pipeline.hooks.parameters import CATALOG_PARAMETERS, STAGES
 from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
@@ -22,7 +22,6 @@ IN_MEMORY = {"bank", "generator"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
 WORK |= {"mask_work", "image_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model"}
-FOLDERS = (FinetunedModelDataset, ImageSetDataset)
 LAYERS = {"raw", "intermediate", "primary", "feature"}
 LAYERS |= {"model_input", "models", "model_output", "reporting"}
 
@@ -155,7 +154,7 @@ def test_everything_but_inputs_and_work_folders_is_versioned(single):
 
 def test_everything_versioned_is_published_whole(single):
     kinds = {parse_dataset_definition(dict(e))[0] for e in single.values() if e.get("versioned")}
-    assert {k for k in kinds if not issubclass(k, (FileDataset, *FOLDERS))} == set()
+    assert {k for k in kinds if not issubclass(k, (FileDataset, FolderDataset))} == set()
 
 
 def test_what_only_memory_holds_is_handed_on_as_it_is(single):

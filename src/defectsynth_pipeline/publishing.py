@@ -65,18 +65,25 @@ def move_whole(source: Path, target: Path) -> None:
 def cannot_write(error: BaseException, target: Path) -> InputError | None:
     """What to tell a user of an error in writing: a full disk or a folder that is read only."""
     code = error.errno if isinstance(error, OSError) else None
-    if os.strerror(errno.ENOSPC) in str(error):
-        code = errno.ENOSPC  # safetensors has errors of its own
+    file = Path(getattr(error, "filename", None) or target)
+    before: BaseException | None = error
+    while before is not None:  # safetensors has errors of its own, torch hides what was raised
+        code = errno.ENOSPC if os.strerror(errno.ENOSPC) in str(before) else code
+        before = before.__context__
     if code in (errno.ENOSPC, errno.EDQUOT):
         problem = "the disk is full; nothing was published and what is finished is kept"
         remedy = "free some space and run the same command again: it makes only the rest"
-    elif code in (errno.EROFS, errno.EACCES, errno.EPERM):
+    elif code in (errno.EROFS, errno.EACCES, errno.EPERM) and _is_near(file, target):
         problem = "the folder cannot be written to; nothing was published"
         remedy = "make it writable for you, or run in a project folder that is"
     else:
         return None
-    file = getattr(error, "filename", None) or target
     return InputError(problem, file=file, value=os.strerror(code), remedy=remedy)
+
+
+def _is_near(file: Path, target: Path) -> bool:
+    """Whether a file is in the way to a target or below it: others were only read."""
+    return file in target.parents or target.parent in file.parents or target == file
 
 
 def _flush(path: Path) -> None:

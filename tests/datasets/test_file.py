@@ -15,12 +15,14 @@ import fsspec
 import pandas as pd
 import pytest
 from kedro.io.core import DatasetError, Version
+from kedro_viz.integrations.kedro.hooks_utils import compute_size
 from matplotlib.figure import Figure
 from PIL import Image
 
 from defectsynth_pipeline.datasets import (
     FigureDataset,
     FinetunedModelDataset,
+    ImageSetDataset,
     TableDataset,
     TextDataset,
 )
@@ -89,6 +91,20 @@ def test_a_full_or_read_only_disk_is_said_and_leaves_nothing(dataset, tmp_path, 
         made.save(data)
     assert os.strerror(code) in str(caught.value)
     assert [p for p in tmp_path.rglob("*") if p.is_file() or p.name == "v1"] == []
+
+
+def test_kedro_viz_is_told_the_true_size(dataset, tmp_path):
+    made, data = dataset("v1")
+    assert compute_size("it", {"it": made}) == 0
+    made.save(data)
+    files = [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()]
+    assert compute_size("it", {"it": made}) == sum(files) > 500
+
+
+def test_a_folder_is_not_for_object_stores():
+    for kind in (FinetunedModelDataset, ImageSetDataset):
+        with pytest.raises(DatasetError, match="folder of this machine"):
+            kind(filepath="s3://bucket/x", version=Version(None, "v1"))
 
 
 def test_a_text_comes_back(tmp_path):

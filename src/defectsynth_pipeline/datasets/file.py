@@ -77,6 +77,13 @@ class FileDataset(AbstractVersionedDataset[In, Out], Generic[In, Out]):
     def _read(self) -> bytes:
         return bytes(self._fs.cat_file(self._get_load_path().as_posix()))
 
+    @property
+    def filepath(self) -> str | None:
+        """The file for Kedro-Viz to measure; None where nothing was saved."""
+        if self._protocol != "file" or not self._exists():
+            return None
+        return str(self._get_load_path())
+
     def _exists(self) -> bool:
         try:
             return bool(self._fs.isfile(self._get_load_path().as_posix()))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import Version
 from kedro.utils import load_obj
 
+from defectsynth_pipeline.datasets.folder import FolderDataset
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.publishing import written_whole
 
 
-class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
+class FinetunedModelDataset(FolderDataset[Any, Any]):
     """A folder written by a model's `save(folder)` and read by its class's `load(folder)`.
 
     Examples:
@@ -41,8 +42,7 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
             metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
         """
         self._model = model
-        self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
 
     def load(self) -> Any:
         """Load the model.
@@ -50,7 +50,7 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
         Raises:
             InputError: A file of it is missing or broken.
         """
-        folder = Path(self._get_load_path())
+        folder = self._folder()
         try:
             return load_obj(self._model).load(folder)
         except InputError:
@@ -73,11 +73,5 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
             aside.mkdir()
             data.save(aside)
 
-    def _exists(self) -> bool:
-        try:
-            return Path(self._get_load_path()).is_dir()
-        except DatasetError:
-            return False
-
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "model": self._model, "version": self._version}
+        return {**super()._describe(), "model": self._model}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 
+from defectsynth_pipeline.datasets.folder import FolderDataset
 from defectsynth_pipeline.figures.previews import contact_sheet, outlined, to_display
-from defectsynth_pipeline.imagesets import MANIFEST, ImageSet
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.codec import encode_png
 from defectsynth_pipeline.rendering import FinishedSet, publish
 
 
-class ImageSetDataset(AbstractVersionedDataset[FinishedSet, ImageSet]):
+class ImageSetDataset(FolderDataset[FinishedSet, ImageSet]):
     """A versioned folder of pictures with a manifest, published whole.
 
     Examples:
@@ -43,12 +44,11 @@ class ImageSetDataset(AbstractVersionedDataset[FinishedSet, ImageSet]):
             metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
 
         Raises:
-            DatasetError: `versioned: true` is missing.
+            DatasetError: `versioned: true` is missing, or it is to lie in an object store.
         """
         if version is None:
             raise DatasetError(f"ImageSetDataset at '{filepath}' needs 'versioned: true'")
-        self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
 
     def load(self) -> ImageSet:
         """Open the set after a look at every file; pictures are decoded when asked for.
@@ -56,7 +56,7 @@ class ImageSetDataset(AbstractVersionedDataset[FinishedSet, ImageSet]):
         Raises:
             InputError: A file of the set is missing or was changed.
         """
-        return ImageSet.open(Path(self._get_load_path()))
+        return ImageSet.open(self._folder())
 
     def save(self, data: FinishedSet) -> None:
         """Publish a rendered set as this session's version."""
@@ -72,15 +72,6 @@ class ImageSetDataset(AbstractVersionedDataset[FinishedSet, ImageSet]):
             [_tile(image_set, image_id) for image_id in ids], columns=columns, side=side
         )
         return ImagePreview(base64.b64encode(encode_png(sheet)).decode("ascii"))
-
-    def _exists(self) -> bool:
-        try:
-            return (Path(self._get_load_path()) / MANIFEST).exists()
-        except DatasetError:
-            return False
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "version": self._version}
 
 
 def _tile(image_set: ImageSet, image_id: str) -> np.ndarray:
