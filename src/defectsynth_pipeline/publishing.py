@@ -16,6 +16,7 @@ from pathlib import Path
 from defectsynth_pipeline.errors import InputError
 
 ASIDE = ".partial-"
+_NOT_PERMITTED = (errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -62,10 +63,15 @@ def move_whole(source: Path, target: Path) -> None:
     _flush(target.parent)
 
 
-def cannot_write(error: BaseException, target: Path) -> InputError | None:
-    """What to tell a user of an error in writing: a full disk or a folder that is read only."""
+def cannot_write(error: BaseException, target: Path | None = None) -> InputError | None:
+    """What to tell a user of an error in writing: a full disk or a folder that is read only.
+
+    Args:
+        error: What was raised.
+        target: What was written; a file elsewhere that is not permitted was only to be read.
+    """
     code = error.errno if isinstance(error, OSError) else None
-    file = Path(getattr(error, "filename", None) or target)
+    file = Path(getattr(error, "filename", None) or target or ".")
     before: BaseException | None = error
     while before is not None:  # safetensors has errors of its own, torch hides what was raised
         code = errno.ENOSPC if os.strerror(errno.ENOSPC) in str(before) else code
@@ -73,7 +79,7 @@ def cannot_write(error: BaseException, target: Path) -> InputError | None:
     if code in (errno.ENOSPC, errno.EDQUOT):
         problem = "the disk is full; nothing was published and what is finished is kept"
         remedy = "free some space and run the same command again: it makes only the rest"
-    elif code in (errno.EROFS, errno.EACCES, errno.EPERM) and _is_near(file, target):
+    elif code == errno.EROFS or (code in _NOT_PERMITTED and target and _is_near(file, target)):
         problem = "the folder cannot be written to; nothing was published"
         remedy = "make it writable for you, or run in a project folder that is"
     else:

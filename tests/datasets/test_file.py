@@ -26,6 +26,7 @@ from defectsynth_pipeline.datasets import (
     TableDataset,
     TextDataset,
 )
+from defectsynth_pipeline.publishing import cannot_write
 
 HISTORY = pd.DataFrame({"step": range(99), "train_loss": 0.5})
 HISTORY = HISTORY.assign(validation_loss=0.25, learning_rate=1e-3)
@@ -105,6 +106,14 @@ def test_a_folder_is_not_for_object_stores():
     for kind in (FinetunedModelDataset, ImageSetDataset):
         with pytest.raises(DatasetError, match="folder of this machine"):
             kind(filepath="s3://bucket/x", version=Version(None, "v1"))
+
+
+def test_a_folder_that_is_not_permitted_is_said_and_a_file_elsewhere_is_not(tmp_path):
+    target, denied = tmp_path / "v1" / "x.csv", os.strerror(errno.EACCES)
+    told = cannot_write(PermissionError(errno.EACCES, denied, str(tmp_path)), target)
+    assert told is not None
+    assert "writable" in told.remedy
+    assert cannot_write(PermissionError(errno.EACCES, denied, "/photos/1.png"), target) is None
 
 
 def test_a_text_comes_back(tmp_path):
