@@ -20,7 +20,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import fingerprint
 from defectsynth_pipeline.imagesets import ImageSet, verify
 from defectsynth_pipeline.imaging.codec import encode_png
-from defectsynth_pipeline.rendering import ImageSetJob, Rendered
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered, publish, render_set
 
 NAME, VERSION, KEY = "pictures", "v1", "abc123"
 WORK = f"work/{fingerprint(KEY, None)}"
@@ -173,6 +173,25 @@ class TestResume:
         resumed = run(tmp_path, second)
         assert second.rendered == ["crack-004", "crack-005"]
         assert contents(resumed.root) == contents(run(tmp_path / "other", Renderer()).root)
+
+    def test_a_kill_before_the_publication_costs_nothing(self, tmp_path):
+        second, work = Renderer(), tmp_path / "work"
+        render_set(ImageSetJob(KEY, make_plan(), Renderer()), work)
+        finished = render_set(ImageSetJob(KEY, make_plan(), second), work)
+        assert second.rendered == []
+        published = publish(finished, tmp_path, version=VERSION, name=NAME)
+        assert contents(published.root) == contents(run(tmp_path / "other", Renderer()).root)
+        with pytest.raises(InputError, match="another run has published"):
+            publish(finished, tmp_path, version="v2", name=NAME)
+        assert not (tmp_path / "v2").exists()
+
+    def test_work_of_another_batch_size_is_not_gone_on_with(self, tmp_path):
+        crash(tmp_path)
+        second = Renderer()
+        job = ImageSetJob(KEY, make_plan(), second, execution=8)
+        published = publish_job(job, tmp_path, VERSION, NAME)
+        assert len(second.rendered) == 6
+        assert contents(published.root) == contents(run(tmp_path / "other", Renderer()).root)
 
     def test_other_fingerprint_starts_anew(self, tmp_path):
         crash(tmp_path)
