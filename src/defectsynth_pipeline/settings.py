@@ -8,6 +8,7 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 
 from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.interruption import Interruption
 from defectsynth_pipeline.hooks.memory import MemoryRefill
 from defectsynth_pipeline.hooks.parameters import ParameterCheck
 from defectsynth_pipeline.hooks.tracking import MlflowTracking
@@ -15,7 +16,7 @@ from defectsynth_pipeline.hooks.tracking import MlflowTracking
 quiet_libraries()
 show_input_errors()
 
-HOOKS = (ParameterCheck(), MemoryRefill(), MlflowTracking())
+HOOKS = (ParameterCheck(), MemoryRefill(), MlflowTracking(), Interruption())
 
 
 class PartitionedConfig(OmegaConfigLoader):

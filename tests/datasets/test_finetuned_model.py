@@ -78,6 +78,20 @@ def test_an_interrupted_save_is_no_version(dataset, model):
     assert dataset.load().meta == model.meta
 
 
+@pytest.mark.parametrize("harm", ["cut", "missing", "garbage"])
+def test_a_broken_model_is_named(dataset, tmp_path, model, harm):
+    dataset.save(model)
+    (weights,) = tmp_path.rglob("*.safetensors")
+    if harm == "missing":
+        weights.unlink()
+    else:
+        weights.write_bytes(weights.read_bytes()[:-99] if harm == "cut" else b"x" * 99)
+    with pytest.raises(DatasetError, match="a saved model cannot be read") as caught:
+        dataset.load()
+    assert "controlnet/v1" in str(caught.value)
+    assert "--load-versions" in str(caught.value)
+
+
 def test_saving_a_version_twice_is_refused(dataset, model):
     dataset.save(model)
     with pytest.raises(DatasetError, match="must not exist if versioning is enabled"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -56,6 +57,17 @@ def test_the_traceback_is_there_when_asked_for_and_for_other_errors(raised, vari
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "wrapped by the framework" in done.stderr
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_one_wherever_it_is_met(code):
+    error = RuntimeError("wrapped")
+    error.__cause__ = OSError(code, os.strerror(code), "data/x.npz")
+    found = find_input_error(error)
+    assert found is not None
+    assert (str(found.file), found.value) == ("data/x.npz", os.strerror(code))
+    denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "part.png")
+    assert find_input_error(denied) is None
 
 
 def fail_while_handling() -> None:

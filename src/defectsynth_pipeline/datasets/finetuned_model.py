@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import Version
 from kedro.utils import load_obj
 
+from defectsynth_pipeline.datasets.folder import FolderDataset
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.publishing import written_whole
 
-class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
+
+class FinetunedModelDataset(FolderDataset[Any, Any]):
     """A folder written by a model's `save(folder)` and read by its class's `load(folder)`.
 
     Examples:
@@ -39,31 +42,36 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
             metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
         """
         self._model = model
-        self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
 
     def load(self) -> Any:
-        """Load the model."""
-        return load_obj(self._model).load(Path(self._get_load_path()))
+        """Load the model.
+
+        Raises:
+            InputError: A file of it is missing or broken.
+        """
+        folder = self._folder()
+        try:
+            return load_obj(self._model).load(folder)
+        except InputError:
+            raise
+        except Exception as error:  # every format has errors of its own
+            raise InputError(
+                "a saved model cannot be read",
+                file=folder,
+                value=" ".join(f"{type(error).__name__}: {error}".split()),
+                remedy="load another version (--load-versions), or run what made it again",
+            ) from error
 
     def save(self, data: Any) -> None:
-        """Save beside the target and move into place, so that no half model is ever a version."""
-        target = Path(self._get_save_path())
-        partial = target.parent.with_name(f".partial-{target.parent.name}") / target.name
-        shutil.rmtree(partial.parent, ignore_errors=True)
-        partial.mkdir(parents=True)
-        data.save(partial)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            shutil.rmtree(target)
-        partial.replace(target)
-        partial.parent.rmdir()
+        """Publish the folder whole.
 
-    def _exists(self) -> bool:
-        try:
-            return Path(self._get_load_path()).is_dir()
-        except DatasetError:
-            return False
+        Raises:
+            InputError: The disk is full or read only.
+        """
+        with written_whole(Path(self._get_save_path())) as aside:
+            aside.mkdir()
+            data.save(aside)
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "model": self._model, "version": self._version}
+        return {**super()._describe(), "model": self._model}

@@ -1,22 +1,24 @@
-"""`ImageSetDataset` saves an `ImageSetJob` by carrying it out and loads an `ImageSet`."""
+"""`ImageSetDataset` publishes a `FinishedSet` and loads an `ImageSet`."""
 
 from __future__ import annotations
 
 import base64
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 
+from defectsynth_pipeline.datasets.folder import FolderDataset
 from defectsynth_pipeline.figures.previews import contact_sheet, outlined, to_display
-from defectsynth_pipeline.imagesets import MANIFEST, ImageSet, ImageSetJob, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.codec import encode_png
+from defectsynth_pipeline.rendering import FinishedSet, publish
 
 
-class ImageSetDataset(AbstractVersionedDataset[ImageSetJob, ImageSet]):
-    """A versioned folder of pictures with a manifest, resumable and published whole.
+class ImageSetDataset(FolderDataset[FinishedSet, ImageSet]):
+    """A versioned folder of pictures with a manifest, published whole.
 
     Examples:
         ```yaml
@@ -42,34 +44,24 @@ class ImageSetDataset(AbstractVersionedDataset[ImageSetJob, ImageSet]):
             metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
 
         Raises:
-            DatasetError: `versioned: true` is missing.
+            DatasetError: `versioned: true` is missing, or it is to lie in an object store.
         """
         if version is None:
             raise DatasetError(f"ImageSetDataset at '{filepath}' needs 'versioned: true'")
-        self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
 
     def load(self) -> ImageSet:
-        """Open the set; pictures are read when asked for."""
-        return ImageSet.open(Path(self._get_load_path()))
-
-    def save(self, data: ImageSetJob) -> None:
-        """Render what is missing of the job and publish it as this session's version.
+        """Open the set after a look at every file; pictures are decoded when asked for.
 
         Raises:
-            DatasetError: A file that the rendering needs is missing. (Kedro would report a bare
-                FileNotFoundError from here as a clash of versions.)
+            InputError: A file of the set is missing or was changed.
         """
-        target = Path(self._get_save_path())
-        try:
-            publish(
-                data,
-                Path(self._filepath),
-                version=target.parent.name,
-                name=self._filepath.name,
-            )
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise DatasetError(f"rendering '{self._filepath.name}' failed: {error}") from error
+        return ImageSet.open(self._folder())
+
+    def save(self, data: FinishedSet) -> None:
+        """Publish a rendered set as this session's version."""
+        version = Path(self._get_save_path()).parent.name
+        publish(data, Path(self._filepath), version=version, name=self._filepath.name)
 
     def preview(self, images: int = 24, columns: int = 6, side: int = 160) -> ImagePreview:
         """A grid spread evenly over the set, the mask drawn as an outline, as base64 PNG."""
@@ -80,15 +72,6 @@ class ImageSetDataset(AbstractVersionedDataset[ImageSetJob, ImageSet]):
             [_tile(image_set, image_id) for image_id in ids], columns=columns, side=side
         )
         return ImagePreview(base64.b64encode(encode_png(sheet)).decode("ascii"))
-
-    def _exists(self) -> bool:
-        try:
-            return (Path(self._get_load_path()) / MANIFEST).exists()
-        except DatasetError:
-            return False
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "version": self._version}
 
 
 def _tile(image_set: ImageSet, image_id: str) -> np.ndarray:

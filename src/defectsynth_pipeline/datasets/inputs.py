@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kedro.io.core import AbstractDataset, DatasetError
+
+from defectsynth_pipeline.publishing import cannot_write
 
 if TYPE_CHECKING:
     from defectsynth_pipeline.base_model.loading import BaseModel
@@ -153,9 +156,19 @@ class WorkFolderDataset(AbstractDataset[NoReturn, Path]):
         self.metadata = metadata
 
     def load(self) -> Path:
-        """The folder, made if it is not there."""
-        self._filepath.mkdir(parents=True, exist_ok=True)
-        return self._filepath
+        """The folder, made if it is not there.
+
+        Raises:
+            InputError: It cannot be made, or not be written to.
+        """
+        try:
+            self._filepath.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._filepath):
+                return self._filepath
+        except OSError as error:
+            if told := cannot_write(error, self._filepath):
+                raise told from error
+            raise
 
     def save(self, data: NoReturn) -> None:
         """Refuse: nodes write into the folder themselves.

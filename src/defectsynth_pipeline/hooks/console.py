@@ -9,6 +9,7 @@ import warnings
 from types import TracebackType
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.publishing import cannot_write
 
 logger = logging.getLogger(__name__)
 
@@ -16,8 +17,13 @@ TRACEBACK = "DEFECTSYNTH_TRACEBACK"
 
 
 def find_input_error(error: BaseException | None) -> InputError | None:
-    """The `InputError` that an error is or was raised from; Kedro wraps what datasets raise."""
+    """The `InputError` that an error is or was raised from; Kedro wraps what datasets raise.
+
+    A full or read-only disk is one, wherever it was met.
+    """
     while error is not None and not isinstance(error, InputError):
+        if isinstance(error, OSError) and (told := cannot_write(error)) is not None:
+            return told
         error = error.__cause__
     return error
 
