@@ -7,7 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from yaml import YAMLError
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
@@ -49,6 +51,18 @@ class ParameterCheck:
     def after_context_created(self, context: Any) -> None:
         """Check all parameters of the session."""
         check_parameters(context.config_loader["parameters"])
+
+
+def unreadable(error: BaseException | None) -> InputError | None:
+    """What to say of a value that YAML or OmegaConf cannot read; None for other errors."""
+    if not isinstance(error, (YAMLError, OmegaConfBaseException)):
+        return None
+    return InputError(
+        "a parameter or another setting cannot be read",
+        file=SOURCE,
+        value=" ".join(str(error).split()),
+        remedy="close every { [ and quote, and put a text that holds { [ & * ! or $ in quotes",
+    )
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
