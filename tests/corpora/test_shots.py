@@ -95,8 +95,9 @@ def test_types_that_share_parts_keep_the_same_ones() -> None:
     assert kept["group"].nunique() == 3
 
 
-@pytest.mark.parametrize("protocol", ["random_third", "lowest_third"])
-@pytest.mark.parametrize("partition", [0, 2])
+@pytest.mark.parametrize(
+    ("protocol", "partition"), [("random_third", 0), ("random_third", 2), ("lowest_third", 0)]
+)
 def test_the_surplus_is_unused_and_the_test_set_stays(
     plates: Path, protocol: Any, partition: int
 ) -> None:
