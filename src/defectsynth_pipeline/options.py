@@ -51,6 +51,9 @@ class IngestOptions(Options):
     )
     radiograph_context: float = Field(2.0, ge=1, le=100)
     group_by: str | None = Field(None, description="regex on the file stem; group 1 is the part")
+    licence: str | None = Field(
+        None, min_length=1, max_length=80, description="of all images; None: as their folders say"
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> IngestOptions:

@@ -84,7 +84,7 @@ SCHEMAS = {
     "samples": Schema(
         _text("sample_id corpus category defect_type root image mask")
         | _whole("x y width height")
-        | _text("derivation mask_of group sha256 split split_protocol")
+        | _text("derivation mask_of group sha256 licence split split_protocol")
         | _whole("partition"),
         remake="ingest",
     ),

@@ -68,6 +68,8 @@ def make_samples(
     result = keep_shots(drop_duplicates(samples), shots, options.seed)
     check_split(result, options)
     _log.info("samples per split: %s", result["split"].value_counts().to_dict())
+    if options.licence is not None:
+        result = result.assign(licence=options.licence)
     return result[COLUMNS].assign(split_protocol=options.protocol, partition=options.partition)
 
 
