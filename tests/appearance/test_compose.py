@@ -133,6 +133,15 @@ def test_changes_are_scaled_by_local_brightness() -> None:
     assert 60 - int(absolute) == pytest.approx(0.2 * 255, abs=1)
 
 
+@pytest.mark.parametrize(("level", "shown", "ratio"), [(200, 20, 2.0), (20, 200, 0.5)])
+def test_local_brightness_scales_by_two_at_most(level: int, shown: int, ratio: float) -> None:
+    background, mask, frame = even(level)
+    plain = np.full((RES, RES, 3), shown / 255, dtype=np.float32)
+    changed = lowered(plain, mask, 0.05)
+    image = compose(background, mask, frame, changed, plain)
+    assert level - int(image[32, 32]) == pytest.approx(ratio * 0.05 * 255, abs=1)
+
+
 def test_white_sets_the_native_scale() -> None:
     background, mask, frame = even(2000, dtype=np.uint16)
     plain = np.full((RES, RES, 3), 0.5, dtype=np.float32)

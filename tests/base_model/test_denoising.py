@@ -15,7 +15,7 @@ from defectsynth_pipeline.base_model.denoising import denoise, diffusion_target,
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.compact.networks import build_scheduler
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.resumable import Progress, load_checkpoint, save_checkpoint
+from defectsynth_pipeline.resumable import Progress, learning_rate, load_checkpoint, save_checkpoint
 
 DRAW = torch.Generator().manual_seed(0)
 
@@ -116,3 +116,11 @@ def test_progress_tells_rate_and_time_left_sparingly(caplog: pytest.LogCaptureFi
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("training 10/10, ")
     assert "0:00 left, loss 0.5000" in caplog.messages[0]
+
+
+def test_the_rate_rises_then_falls_as_a_cosine_to_its_floor() -> None:
+    rates = [learning_rate(2.0, step, 100, warm_up=4, floor=0.1) for step in (0, 3, 50, 100)]
+    assert rates[0] == pytest.approx(0.5)
+    assert rates[1] == pytest.approx(2.0, rel=0.01)
+    assert rates[2] == pytest.approx(2.0 * 0.55)
+    assert rates[3] == pytest.approx(2.0 * 0.1)

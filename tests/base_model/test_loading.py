@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub.constants
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
+from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import (
     COMPACT,
     BaseModel,
@@ -27,6 +33,10 @@ from small_models import pictures
 @pytest.fixture
 def folder(sd15_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sd15_folder, tmp_path / "model"))
+
+
+def change(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
 
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -158,8 +168,8 @@ def test_defect_and_normal_wording() -> None:
 
 @pytest.mark.parametrize("template", ["a {colour}", "{0}", "{category", "{category.x}"])
 def test_a_template_that_names_something_else(template: str) -> None:
-    with refused("prompt template", f"value: {template}", remedy="prompts.defect"):
-        prompt_for(PromptOptions(defect=template), "tile", "crack")
+    with pytest.raises(ValidationError, match=re.escape(f"defect = {template}: use only")):
+        PromptOptions(defect=template)
 
 
 class TestBadFolders:
@@ -203,3 +213,68 @@ class TestBadFolders:
         with refused("cannot be fetched", f"value: {name}", remedy="base_model=/path/to/folder"):
             load_base_model(name)
         assert time.monotonic() - began < 30
+
+    @pytest.mark.parametrize("text", ["", "{", "[1]"])
+    def test_broken_settings(self, folder: Path, text: str) -> None:
+        (folder / "unet" / "config.json").write_text(text)
+        with refused("settings", str(folder / "unet" / "config.json"), remedy="copy"):
+            load_base_model(folder)
+
+    def test_settings_that_build_nothing(self, folder: Path) -> None:
+        change(folder / "vae" / "config.json", norm_num_groups=7)
+        with refused("no network can be built", str(folder / "vae" / "config.json")):
+            load_base_model(folder)
+
+    def test_truncated_weights(self, folder: Path) -> None:
+        file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+        file.write_bytes(file.read_bytes()[:-100])
+        with refused("truncated", str(file), f"{file.stat().st_size} bytes", remedy="copy"):
+            load_base_model(folder)
+
+    def test_a_renamed_pickle_is_not_opened(self, folder: Path, sd15: BaseModel) -> None:
+        file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+        torch.save(sd15.vae.state_dict(), file)
+        with refused("no safetensors", str(file)):
+            load_base_model(folder)
+
+    def test_weights_of_another_width(self, folder: Path) -> None:
+        change(folder / "unet" / "config.json", block_out_channels=[32, 32, 32, 32])
+        with refused("another width", "unet/config.json", "weights (", remedy="of one model"):
+            load_base_model(folder)
+
+    def test_components_of_two_models(self, folder: Path, sd15: BaseModel) -> None:
+        config = dict(UNet2DConditionModel.load_config(folder / "unet")) | {
+            "cross_attention_dim": 48
+        }
+        UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+        with refused("do not fit", "hidden_size 32, cross_attention_dim 48"):
+            load_base_model(folder)
+
+    def test_weights_that_are_missing(self, folder: Path) -> None:
+        file = folder / "text_encoder" / "model.safetensors"
+        tensors = load_file(file)
+        lost = next(name for name in tensors if "final_layer_norm" in name)
+        save_file({k: v for k, v in tensors.items() if k != lost}, file, {"format": "pt"})
+        with refused("not complete", str(folder / "text_encoder"), "1 tensors", lost):
+            load_base_model(folder, device="cpu")
+
+    def test_weights_that_are_no_numbers(self, folder: Path) -> None:
+        file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+        tensors = load_file(file)
+        tensors["decoder.conv_in.weight"][0] = float("nan")
+        save_file(tensors, file, {"format": "pt"})
+        with refused("not numbers", str(file), "decoder.conv_in.weight"):
+            load_base_model(folder)
+
+    @pytest.mark.parametrize("text", ["", "{}"])
+    def test_an_empty_tokenizer(self, folder: Path, text: str) -> None:
+        for file in (folder / "tokenizer").glob("tokenizer.json"):
+            file.unlink()
+        (folder / "tokenizer" / "vocab.json").write_text(text)
+        with refused("tokenizer", str(folder / "tokenizer"), remedy="copy"):
+            load_base_model(folder)
+
+    def test_a_controlnet_of_pickles(self, folder: Path, sd15: BaseModel) -> None:
+        build_controlnet(sd15.unet).save_pretrained(folder / "controlnet", safe_serialization=False)
+        with refused("only pickled weights", str(folder / "controlnet")):
+            load_base_model(folder)

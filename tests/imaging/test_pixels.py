@@ -45,6 +45,14 @@ def test_a_window_of_the_whole_image() -> None:
     assert crop(image, frame, 32).shape == (32, 32, 3)
 
 
+@pytest.mark.parametrize("shape", [(5, 7), (1, 4), (2, 2)])
+def test_reflection_goes_on_past_one_period(shape: tuple[int, int]) -> None:
+    image = np.arange(shape[0] * shape[1]).reshape(shape)
+    window = Rectangle(-17, -13, shape[0] + 19, shape[1] + 11)
+    expected = np.pad(image, ((17, 19), (13, 11)), mode="reflect")
+    np.testing.assert_array_equal(crop(image, window), expected)
+
+
 def test_a_thin_stroke_keeps_its_area_when_made_small() -> None:
     mask = np.zeros((128, 128), dtype=bool)
     mask[:, 63] = True

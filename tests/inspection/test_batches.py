@@ -144,3 +144,15 @@ def test_classification_batches_keep_image_and_label_together() -> None:
     images, labels = classification_batch(shown(views), np.arange(6), 6, 0, 0)
     assert labels.dtype == torch.int64
     assert torch.equal(images, normalised(np.stack([views[i].image for i in labels])))
+
+
+@pytest.mark.parametrize("make", ["localization", "classification"])
+def test_every_step_turns_or_cuts_a_row_anew(make: str) -> None:
+    one = shown([spotted(64, 64, 20, 30)], EVERYTHING)
+    first, second = (
+        localization_batch(one, (32, 32), 1, 0, step)[0]
+        if make == "localization"
+        else classification_batch(one, np.zeros(1), 1, 0, step)[0]
+        for step in (0, 1)
+    )
+    assert not torch.equal(first, second)

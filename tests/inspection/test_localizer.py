@@ -12,7 +12,6 @@ from defectsynth_pipeline.inspection.localization import (
     segmentation_loss,
     to_size,
 )
-from defectsynth_pipeline.inspection.training import fast_arithmetic
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +33,12 @@ def test_a_map_has_the_native_size_and_is_finite(localizer: nn.Module) -> None:
 
 def test_a_map_at_the_networks_size_is_the_networks_own(localizer: nn.Module) -> None:
     picture = image(64, 32)
-    with torch.no_grad(), fast_arithmetic(torch.device("cpu")):
+    with torch.no_grad():
         expected = localizer.eval()(normalised(picture[None]))[0, 0]
-    assert np.array_equal(score_maps(localizer, picture[None])[0].numpy(), expected.numpy())
+    # Rounded to bfloat16 and summed in any order, maps differ by 1.5 % of their spread in the mean;
+    # one that was resized on the way, by 17 %.
+    difference = (score_maps(localizer, picture[None])[0] - expected).abs().mean()
+    assert difference < 0.05 * expected.std()
 
 
 def test_a_batch_of_images_has_the_maps_of_each(localizer: nn.Module) -> None:

@@ -35,6 +35,12 @@ def test_each_figure_out_of_range_is_named(change: dict[str, float], reason: str
     assert why_implausible(replace(MIDDLE, **change), BOUNDS, BASE) == reason
 
 
+def test_as_many_parts_as_the_most_scattered_base_mask_and_a_quarter_more() -> None:
+    bounds = bounds_of([BASE[0], replace(BASE[1], parts=8)], 0.25)
+    judged = [why_implausible(replace(MIDDLE, parts=n), bounds, BASE) for n in (1, 10, 11)]
+    assert judged == ["", "", "parts"]
+
+
 def test_a_crack_is_judged_by_its_own_parents() -> None:
     mixed = [*BASE, measure(bar(96, 0.2, 30, 20))]
     wide = replace(MIDDLE, width=15.0)

@@ -50,6 +50,15 @@ def test_spread_of_few_seeds_is_not_understated(seeds, rng):
     assert 0.7 * expected < half < 1.7 * expected
 
 
+def test_two_seeds_are_widened_by_the_root_of_two():
+    values = [0.4, 0.6]
+    still = Scores(values, [np.full(RESAMPLES, value) for value in values])
+    better = Scores([0.5, 0.9], [np.full(RESAMPLES, value) for value in (0.5, 0.9)])
+    rows = rows_of({"base": still, "exemplar": better}, 2)
+    assert rows["base", ""]["low"] == pytest.approx(0.5 - 0.1 * math.sqrt(2))
+    assert rows["exemplar", "base"]["difference_high"] == pytest.approx(0.2 + 0.1 * math.sqrt(2))
+
+
 def test_seeds_enter_the_difference_in_pairs():
     """Seeds that are lucky for both arms alike leave the difference without spread."""
     values = [0.3, 0.5, 0.9]

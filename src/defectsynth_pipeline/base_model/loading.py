@@ -27,6 +27,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from defectsynth_pipeline.base_model.denoising import embed
+from defectsynth_pipeline.base_model.soundness import COPY_AGAIN, check_sound
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import PromptOptions
 
@@ -106,8 +107,8 @@ def load_base_model(model: str | Path, *, device: str = "auto", dtype: str = "au
         dtype: `auto` is half precision on CUDA, single elsewhere; or `float32`, `float16`, ...
 
     Raises:
-        InputError: The folder is missing, lacks a component, has only pickled weights, or is an
-            inpainting model.
+        InputError: The folder is missing, lacks a component, has only pickled weights, is not
+            sound (`soundness.check_sound`), or is an inpainting model.
     """
     folder = _locate(str(model))
     _check_folder(folder)
@@ -155,7 +156,16 @@ def _dtype(name: str, device: torch.device) -> torch.dtype:
 
 def _load(kind: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
     variant = "fp16" if not _weights(folder / name) and _weights(folder / name, ".fp16") else None
-    module = kind.from_pretrained(folder / name, variant=variant, use_safetensors=True)
+    module, told = kind.from_pretrained(
+        folder / name, variant=variant, use_safetensors=True, output_loading_info=True
+    )
+    if missing := sorted(told["missing_keys"]):
+        raise InputError(
+            "weights of the base model are not complete",
+            file=folder / name,
+            value=f"{len(missing)} tensors are missing, {missing[0]} among them",
+            remedy=COPY_AGAIN,
+        )
     return module.to(dtype).eval().requires_grad_(False)
 
 
@@ -205,8 +215,10 @@ def _check_folder(folder: Path) -> None:
                 remedy="point base_model at a complete diffusers folder "
                 f"({', '.join(REQUIRED)}), as written by save_pretrained",
             )
-    for name in WEIGHTED:
-        if not (_weights(folder / name) or _weights(folder / name, ".fp16")):
+    networks = [*WEIGHTED, *(["controlnet"] if (folder / "controlnet").is_dir() else [])]
+    weights = {n: _weights(folder / n) or _weights(folder / n, ".fp16") for n in networks}
+    for name, files in weights.items():
+        if not files:
             pickles = [*(folder / name).glob("*.bin"), *(folder / name).glob("*.ckpt")]
             raise InputError(
                 "base model has only pickled weights, which may run code when opened"
@@ -217,6 +229,7 @@ def _check_folder(folder: Path) -> None:
                 remedy="convert them on a trusted machine: "
                 "pipeline.save_pretrained(folder, safe_serialization=True)",
             )
+    check_sound(folder, weights)
 
 
 @lru_cache
@@ -252,18 +265,7 @@ def save_base_model(components: dict[str, Any], folder: Path, card: str) -> None
 
 
 def prompt_for(options: PromptOptions, category: str, defect_type: str) -> str:
-    """Return the prompt of a sample; `good` as defect type gives the normal one.
-
-    Raises:
-        InputError: The template names anything but category and defect_type.
-    """
+    """Return the prompt of a sample; `good` as defect type gives the normal one."""
     template = options.normal if defect_type == "good" else options.defect
     names = {"category": category, "defect_type": defect_type}
-    try:
-        return template.format(**{key: name.replace("_", " ") for key, name in names.items()})
-    except (AttributeError, LookupError, ValueError) as error:
-        raise InputError(
-            "prompt template cannot be filled in",
-            value=template,
-            remedy="use only {category} and {defect_type} in prompts.defect and prompts.normal",
-        ) from error
+    return template.format(**{key: name.replace("_", " ") for key, name in names.items()})

@@ -74,7 +74,7 @@ def bounds_of(measures: Sequence[Measures], tolerance: float) -> Bounds:
         area=(min(areas), max(areas)),
         width=(min(widths) / (1 + tolerance), max(widths) * (1 + tolerance)),
         reach=(min(reaches) / (1 + tolerance), max(reaches) * (1 + tolerance)),
-        parts=max(most, int(most * (1 + tolerance))),
+        parts=int(most * (1 + tolerance)),
         tolerance=tolerance,
     )
 
