@@ -62,8 +62,9 @@ lint: $(STAMP)
 viz: $(STAMP)
 	$(BIN)/kedro viz run --host 127.0.0.1
 
+mlflow: export MLFLOW_DISABLE_TELEMETRY = true
 mlflow: $(STAMP)
-	@mkdir -p mlruns
+	@$(BIN)/python -m defectsynth_pipeline.hooks.store mlruns/mlflow.db
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
 
 bench: $(STAMP)

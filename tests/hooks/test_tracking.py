@@ -16,12 +16,12 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.store import tracking_uri
 from defectsynth_pipeline.hooks.tracking import (
     MlflowTracking,
     flatten,
     live_metrics,
     nested_run,
-    tracking_uri,
 )
 from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
 from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
@@ -231,13 +231,6 @@ class TestStore:
         assert tracking_uri(CONFIG, project) == "http://localhost:5000"
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         assert tracking_uri(CONFIG, project) == f"sqlite:///{project}/mlruns/mlflow.db"
-
-    def test_an_unusable_store_is_named(self, project, monkeypatch):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", "gopher://nowhere")
-        with pytest.raises(InputError) as caught:
-            run(MlflowTracking(), project)
-        assert "gopher://nowhere" in str(caught.value)
-        assert "enabled: false" in str(caught.value)
 
     def test_unknown_mark_in_the_catalog(self, project):
         hook = begun(project, DataCatalog({"x": MemoryDataset(1, metadata={"mlflow": "metric"})}))

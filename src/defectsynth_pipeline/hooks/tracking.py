@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,11 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten, tracking_uri
+from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten
+from defectsynth_pipeline.hooks.redact import redact_command
+from defectsynth_pipeline.hooks.store import tracking_uri
+
+logger = logging.getLogger(__name__)
 
 
 class _Current:
@@ -54,10 +59,10 @@ def nested_run(
         A function of step and values, as `live_metrics`.
     """
     parent = _Current.run
-    if parent is None:
+    run = parent and parent.child(f"{_Current.part} / {name}" if _Current.part else name)
+    if run is None:
         yield lambda step, values: None
         return
-    run = parent.child(f"{_Current.part} / {name}" if _Current.part else name)
     run.params({**params, **({"part": _Current.part} if _Current.part else {})})
     try:
         yield lambda step, values: run.metrics(values, step=step)
@@ -79,6 +84,7 @@ class MlflowTracking:
         self._project = Path.cwd()
         self._catalog: Any = None
         self._run: MlflowRun | None = None
+        self._untracked: InputError | None = None
         self._versions: dict[str, dict[str, str]] = {}
 
     @hook_impl
@@ -89,17 +95,22 @@ class MlflowTracking:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
-        """Start a run with its tags and parameters."""
+        """Start a run with its tags and parameters; without a usable store go on untracked."""
         self._end("KILLED")
         if not self._config["enabled"]:
             return
         self._catalog, self._versions = catalog, {"load": {}, "save": {}}
-        self._run = MlflowRun.start(
-            tracking_uri(self._config, self._project),
-            experiment=self._config["experiment"],
-            name=run_params["run_id"],
-            tags=_tags(run_params, self._project),
-        )
+        try:
+            self._run = MlflowRun.start(
+                tracking_uri(self._config, self._project),
+                experiment=self._config["experiment"],
+                name=run_params["run_id"],
+                tags=_tags(run_params, self._project),
+            )
+        except InputError as error:
+            self._untracked = error
+            logger.warning("this run is not recorded in MLflow: %s", error)
+            return
         _Current.run = self._run
         atexit.register(self._end, "KILLED")
         names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
@@ -146,7 +157,7 @@ class MlflowTracking:
     def on_pipeline_error(self, error: Exception) -> None:
         """Close the run as failed and say why."""
         if self._run is not None:
-            self._run.tags({"error": f"{type(error).__name__}: {error}"[:5000]})
+            self._run.tags({"error": f"{type(error).__name__}: {error}"})
         self._end("FAILED")
 
     def _note(self, way: str, name: str) -> None:
@@ -157,6 +168,9 @@ class MlflowTracking:
             self._versions[way][name] = version
 
     def _end(self, status: str) -> None:
+        if self._untracked is not None:
+            logger.warning("this run was not recorded in MLflow: %s", self._untracked)
+            self._untracked = None
         if self._run is None:
             return
         run, self._run, _Current.run = self._run, None, None
@@ -176,7 +190,7 @@ def _tags(run_params: Mapping[str, Any], project: Path) -> dict[str, str]:
         "env": run_params.get("env") or "local",
         "kedro.version": run_params["kedro_version"],
         "save_version": run_params["run_id"],
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:5000],
+        "command": redact_command([Path(sys.argv[0]).name, *sys.argv[1:]]),
         **_code(project),
     }
 
