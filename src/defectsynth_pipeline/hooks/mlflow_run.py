@@ -6,16 +6,15 @@ sessions in one process cannot write into each other's runs.
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-import pandas as pd
 from pydantic import BaseModel
 
 from defectsynth_pipeline.errors import InputError
@@ -25,9 +24,12 @@ from defectsynth_pipeline.imagesets import MANIFEST
 
 logger = logging.getLogger(__name__)
 
+# Its page then shows runs and metrics, not chats.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _VALUE_LIMIT = 500
 _TAG_LIMIT = 5000
 _BATCH = 100
+_DIGEST_LIMIT = 36
 _Result = TypeVar("_Result")
 
 
@@ -80,7 +82,9 @@ class MlflowRun:
         try:
             found = client.get_experiment_by_name(experiment)
             experiment_id = (
-                client.create_experiment(experiment, artifact_location=artifact_location(uri))
+                client.create_experiment(
+                    experiment, artifact_location=artifact_location(uri), tags=_KIND
+                )
                 if found is None
                 else found.experiment_id
             )
@@ -116,11 +120,6 @@ class MlflowRun:
         for start in range(0, len(entries), 1000):
             self._client.log_batch(self._id, metrics=entries[start : start + 1000])
 
-    def table(self, name: str, data: Any) -> None:
-        """Log a mapping or table as metrics named after the catalog entry."""
-        for step, values in _numbers(name, data):
-            self.metrics(values, step=step)
-
     @_while_the_store_lasts
     def artifact(self, name: str, path: Path) -> None:
         """Log a file; of an image set only its manifest."""
@@ -134,6 +133,20 @@ class MlflowRun:
         """Set tags, secrets hidden."""
         for key, value in _tags(values).items():
             self._client.set_tag(self._id, key, value)
+
+    @_while_the_store_lasts
+    def rename(self, name: str) -> None:
+        """Give the run another name."""
+        self._client.update_run(self._id, name=name)
+
+    @_while_the_store_lasts
+    def dataset(self, name: str, version: str, source: str) -> None:
+        """Note a version that the run read."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        read = Dataset(name, version[:_DIGEST_LIMIT], "local", json.dumps({"uri": source}))
+        context = [InputTag("mlflow.data.context", "input")]
+        self._client.log_inputs(self._id, [DatasetInput(read, context)])
 
     @_while_the_store_lasts
     def child(self, name: str) -> MlflowRun:
@@ -185,20 +198,3 @@ def _tags(values: Mapping[str, str]) -> dict[str, str]:
     return {
         safe_name(key): redact_setting(key, value)[:_TAG_LIMIT] for key, value in values.items()
     }
-
-
-def _numbers(name: str, data: Any) -> Iterator[tuple[int, dict[str, float]]]:
-    """Steps and their numbers; rows without a step are named by their text columns but `note`."""
-    if not isinstance(data, pd.DataFrame):
-        yield 0, {f"{name}.{key}": v for key, v in flatten(data).items() if _is_number(v)}
-        return
-    for row in data.to_dict("records"):
-        step = int(row.pop("step")) if "step" in row else 0
-        row.pop("note", None)
-        label = [] if "step" in data else [v for v in row.values() if isinstance(v, str)]
-        head = ".".join([name, *label])
-        yield step, {f"{head}.{key}": v for key, v in row.items() if _is_number(v)}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
