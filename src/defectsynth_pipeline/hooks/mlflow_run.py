@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.redact import redact, redact_setting, safe_name
-from defectsynth_pipeline.hooks.store import artifact_location, open_store
+from defectsynth_pipeline.hooks.store import artifact_location, open_store, store_error
 from defectsynth_pipeline.imagesets import MANIFEST
 
 logger = logging.getLogger(__name__)
@@ -34,9 +34,11 @@ _Result = TypeVar("_Result")
 
 
 class _Health:
-    """Why a run and those below it are no longer recorded."""
+    """Where a run and those below it are recorded, or why they no longer are."""
 
-    lost: str | None = None
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.lost: InputError | None = None
 
 
 def _while_the_store_lasts(
@@ -51,8 +53,8 @@ def _while_the_store_lasts(
         try:
             return method(self, *args, **kwargs)
         except _store_errors() as error:
-            self.health.lost = redact(f"{error}".strip().split("\n")[0])
-            logger.warning("MLflow failed and is given up for this run: %s", self.health.lost)
+            self.health.lost = store_error("MLflow failed", self.health.uri, error)
+            logger.warning("nothing more of this run is recorded: %s", self.health.lost)
             return None
 
     return call
@@ -96,7 +98,7 @@ class MlflowRun:
                 value=redact(f"experiment {experiment}: {error}".split("\n")[0]),
                 remedy="restore the experiment in MLflow, or name another in conf/base/mlflow.yml",
             ) from error
-        return cls(client, run.info.run_id, _Health())
+        return cls(client, run.info.run_id, _Health(uri))
 
     @_while_the_store_lasts
     def params(self, values: Mapping[str, Any]) -> None:
@@ -168,14 +170,12 @@ class MlflowRun:
         self.close(status)
         if self.health.lost is None:
             return
-        logger.warning(
-            "MLflow failed during this run, which is incomplete there: %s", self.health.lost
-        )
+        logger.warning("this run was not recorded to its end: %s", self.health.lost)
         try:  # it may be back
-            self._client.set_tag(self._id, "incomplete", self.health.lost[:_TAG_LIMIT])
+            self._client.set_tag(self._id, "incomplete", f"{self.health.lost}"[:_TAG_LIMIT])
             self._client.set_terminated(self._id, status)
         except _store_errors():
-            logger.warning("MLflow shows the run as running for ever")
+            logger.warning("MLflow will show this run as running for ever")
 
     @_while_the_store_lasts
     def _versions(self, versions: Mapping[str, Any]) -> None:

@@ -77,13 +77,18 @@ def open_store(uri: str) -> Any:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except Exception as error:  # whatever a driver or a server raises
-        raise InputError(
-            "the MLflow store cannot be used",
-            file=redact(uri.removeprefix(SQLITE)),
-            value=redact(f"{error}".strip().split("\n")[0]),
-            remedy=_remedy(uri, error),
-        ) from error
+        raise store_error("the MLflow store cannot be used", uri, error) from error
     return client
+
+
+def store_error(problem: str, uri: str, error: Exception) -> InputError:
+    """What went wrong with a store, without passwords, and what to do about it."""
+    return InputError(
+        problem,
+        file=redact(uri.removeprefix(SQLITE)),
+        value=redact(f"{error}".strip().split("\n")[0]),
+        remedy=_remedy(uri, error),
+    )
 
 
 def _create(path: Path) -> None:
