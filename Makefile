@@ -10,6 +10,9 @@ PARAMS ?=
 # More Kedro options, for example KEDRO_ARGS="--env=sd15".
 KEDRO_ARGS ?=
 TEST_ARGS ?=
+# Another port, say: VIZ_ARGS="--port 4142", MLFLOW_ARGS="--port 5001".
+VIZ_ARGS ?=
+MLFLOW_ARGS ?=
 comma := ,
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # Empty: `make bench` judges the latest run in data/ instead of making one of its own.
@@ -60,11 +63,12 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 viz: $(STAMP)
-	$(BIN)/kedro viz run --host 127.0.0.1
+	$(BIN)/kedro viz run --host 127.0.0.1 $(VIZ_ARGS)
 
+mlflow: export MLFLOW_DISABLE_TELEMETRY = true
 mlflow: $(STAMP)
-	@mkdir -p mlruns
-	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db
+	@$(BIN)/python -m defectsynth_pipeline.hooks.store mlruns/mlflow.db
+	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db $(MLFLOW_ARGS)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/masks.py

@@ -32,10 +32,10 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="session")
 def mlflow_template(tmp_path_factory) -> Path:
     """A migrated, empty MLflow database; migrating takes seconds, copying does not."""
-    from mlflow import MlflowClient
+    from defectsynth_pipeline.hooks.store import open_store
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{path}").search_experiments()
+    open_store(f"sqlite:///{path}")
     return path
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pandas as pd
 from kedro.framework.project import configure_project
@@ -82,7 +84,7 @@ def runs_of(project: Path) -> list[Any]:
 
 
 def artifact(run: Any, name: str) -> Path:
-    return Path(run.info.artifact_uri.removeprefix("file://")) / name
+    return Path(url2pathname(urlsplit(run.info.artifact_uri).path)) / name
 
 
 def write_own(root: Path) -> Path:

@@ -32,6 +32,10 @@ def words(figure):
     return [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text"))]
 
 
+def test_a_name_is_no_formula():
+    assert r"a $\nothing$ b" in words(style.empty_figure(r"a $\nothing$ b"))
+
+
 def judged(*gaps, detectable=0.05):
     rows = []
     for kind, (low, high) in gaps:

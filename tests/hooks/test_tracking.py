@@ -16,12 +16,12 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import SequentialRunner
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.store import tracking_uri
 from defectsynth_pipeline.hooks.tracking import (
     MlflowTracking,
     flatten,
     live_metrics,
     nested_run,
-    tracking_uri,
 )
 from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
 from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, Rendered, render_set
@@ -74,9 +74,9 @@ PIPELINE = Pipeline(
 
 
 ENTRIES = {
-    "report": ("json.JSONDataset", "report.json", "metrics"),
-    "ratios": ("pandas.CSVDataset", "ratios.csv", "metrics"),
-    "history": ("pandas.CSVDataset", "history.csv", "metrics"),
+    "report": ("json.JSONDataset", "report.json", "artifact"),
+    "ratios": ("pandas.CSVDataset", "ratios.csv", "artifact"),
+    "history": ("pandas.CSVDataset", "history.csv", None),
     "pictures": ("defectsynth_pipeline.datasets.ImageSetDataset", "pictures", "artifact"),
 }
 
@@ -127,7 +127,7 @@ def begun(project: Path, catalog: DataCatalog | None = None, version="v1") -> Ml
 
 
 def by_name(project: Path) -> list:
-    return sorted(runs_of(project), key=lambda run: run.info.run_name)
+    return sorted(runs_of(project), key=lambda run: run.data.tags["save_version"])
 
 
 class TestRun:
@@ -138,7 +138,8 @@ class TestRun:
 
     def test_status_and_tags(self, finished):
         assert finished.info.status == "FINISHED"
-        assert finished.info.run_name == "v1"
+        assert finished.info.run_name == "augment"
+        assert finished.data.tags["version.python"]
         assert finished.data.tags["pipeline"] == "augment"
         assert finished.data.tags["save_version"] == "v1"
         assert finished.data.tags["git.commit"] == "unknown"
@@ -150,10 +151,10 @@ class TestRun:
         assert params["root"] == "/parts"
         assert len(params) == len(flatten(SynthesisOptions().model_dump())) + 1
 
-    def test_metrics_of_mappings_and_tables(self, finished):
-        assert finished.data.metrics["report.area.hole"] == 0.4
-        assert finished.data.metrics["ratios.tile.crack.masks"] == 4
-        assert "report.note" not in finished.data.metrics
+    def test_tables_are_artifacts(self, finished):
+        assert artifact(finished, "ratios/ratios.csv").read_text().endswith("tile,crack,4\n")
+        assert not artifact(finished, "history").exists()
+        assert set(finished.data.metrics) == {"train/loss"}
 
     def test_curves(self, finished, project):
         def points(key):
@@ -161,7 +162,6 @@ class TestRun:
             return [(point.step, point.value) for point in found]
 
         assert points("train/loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
-        assert points("history.loss") == [(10, 0.5), (20, 0.25)]
 
     def test_artifacts_lie_in_the_project(self, finished, project):
         manifest = artifact(finished, "pictures/manifest.csv")
@@ -181,9 +181,10 @@ class TestSessions:
         for number in (1, 2, 3):
             run(hook, project, version=f"v{number}", number=number)
         found = [
-            (r.info.run_name, r.data.metrics["ratios.tile.crack.masks"]) for r in runs_of(project)
+            (r.data.tags["save_version"], artifact(r, "ratios/ratios.csv").read_text()[-2])
+            for r in runs_of(project)
         ]
-        assert sorted(found) == [("v1", 1), ("v2", 2), ("v3", 3)]
+        assert sorted(found) == [("v1", "1"), ("v2", "2"), ("v3", "3")]
         live_metrics(9, {"stray": 1.0})
         assert all("stray" not in r.data.metrics for r in runs_of(project))
 
@@ -206,11 +207,13 @@ class TestSessions:
     def test_loaded_versions(self, project):
         run(MlflowTracking(), project)
         hook = begun(project, make_catalog(project, "v2", 1), "v2")
-        hook.after_dataset_loaded("ratios")
+        hook.after_dataset_loaded("ratios", None)
         hook.after_pipeline_run()
         last = by_name(project)[-1]
         versions = json.loads(artifact(last, "dataset_versions.json").read_text())
         assert versions == {"load": {"ratios": "v1"}, "save": {}}
+        (read,) = last.inputs.dataset_inputs
+        assert (read.dataset.name, read.dataset.digest) == ("ratios", "v1")
 
     def test_switched_off(self, project):
         run(MlflowTracking(), project, config={**CONFIG, "enabled": False})
@@ -234,18 +237,25 @@ class TestStore:
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         assert tracking_uri(CONFIG, project) == f"sqlite:///{project}/mlruns/mlflow.db"
 
-    def test_an_unusable_store_is_named(self, project, monkeypatch):
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", "gopher://nowhere")
-        with pytest.raises(InputError) as caught:
-            run(MlflowTracking(), project)
-        assert "gopher://nowhere" in str(caught.value)
-        assert "enabled: false" in str(caught.value)
-
     def test_unknown_mark_in_the_catalog(self, project):
         hook = begun(project, DataCatalog({"x": MemoryDataset(1, metadata={"mlflow": "metric"})}))
         with pytest.raises(InputError, match="catalog entry x"):
             hook.after_dataset_saved("x", 1)
         hook.on_pipeline_error(ValueError())
+
+
+def test_secrets_of_the_command_and_names_that_mlflow_refuses(project, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/kedro", "run", "--params=root=/x,hub.token=abc"])
+    hook = begun(project)
+    live_metrics(1, {"part/dent (x)": 1.0, "a" * 300: 2.0})
+    with nested_run("flange", {"part/dent (x)": "y"}):
+        pass
+    hook.on_pipeline_error(InputError("no", value="https://me:pw@host/x", remedy="mend it"))
+    parent, child = sorted(runs_of(project), key=lambda r: r.info.start_time)
+    assert parent.data.tags["command"] == "kedro run '--params=root=/x,hub.token=***'"
+    assert "https://***@host/x" in parent.data.tags["error"]
+    assert sorted(parent.data.metrics.values()) == [1, 2]
+    assert list(child.data.params.values()) == ["y"]
 
 
 def test_commit_and_dirty_flag(project):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
@@ -253,6 +256,39 @@ def test_the_page_says_whose_verdict_it_is_and_shows_the_others_apart():
     unscored = [row | {"held_out": np.nan} for row in rows]
     page = verdict_markdown(verdict_of(unscored), [pd.DataFrame(unscored)], PROTOCOL)
     assert "the lite0 detector, the main one: its base arm was not scored" in page
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "a|b",
+    "[x](http://y)",
+    "*b*",
+    "`c`",
+    "![p](q)",
+    "_i_",
+    "&lt;",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_on_the_page_is_text(name):
+    rows = [
+        row
+        | {"category": name, "defect_type": kind, "corpus": name, "note": name, "metric": metric}
+        for kind, metric in ((name, "pixel_ap"), ("all", "mean_pixel_ap"))
+        for row in compared(0.1, 0.2)
+    ]
+    page = verdict_markdown(
+        verdict_of(rows), [pd.DataFrame(rows)], PROTOCOL, [f"{name} is left out"]
+    )
+    html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(page)
+    found = ElementTree.fromstring(f"<page>{html}</page>")
+    kinds = {element.tag for element in found.iter()}
+    text = {"page", "h1", "h2", "h3", "p", "ul", "li", "strong"}
+    assert kinds <= text | {"table", "thead", "tbody", "tr", "th", "td"}
+    cells = {element.text for element in found.iter("td")}
+    assert name in cells
+    assert name not in {element.text for element in found.iter("strong")}
 
 
 def test_image_auroc_stands_beside():

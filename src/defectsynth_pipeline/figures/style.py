@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, TypeAlias
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from defectsynth_pipeline.verdict.comparison import CANNOT_JUDGE, HARMS, NO_EVIDENCE, PAYS
+
+# A name may hold "$"; nothing drawn here is a formula.
+mpl.rcParams["text.parse_math"] = False
 
 Dash: TypeAlias = Literal["-", "--", ":", "-."]
 Colour: TypeAlias = tuple[int, int, int]  # of a pixel

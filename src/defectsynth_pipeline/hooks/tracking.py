@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,18 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten, tracking_uri
+from defectsynth_pipeline.hooks.headlines import (
+    description,
+    facts_in,
+    headline,
+    platform_facts,
+    run_name,
+)
+from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten
+from defectsynth_pipeline.hooks.redact import redact_command
+from defectsynth_pipeline.hooks.store import tracking_uri
+
+logger = logging.getLogger(__name__)
 
 
 class _Current:
@@ -54,10 +66,10 @@ def nested_run(
         A function of step and values, as `live_metrics`.
     """
     parent = _Current.run
-    if parent is None:
+    run = parent and parent.child(f"{_Current.part} / {name}" if _Current.part else name)
+    if run is None:
         yield lambda step, values: None
         return
-    run = parent.child(f"{_Current.part} / {name}" if _Current.part else name)
     run.params({**params, **({"part": _Current.part} if _Current.part else {})})
     try:
         yield lambda step, values: run.metrics(values, step=step)
@@ -70,8 +82,8 @@ def nested_run(
 class MlflowTracking:
     """Kedro hooks; configured by `conf/<env>/mlflow.yml`.
 
-    A catalog entry says what goes to MLflow: `metadata: {mlflow: metrics}` for a mapping or a
-    table (curves, if it has a column `step`), `metadata: {mlflow: artifact}` for its file.
+    `metadata: {mlflow: artifact}` in the catalog sends an entry's file to MLflow; what MLflow shows
+    of a run besides is in `headlines`.
     """
 
     def __init__(self) -> None:
@@ -79,7 +91,9 @@ class MlflowTracking:
         self._project = Path.cwd()
         self._catalog: Any = None
         self._run: MlflowRun | None = None
+        self._untracked: InputError | None = None
         self._versions: dict[str, dict[str, str]] = {}
+        self._facts: dict[str, str] = {}
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -89,22 +103,33 @@ class MlflowTracking:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
-        """Start a run with its tags and parameters."""
+        """Start a run with its tags and parameters; without a usable store go on untracked."""
         self._end("KILLED")
         if not self._config["enabled"]:
             return
         self._catalog, self._versions = catalog, {"load": {}, "save": {}}
-        self._run = MlflowRun.start(
-            tracking_uri(self._config, self._project),
-            experiment=self._config["experiment"],
-            name=run_params["run_id"],
-            tags=_tags(run_params, self._project),
-        )
+        names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
+        params = flatten({name.removeprefix("params:"): catalog.load(name) for name in names})
+        tags = _tags(run_params, self._project)
+        if "base_model" in pipeline.inputs():
+            tags["base_model"] = str(catalog["base_model"]._describe().get("model"))
+        self._facts = {"pipeline": tags["pipeline"]}
+        if "synthesis.count" in params and "synthetic_images" in pipeline.all_outputs():
+            self._facts["images"] = str(params["synthesis.count"])
+        try:
+            self._run = MlflowRun.start(
+                tracking_uri(self._config, self._project),
+                experiment=self._config["experiment"],
+                name=run_name(self._facts),
+                tags=tags,
+            )
+        except InputError as error:
+            self._untracked = error
+            logger.warning("this run is not recorded in MLflow: %s", error)
+            return
         _Current.run = self._run
         atexit.register(self._end, "KILLED")
-        names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
-        values = {name.removeprefix("params:"): catalog.load(name) for name in names}
-        self._run.params({**flatten(values), **flatten(run_params.get("runtime_params") or {})})
+        self._run.params({**params, **flatten(run_params.get("runtime_params") or {})})
 
     @hook_impl
     def before_node_run(self, node: Any) -> None:
@@ -112,29 +137,37 @@ class MlflowTracking:
         _Current.part = (node.namespace or "").rpartition(".")[0]
 
     @hook_impl
-    def after_dataset_loaded(self, dataset_name: str) -> None:
-        """Note the version that was read."""
-        if self._run is not None:
-            self._note("load", dataset_name)
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Note the version that was read, and what it tells of the run."""
+        if self._run is None or dataset_name in self._versions["load"]:
+            return
+        version = self._note("load", dataset_name)
+        self._learn(dataset_name, data)
+        if version is not None and dataset_name not in self._versions["save"]:
+            source = self._catalog[dataset_name]._filepath
+            self._run.dataset(dataset_name, version, str(source))
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Note the version that was written and send what the catalog marks for MLflow."""
+        """Note the version that was written and send what MLflow is to show of it."""
         if self._run is None:
             return
         self._note("save", dataset_name)
+        self._learn(dataset_name, data)
+        self._run.metrics(headline(dataset_name, data))
+        text = description(dataset_name, data)
+        if text:
+            self._run.tags({"mlflow.note.content": text})
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
-        if kind == "metrics":
-            self._run.table(dataset_name, data)
-        elif kind == "artifact":
+        if kind == "artifact":
             self._run.artifact(dataset_name, _saved_path(dataset))
         elif kind is not None:
             raise InputError(
                 "a catalog entry asks MLflow for something unknown",
                 file=f"catalog entry {dataset_name}",
                 value=kind,
-                remedy="write metadata: {mlflow: metrics} or {mlflow: artifact}",
+                remedy="write metadata: {mlflow: artifact}",
             )
 
     @hook_impl
@@ -146,20 +179,33 @@ class MlflowTracking:
     def on_pipeline_error(self, error: Exception) -> None:
         """Close the run as failed and say why."""
         if self._run is not None:
-            self._run.tags({"error": f"{type(error).__name__}: {error}"[:5000]})
+            self._run.tags({"error": f"{type(error).__name__}: {error}"})
         self._end("FAILED")
 
-    def _note(self, way: str, name: str) -> None:
+    def _learn(self, name: str, data: Any) -> None:
+        """Tag the run with what an entry tells, and name it after that."""
+        new = {k: v for k, v in facts_in(name, data).items() if self._facts.get(k) != v}
+        if new and self._run is not None:
+            self._facts |= new
+            self._run.tags(new)
+            self._run.rename(run_name(self._facts))
+
+    def _note(self, way: str, name: str) -> str | None:
         dataset = self._catalog[name]
         resolve = getattr(dataset, f"resolve_{way}_version", None)
         version = resolve() if resolve is not None and dataset.exists() else None
         if version is not None:
             self._versions[way][name] = version
+        return version
 
     def _end(self, status: str) -> None:
+        if self._untracked is not None:
+            logger.warning("this run was not recorded in MLflow: %s", self._untracked)
+            self._untracked = None
         if self._run is None:
             return
         run, self._run, _Current.run = self._run, None, None
+        run.tags(platform_facts())
         run.end(status, self._versions)
         atexit.unregister(self._end)
 
@@ -176,7 +222,7 @@ def _tags(run_params: Mapping[str, Any], project: Path) -> dict[str, str]:
         "env": run_params.get("env") or "local",
         "kedro.version": run_params["kedro_version"],
         "save_version": run_params["run_id"],
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:5000],
+        "command": redact_command([Path(sys.argv[0]).name, *sys.argv[1:]]),
         **_code(project),
     }
 

@@ -22,6 +22,7 @@ from defectsynth_pipeline.verdict.comparison import (
     POWER,
     controls_in,
 )
+from defectsynth_pipeline.verdict.markdown import escape, escape_names, markdown_table
 from defectsynth_pipeline.verdict.notes import limits, report_notes
 from defectsynth_pipeline.verdict.verdict import SUBJECT, overall
 
@@ -50,11 +51,11 @@ def verdict_markdown(
     Returns:
         Markdown with tables.
     """
-    given = [report for report in reports if len(report)]
+    verdict, given = escape_names(verdict), [escape_names(r) for r in reports if len(r)]
     shown = verdict[~verdict["arm"].str.contains("@")]
     shown = verdict if shown.empty else shown
     chosen = [of_chosen(report) for report in given]
-    notes = [*first_notes, *limits(len(verdict), protocol)]
+    notes = [*map(escape, first_notes), *limits(len(verdict), protocol)]
     notes += [note for report in chosen for note in report_notes(report)]
     parts = [
         "# Does the data pay?",
@@ -114,7 +115,7 @@ def _answers(verdict: pd.DataFrame) -> Iterator[str]:
         "An arm pays **in all** only if it pays against every control; in all it is given its "
         "least favourable verdict:"
     )
-    yield _table(["task", "category", "defect type", "arm", "in all", *against], lines)
+    yield markdown_table(["task", "category", "defect type", "arm", "in all", *against], lines)
 
 
 def _counts(found: pd.DataFrame) -> Iterator[str]:
@@ -148,7 +149,7 @@ def _verdict_tables(verdict: pd.DataFrame) -> Iterator[str]:
             f"Difference in {judged_by} with its interval; after ≥ the smallest difference that "
             "this test set could show:"
         )
-        yield _table(header, lines)
+        yield markdown_table(header, lines)
 
 
 def _verdict_cell(row: dict[Any, Any]) -> str:
@@ -178,7 +179,7 @@ def _arm_tables(report: pd.DataFrame) -> Iterator[str]:
             label = f"{arm} (inflated: best test checkpoint)" if selected == LEGACY else str(arm)
             lines.append([label, str(detector), *(values.get(name, "") for name in metrics)])
         yield f"### {category}, {task}"
-        yield _table(["arm", "detector", *(METRIC_NAMES[name] for name in metrics)], lines)
+        yield markdown_table(["arm", "detector", *(METRIC_NAMES[name] for name in metrics)], lines)
 
 
 def _other_detectors(
@@ -196,8 +197,3 @@ def _other_detectors(
             yield "Trained beside, reported, and not judged:"
             for table in tables:
                 yield from _arm_tables(table)
-
-
-def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [header, ["---"] * len(header), *lines]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from defectsynth_pipeline import figures
 from defectsynth_pipeline.arms.plan import skipped_categories
-from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.notes import split_notes
 from defectsynth_pipeline.verdict.page import verdict_markdown
@@ -24,9 +23,6 @@ def judge(
     """Pays, no evidence or harms, per defect type and arm; as a table and as a page to read."""
     reports = [classification, localization]
     verdict = make_verdict(pd.concat(reports, ignore_index=True), protocol)
-    for row in verdict.itertuples():
-        name = f"{row.task}.{row.category}.{row.defect_type}.{row.arm}.over_{row.against}"
-        live_metrics(0, {f"verdict.{name}": row.difference})
     skipped = skipped_categories(samples, "classification")
     notes = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
     notes += split_notes(samples)
