@@ -87,11 +87,9 @@ def test_checkpoints_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert torch.equal(state["weights"]["a"], torch.ones(2))
 
 
-def test_progress_tells_rate_and_time_left_sparingly(caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_told_sparingly(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     progress = Progress("training", total=10)
     for step in range(1, 11):
         progress(step, loss=0.5)
-    assert len(caplog.messages) == 1
-    assert caplog.messages[0].startswith("training 10/10, ")
-    assert "0:00 left, loss 0.5000" in caplog.messages[0]
+    assert caplog.messages == ["training 10/10, loss 0.5000"]

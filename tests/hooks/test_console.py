@@ -8,9 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from kedro.framework.hooks import _create_hook_manager
+from kedro.framework.hooks.manager import _register_hooks
+from kedro.framework.project import configure_project, pipelines
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+from kedro.runner import SequentialRunner
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.hooks.console import find_input_error
+from defectsynth_pipeline.hooks.console import NodeLog, find_input_error, quiet_libraries
 
 PROGRAM = """
 import logging
@@ -40,12 +46,7 @@ def ended(raised: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_an_input_error_is_shown_alone_and_the_run_fails():
     done = ended(BAD_MASK)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "ERROR the mask is empty",
-        "  file: a.png",
-        "  value: 0",
-        "  remedy: draw it",
-    ]
+    assert done.stderr == "ERROR the mask is empty; file: a.png; value: 0; remedy: draw it\n"
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,33 @@ def test_the_traceback_is_there_when_asked_for_and_for_other_errors(raised, vari
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "wrapped by the framework" in done.stderr
+
+
+def test_a_node_is_announced_in_one_line(caplog):
+    quiet_libraries()
+    caplog.set_level("INFO")
+    caplog.set_level("INFO", "kedro.pipeline")
+    caplog.set_level("INFO", "kedro.runner")
+    pipeline = Pipeline([Node(abs, "x", "y", name="first"), Node(abs, "y", "z", name="second")])
+    catalog = DataCatalog({name: MemoryDataset(-1) for name in "xyz"})
+    manager = _create_hook_manager()
+    _register_hooks(manager, (NodeLog(),))
+    manager.hook.before_pipeline_run(run_params={}, pipeline=pipeline, catalog=catalog)
+    SequentialRunner().run(pipeline, catalog, manager)
+    assert caplog.messages[:2] == ["1/2 first", "2/2 second"]
+    assert len(caplog.messages) == 3
+    assert "successfully" in caplog.messages[2]
+
+
+def test_a_mistyped_pipeline_is_named_with_the_nearest():
+    configure_project("defectsynth_pipeline")
+    pipelines.set_requested(["augmnt"])
+    try:
+        with pytest.raises(InputError, match="no such pipeline; value: augmnt") as caught:
+            pipelines["augmnt"]
+    finally:
+        pipelines.set_requested(None)
+    assert caught.value.remedy == "did you mean augment?"
 
 
 def fail_while_handling() -> None:

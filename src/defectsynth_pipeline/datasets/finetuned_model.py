@@ -9,6 +9,8 @@ from typing import Any
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 from kedro.utils import load_obj
 
+from defectsynth_pipeline.datasets.inputs import MODELS
+
 
 class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
     """A folder written by a model's `save(folder)` and read by its class's `load(folder)`.
@@ -44,7 +46,8 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
 
     def load(self) -> Any:
         """Load the model."""
-        return load_obj(self._model).load(Path(self._get_load_path()))
+        with MODELS:
+            return load_obj(self._model).load(Path(self._get_load_path()))
 
     def save(self, data: Any) -> None:
         """Save beside the target and move into place, so that no half model is ever a version."""

@@ -13,6 +13,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.command import repeating_command
 from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten, tracking_uri
 
 
@@ -98,7 +99,11 @@ class MlflowTracking:
             tracking_uri(self._config, self._project),
             experiment=self._config["experiment"],
             name=run_params["run_id"],
-            tags=_tags(run_params, self._project),
+            tags={
+                # The description, which MLflow shows above all else.
+                "mlflow.note.content": f"`{repeating_command(run_params, pipeline, catalog)}`",
+                **_tags(run_params, self._project),
+            },
         )
         _Current.run = self._run
         atexit.register(self._end, "KILLED")
