@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from kedro.framework.project import find_pipelines
@@ -10,6 +9,7 @@ from kedro.framework.project import pipelines as registered
 from kedro.pipeline import Pipeline
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.mistyped import nearest
 
 FOLDER = Path(__file__).parent / "pipelines"
 
@@ -23,12 +23,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     known = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
     for name in registered._requested_pipelines or ():
         if name not in [*known, "__default__"]:
-            close = get_close_matches(name, known, n=1)
-            raise InputError(
-                "there is no such pipeline",
-                value=name,
-                remedy=f"did you mean {close[0]}?" if close else f"use one of {', '.join(known)}",
-            )
+            raise InputError("there is no such pipeline", value=name, remedy=nearest(name, known))
     pipelines = find_pipelines(raise_errors=True)
     if "__default__" in pipelines:
         pipelines["__default__"] = pipelines["augment"] + pipelines["downstream"]

@@ -12,6 +12,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.mistyped import what_was_mistyped
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +27,13 @@ def find_input_error(error: BaseException | None) -> InputError | None:
 
 
 def show_input_errors() -> None:
-    """Show of an uncaught `InputError` its message alone; all if DEFECTSYNTH_TRACEBACK is set."""
+    """Show of an uncaught `InputError` its line alone; all if DEFECTSYNTH_TRACEBACK is set."""
     previous = sys.excepthook
 
     def show(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        found = find_input_error(error)
+        found = find_input_error(error) or what_was_mistyped(error)
         if found is None or os.environ.get(TRACEBACK):
             previous(kind, error, traceback)
         else:

@@ -55,5 +55,5 @@ def lost_nodes(pipeline: Pipeline, catalog: Any) -> Pipeline:
 def maker_of(name: str) -> str | None:
     """The pipeline that makes an entry, by the name that people type; None if none does."""
     pipelines.set_requested(None)  # a run loads the pipelines alone that it was asked for
-    order = ["augment", "downstream", *pipelines]
+    order = ["augment", "downstream", *sorted(pipelines, key=lambda one: len(pipelines[one].nodes))]
     return next((one for one in order if name in pipelines[one].all_outputs()), None)
