@@ -29,7 +29,7 @@ class Lineage:
     """
 
     def __init__(self) -> None:
-        self._records = Records(Path())
+        self._project, self._records = Path(), Records(Path())
         self._catalog: Any = None
         self._run: dict[str, Any] = {}
         self._behind: dict[str, dict[str, str]] = {}
@@ -37,7 +37,7 @@ class Lineage:
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Find the records of the project."""
-        self._records = Records(context.project_path)
+        self._project, self._records = context.project_path, Records(context.project_path)
 
     @hook_impl
     def after_catalog_created(
@@ -48,7 +48,8 @@ class Lineage:
             given = load_versions or {}
             shown = given.get(RESULT) or next(iter(_versions(catalog[RESULT])), None)
             made_from = self._made_from(RESULT, shown) if shown else {}
-            _pin(catalog, {name: v for name, v in made_from.items() if name not in given})
+            there = {n: v for n, v in made_from.items() if v in _versions(catalog[n])}
+            _pin(catalog, {name: v for name, v in there.items() if name not in given})
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
@@ -58,7 +59,7 @@ class Lineage:
             InputError: Something was never made, no versions belong together, or outputs that
                 shall not be made again were made otherwise than this run would make them.
         """
-        self._catalog, self._behind = catalog, {}
+        self._catalog, self._behind, self._run = catalog, {}, {}
         if run_params["only_missing_outputs"]:
             self._check_outputs(pipeline)
         given = run_params["load_versions"] or {}
@@ -179,8 +180,8 @@ class Lineage:
             dataset = self._catalog.get(name)
             if name.startswith("params:"):
                 told[name.removeprefix("params:")] = self._catalog.load(name)
-            elif hasattr(dataset, "source"):
-                told[name] = dataset.source
+            elif hasattr(dataset, "source"):  # within the project it moves with it
+                told[name] = dataset.source.removeprefix(f"{self._project.as_posix()}/")
         return told
 
     def _check_outputs(self, pipeline: Pipeline) -> None:
