@@ -35,6 +35,7 @@ def run(
     *,
     node_names: list[str] | None = None,
     only_missing_outputs: bool = False,
+    load_versions: dict[str, str] | None = None,
     **parameters: Any,
 ) -> Any:
     """One session; the catalog of a later one looks at what it left."""
@@ -43,6 +44,7 @@ def run(
             pipeline_names=[pipeline],
             node_names=node_names,
             only_missing_outputs=only_missing_outputs,
+            load_versions=load_versions,
             runner=SequentialRunner(),
         )
     return open_catalog(project)

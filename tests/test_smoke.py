@@ -138,6 +138,12 @@ class TestAugment:
         noted = json.loads(artifact(tracked, "dataset_versions.json").read_text())
         assert noted["save"] == {name: v[0] for name, v in versions(demo).items()}
         assert noted["load"]["synthetic_images"] == noted["save"]["synthetic_images"]
+        (version,) = versions(demo)["synthetic_images"]
+        record = json.loads((demo / "data" / "runs" / f"{version}.json").read_text())
+        assert set(record["entries"]) == AUGMENT
+        behind = record["entries"]["synthetic_images"]["made_from"]
+        assert set(behind) > {"samples", "defect_masks", "controlnet", "synthesis_plan"}
+        assert tracked.data.tags["mlflow.note.content"] == f"`{record['command']}`"
         manifest = pd.read_csv(artifact(tracked, "synthetic_images/manifest.csv"))
         assert len(manifest) == published
 

@@ -166,18 +166,27 @@ def test_a_test_image_in_the_base_folder_stops_the_run(augmented: Path, tmp_path
     catalog.save("samples", moved)
     root = Path(moved["root"][mine.index[0]])
     shutil.copy(root / test["image"], root / base["image"])
+    newest = {"samples": max(versions(project)["samples"])}
     with pytest.raises(Exception, match="test") as caught:
-        run(project, "downstream")
+        run(project, "downstream", load_versions=newest)
     assert base["image"] in str(caught.value)
     assert test["image"] in str(caught.value)
     assert not set(versions(project)) & WRITTEN
 
 
-def test_another_partition_than_the_images_were_made_from_is_refused(
-    augmented: Path, tmp_path: Path
+def test_another_partition_than_the_images_were_made_from_is_left_or_refused(
+    augmented: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(augmented, project)
+    (whole,) = versions(project)["samples"]
     run(project, "ingest", ingest={"partition": 1})
+    other = max(versions(project)["samples"])
+    only = ["bank.open_bank"]
+    caplog.set_level("INFO")
+    run(project, "downstream", node_names=only)
+    assert f"reading defect_masks, samples, synthetic_images of {whole}" in caplog.messages
+    assert any(f"left: samples of {other}" in message for message in caplog.messages)
+    assert (open_catalog(project).load("samples")["partition"] == 0).all()
     with pytest.raises(Exception, match="test"):
-        run(project, "downstream")
+        run(project, "downstream", node_names=only, load_versions={"samples": other})

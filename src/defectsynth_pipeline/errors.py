@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """Input that cannot be used, said so that the user can mend it.
+    """Input that cannot be used, said in one line so that the user can mend it.
 
     Args:
         problem: What is wrong, in one sentence without a full stop.
@@ -30,4 +30,4 @@ class InputError(ValueError):
         if value is not None:
             parts.append(f"value: {value}")
         parts.append(f"remedy: {remedy}")
-        super().__init__("\n  ".join(parts))
+        super().__init__("; ".join(" ".join(part.split()) for part in parts))

@@ -48,7 +48,7 @@ class Session:
         state = load_checkpoint(self.path)
         if state is not None:
             self.step, self._before = state["step"], state["seconds"]
-            self._progress = Progress(self._name, self.steps, self.step)
+            self._progress = Progress(self._name, self.steps)
         return state
 
     def count(self, **values: float) -> None:
@@ -86,29 +86,37 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 class Progress:
-    """Logs step, loss, rate and time left, at most once every `seconds`."""
+    """Logs what is done, rate and time left, at most once every `seconds`.
 
-    def __init__(self, name: str, total: int, start: int = 0, seconds: float = 15.0) -> None:
-        self._name, self._total, self._start, self._seconds = name, total, start, seconds
-        self._began = self._last = time.monotonic()
+    The rate is that since the first one was done, which had to wait for what is prepared for all
+    of them; until it has been seen for `seconds` no time left is told.
+    """
+
+    def __init__(self, name: str, total: int, seconds: float = 15.0) -> None:
+        self._name, self._total, self._seconds = name, total, seconds
+        self._first: tuple[int, float] | None = None
+        self._last = time.monotonic()
 
     def __call__(self, done: int, **values: float) -> None:
         now = time.monotonic()
+        self._first = self._first or (done, now)
         if now - self._last < self._seconds and done < self._total:
             return
         self._last = now
-        rate = (done - self._start) / max(now - self._began, 1e-9)
-        left = (self._total - done) / max(rate, 1e-9)
-        figures = " ".join(f"{key} {value:.4f}" for key, value in values.items())
-        log.info(
-            "%s %d/%d, %.2f/s, %d:%02d left, %s",
-            self._name,
-            done,
-            self._total,
-            rate,
-            *divmod(int(left), 60),
-            figures,
-        )
+        told = [f"{self._name} {done}/{self._total}"]
+        before, since = self._first
+        if done > before and now - since >= self._seconds:
+            rate = (done - before) / (now - since)
+            told += [f"{rate:.2f}/s", f"{_duration((self._total - done) / rate)} left"]
+        told += [f"{key} {value:.4f}" for key, value in values.items()]
+        log.info("%s", ", ".join(told))
+
+
+def _duration(seconds: float) -> str:
+    """A time to wait, as one says it: "40 s", "12 min", "3.2 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

@@ -7,8 +7,10 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.checks import EarlyChecks
+from defectsynth_pipeline.hooks.console import NodeLog, quiet_libraries, show_input_errors
 from defectsynth_pipeline.hooks.interruption import Interruption
+from defectsynth_pipeline.hooks.lineage import Lineage
 from defectsynth_pipeline.hooks.memory import MemoryRefill
 from defectsynth_pipeline.hooks.parameters import ParameterCheck
 from defectsynth_pipeline.hooks.tracking import MlflowTracking
@@ -16,7 +18,16 @@ from defectsynth_pipeline.hooks.tracking import MlflowTracking
 quiet_libraries()
 show_input_errors()
 
-HOOKS = (ParameterCheck(), MemoryRefill(), MlflowTracking(), Interruption())
+# The last is called first: a run is checked before its record and its MLflow run are begun.
+HOOKS = (
+    ParameterCheck(),
+    NodeLog(),
+    MemoryRefill(),
+    MlflowTracking(),
+    Interruption(),
+    Lineage(),
+    EarlyChecks(),
+)
 
 
 class PartitionedConfig(OmegaConfigLoader):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from kedro.io.core import DatasetError
 
@@ -14,6 +16,14 @@ from defectsynth_pipeline.datasets import (
 
 DEMO = "data/01_raw/demo"
 COMPACT = PretrainedModelDataset(model="compact", load_args={"device": "cpu"})
+
+
+def test_models_may_be_loaded_at_the_same_time():
+    """As `kedro run --async` does with the inputs of a node."""
+    datasets = [PretrainedModelDataset(model="compact") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda dataset: dataset.load().fingerprint, datasets))
+    assert len(set(loaded)) == 1
 
 
 def test_the_demo_writes_itself_once_and_whole(tmp_path):

@@ -110,8 +110,7 @@ def load_base_model(model: str | Path, *, device: str = "auto", dtype: str = "au
         InputError: The folder is missing, lacks a component, has only pickled weights, is not
             sound (`soundness.check_sound`), or is an inpainting model.
     """
-    folder = _locate(str(model))
-    _check_folder(folder)
+    folder = find_base_model(model)
     where, kind = _device(device), _dtype(dtype, _device(device))
     vae = _load(AutoencoderKL, folder, "vae", kind)
     unet = _load(UNet2DConditionModel, folder, "unet", kind)
@@ -139,6 +138,17 @@ def load_base_model(model: str | Path, *, device: str = "auto", dtype: str = "au
         dtype=kind,
         fingerprint=_fingerprint(folder),
     )
+
+
+def find_base_model(model: str | Path) -> Path:
+    """Return the folder of a base model, fetched from the hub if need be, without loading it.
+
+    Raises:
+        InputError: The folder is missing, lacks a component, or has only pickled weights.
+    """
+    folder = _locate(str(model))
+    _check_folder(folder)
+    return folder
 
 
 def _device(name: str) -> torch.device:

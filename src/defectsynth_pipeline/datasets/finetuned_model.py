@@ -9,6 +9,7 @@ from kedro.io.core import Version
 from kedro.utils import load_obj
 
 from defectsynth_pipeline.datasets.folder import FolderDataset
+from defectsynth_pipeline.datasets.inputs import MODELS
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.publishing import written_whole
 
@@ -52,7 +53,8 @@ class FinetunedModelDataset(FolderDataset[Any, Any]):
         """
         folder = self._folder()
         try:
-            return load_obj(self._model).load(folder)
+            with MODELS:
+                return load_obj(self._model).load(folder)
         except InputError:
             raise
         except Exception as error:  # every format has errors of its own

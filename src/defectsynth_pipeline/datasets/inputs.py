@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from defectsynth_pipeline.corpora.layout import Corpus
 
 logger = logging.getLogger(__name__)
+
+MODELS = threading.Lock()
+"""Held while a model is loaded: diffusers and transformers change torch itself meanwhile, and
+`kedro run --async` loads the inputs of a node at the same time."""
 
 
 class CorpusFoldersDataset(AbstractDataset[NoReturn, Any]):
@@ -43,6 +48,11 @@ class CorpusFoldersDataset(AbstractDataset[NoReturn, Any]):
         self._filepath = Path(filepath).expanduser()
         self._demo = demo
         self.metadata = metadata
+
+    @property
+    def source(self) -> str:
+        """Where it all comes from: what the record of a run says of it."""
+        return self._filepath.as_posix()
 
     def load(self) -> list[Corpus]:
         """Find the corpora.
@@ -109,6 +119,21 @@ class PretrainedModelDataset(AbstractDataset[NoReturn, Any]):
         self._load_args = load_args or {}
         self.metadata = metadata
 
+    @property
+    def source(self) -> str:
+        """Which model it is: what the record of a run says of it."""
+        return self._model
+
+    def check(self) -> None:
+        """See before a run that all of it is there; a model of the hub is fetched now.
+
+        Raises:
+            InputError: A component is missing, or there are only pickled weights.
+        """
+        from defectsynth_pipeline.base_model.loading import find_base_model
+
+        find_base_model(self._model)
+
     def load(self) -> BaseModel:
         """Load all components.
 
@@ -117,7 +142,8 @@ class PretrainedModelDataset(AbstractDataset[NoReturn, Any]):
         """
         from defectsynth_pipeline.base_model.loading import load_base_model
 
-        return load_base_model(self._model, **self._load_args)
+        with MODELS:
+            return load_base_model(self._model, **self._load_args)
 
     def save(self, data: NoReturn) -> None:
         """Refuse: the base model is read only.

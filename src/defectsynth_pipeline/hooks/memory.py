@@ -28,18 +28,32 @@ class MemoryRefill:
 
         Kedro calls `on_pipeline_error` for a run only once this hook has returned.
         """
-        lost = {
-            name
-            for name in pipeline.inputs()
-            if isinstance(catalog.get(name), MemoryDataset) and not catalog.exists(name)
-        }
-        nodes = {n for p in pipelines.values() for n in p.nodes if lost.intersection(n.outputs)}
-        if nodes:
-            logger.info("making %s again, which is kept in memory only", ", ".join(sorted(lost)))
+        nodes = lost_nodes(pipeline, catalog)
+        if nodes.nodes:
+            lost = sorted(nodes.all_outputs() & pipeline.inputs())
+            logger.info("making %s again, which is kept in memory only", ", ".join(lost))
             try:
-                SequentialRunner().run(Pipeline(nodes), catalog, self._hooks)
+                SequentialRunner().run(nodes, catalog, self._hooks)
             except Exception as error:
                 self._hooks.hook.on_pipeline_error(
                     error=error, run_params=run_params, pipeline=pipeline, catalog=catalog
                 )
                 raise
+
+
+def lost_nodes(pipeline: Pipeline, catalog: Any) -> Pipeline:
+    """The nodes whose results a pipeline reads from memory, where nothing is, and does not make."""
+    lost = {
+        name
+        for name in pipeline.inputs()
+        if isinstance(catalog.get(name), MemoryDataset) and not catalog.exists(name)
+    }
+    registered = pipelines.values() if lost else ()
+    return Pipeline({n for p in registered for n in p.nodes if lost.intersection(n.outputs)})
+
+
+def maker_of(name: str) -> str | None:
+    """The pipeline that makes an entry, by the name that people type; None if none does."""
+    pipelines.set_requested(None)  # a run loads the pipelines alone that it was asked for
+    order = ["augment", "downstream", *sorted(pipelines, key=lambda one: len(pipelines[one].nodes))]
+    return next((one for one in order if name in pipelines[one].all_outputs()), None)

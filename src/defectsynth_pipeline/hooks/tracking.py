@@ -14,6 +14,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.command import repeating_command
 from defectsynth_pipeline.hooks.headlines import (
     description,
     facts_in,
@@ -22,10 +23,11 @@ from defectsynth_pipeline.hooks.headlines import (
     run_name,
 )
 from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten
-from defectsynth_pipeline.hooks.redact import redact_command
+from defectsynth_pipeline.hooks.redact import redact, redact_command
 from defectsynth_pipeline.hooks.store import tracking_uri
 
 logger = logging.getLogger(__name__)
+NOTE = "mlflow.note.content"
 
 
 class _Current:
@@ -94,6 +96,7 @@ class MlflowTracking:
         self._untracked: InputError | None = None
         self._versions: dict[str, dict[str, str]] = {}
         self._facts: dict[str, str] = {}
+        self._command = ""
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -110,7 +113,9 @@ class MlflowTracking:
         self._catalog, self._versions = catalog, {"load": {}, "save": {}}
         names = sorted(name for name in pipeline.inputs() if name.startswith("params:"))
         params = flatten({name.removeprefix("params:"): catalog.load(name) for name in names})
-        tags = _tags(run_params, self._project)
+        self._command = redact(repeating_command(run_params, pipeline, catalog))
+        # The description, which MLflow shows above all else.
+        tags = _tags(run_params, self._project) | {NOTE: f"`{self._command}`"}
         if "base_model" in pipeline.inputs():
             tags["base_model"] = str(catalog["base_model"]._describe().get("model"))
         self._facts = {"pipeline": tags["pipeline"]}
@@ -157,7 +162,7 @@ class MlflowTracking:
         self._run.metrics(headline(dataset_name, data))
         text = description(dataset_name, data)
         if text:
-            self._run.tags({"mlflow.note.content": text})
+            self._run.tags({NOTE: f"{text}\n\n`{self._command}`"})
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
         if kind == "artifact":

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import LatentMaskOptions
+from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.shape.geometry import resize_mask
 
 _LEAST_CONTRAST = 0.2
@@ -52,6 +53,7 @@ def interpolate_latents(
         inverted = invert(latents, denoiser(model, options), model.scheduler, options.steps)
         noises |= dict(zip(names, inverted.cpu(), strict=False))
     found: dict[str, np.ndarray] = {}
+    progress = Progress("mask of latent space", len(rows))
     for start in range(0, len(rows), options.batch_size):
         batch = rows.iloc[start : start + options.batch_size]
         mixed = torch.stack([_mixed(row, noises) for _, row in batch.iterrows()])
@@ -61,6 +63,7 @@ def interpolate_latents(
         for image_id, level in zip(batch["image_id"].astype(str), levels, strict=False):
             resized = Image.fromarray(level).resize(size[::-1], Image.Resampling.BICUBIC)
             found[image_id] = cut(np.asarray(resized), options.threshold)
+        progress(len(found))
     return found
 
 

@@ -1,0 +1,89 @@
+"""What would end a run later ends it now, before anything is published."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+
+from defectsynth_pipeline.errors import InputError
+
+_LEAST = 300 << 20
+"""Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
+from."""
+_FILES = 200  # so many of the user's are measured; what is made of one is about as large
+
+
+class EarlyChecks:
+    """The runner, the base model and the free disk space; parameters are checked still earlier."""
+
+    def __init__(self) -> None:
+        self._project = Path()
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Find the disk."""
+        self._project = context.project_path
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Any, catalog: Any) -> None:
+        """Refuse what cannot end well.
+
+        Raises:
+            InputError: Naming what is wrong.
+        """
+        check_runner(str(run_params["runner"]))
+        inputs = {name: catalog.get(name) for name in pipeline.inputs()}
+        for dataset in inputs.values():
+            if hasattr(dataset, "check"):
+                dataset.check()
+        images = 0
+        if {"corpora", "params:synthesis"} <= inputs.keys():
+            images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
+        check_space(self._project, images)
+
+
+def check_runner(runner: str) -> None:
+    """Refuse runners that run nodes beside one another.
+
+    torch's seeds, its threads and what is patched while a model loads belong to the whole process.
+
+    Raises:
+        InputError: It is such a runner.
+    """
+    for name in ("ThreadRunner", "ParallelRunner"):
+        if name in runner:
+            raise InputError(
+                "nodes cannot run beside one another: they share torch, memory and seeds",
+                value=name,
+                remedy="use --runner=SequentialRunner",
+            )
+
+
+def check_space(folder: Path, images: int) -> None:
+    """Refuse a run for which the disk has too little space.
+
+    Args:
+        folder: Where the run writes.
+        images: Bytes of the images that it will make, beside all else.
+
+    Raises:
+        InputError: Less is free.
+    """
+    free, needed = shutil.disk_usage(folder).free, _LEAST + images
+    if free < needed:
+        raise InputError(
+            "the disk has too little free space for this run",
+            file=folder,
+            value=f"{free >> 20} MB free, about {needed >> 20} MB needed",
+            remedy="free some space, or make fewer images: --params=synthesis.count=100",
+        )
+
+
+def mean_size(root: str) -> int:
+    """Bytes of one file below a folder, of the first `_FILES`; 0 where none is yet."""
+    files = (path for path in Path(root).rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path, _ in zip(files, range(_FILES), strict=False)]
+    return sum(sizes) // max(len(sizes), 1)
