@@ -1,0 +1,92 @@
+"""The commands as they are typed; what they do is in the modules they call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="defectsynth-pipeline", message="%(version)s")
+def cli() -> None:
+    """Few-shot defect synthesis: from a handful of real defects to labelled images.
+
+    The commands work on the project that the current folder lies in; `init` makes one.
+    """
+
+
+def nested(context: click.Context, option: click.Parameter, value: str) -> dict[str, Any]:
+    """What `--params` means to `kedro run`."""
+    from kedro.framework.cli.utils import _split_params
+
+    found: dict[str, Any] = _split_params(context, option, value)
+    return found
+
+
+def run_options(count: str, root: str) -> Callable[[Any], Any]:
+    """The options that both runs take."""
+    options = [
+        click.option("--env", help="Environment of conf/, for example sd15 or smoke."),
+        click.option(
+            "--params",
+            default="",
+            callback=nested,
+            help="Parameters as `kedro run` takes them: a.b=1,c=2. They win over --count.",
+        ),
+        click.option("--root", type=FOLDER, help=root),
+        click.option("--count", type=click.IntRange(min=1), help=count),
+    ]
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@cli.command()
+@run_options(
+    count="Masks and images to make per defect type.",
+    root="Your folder of parts; the demo if it is left out.",
+)
+def augment(env: str | None, params: dict[str, Any], root: Path | None, count: int | None) -> None:
+    """Make labelled defect images."""
+    from defectsynth_pipeline.cli.runs import augment
+
+    augment(env=env, params=params, root=root, count=count)
+
+
+@cli.command()
+@run_options(
+    count="Images of every arm per defect type.",
+    root="The folder of parts that the images must have been made of; checked before the run.",
+)
+def downstream(
+    env: str | None, params: dict[str, Any], root: Path | None, count: int | None
+) -> None:
+    """Train detectors with and without the images: do they pay?"""
+    from defectsynth_pipeline.cli.runs import downstream
+
+    downstream(env=env, params=params, root=root, count=count)
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER)
+def init(folder: Path) -> None:
+    """Make a project in FOLDER: settings in conf/, an empty data/, ready to run."""
+    from defectsynth_pipeline.cli.project import init_project
+
+    init_project(folder)
+    click.echo(
+        f"{folder} is a project. Next:\n"
+        f"  cd {folder}\n"
+        "  defectsynth doctor       what will work on this machine\n"
+        "  defectsynth augment      images of the demo parts; --root /path/to/parts for your own\n"
+        "  defectsynth downstream   do they pay?"
+    )

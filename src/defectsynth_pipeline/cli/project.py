@@ -1,0 +1,129 @@
+"""A project folder: made, found, opened, and the versions that lie in it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.fingerprints import PACKAGE
+
+ENVIRONMENTS = ("base", "sd15", "paper", "thorough", "smoke")
+LAYERS = (
+    *("01_raw", "02_intermediate", "03_primary", "04_feature"),
+    *("05_model_input", "06_models", "07_model_output", "08_reporting"),
+)
+_VERSION = re.compile(r"\d{4}-\d\d-\d\dT[\d.]+Z")
+_PYPROJECT = """\
+[tool.kedro]
+package_name = "{package}"
+project_name = "{package}"
+kedro_init_version = "{kedro}"
+source_dir = "."
+"""
+
+
+def shipped_conf() -> Path:
+    """Where the settings lie: within the installed package, or beside the sources of a clone."""
+    inside = PACKAGE / "conf"
+    return inside if inside.is_dir() else PACKAGE.parents[1] / "conf"
+
+
+def init_project(folder: Path) -> None:
+    """Make a project folder with all settings and empty layers of data.
+
+    Raises:
+        InputError: It holds a project or settings already.
+    """
+    from kedro import __version__ as kedro_version
+
+    for name in ("conf", "pyproject.toml"):
+        if (folder / name).exists():
+            raise InputError(
+                "a project would overwrite what is there",
+                file=folder / name,
+                remedy="name a new folder, or use the project that is there",
+            )
+    conf = shipped_conf()
+    for environment in ENVIRONMENTS:
+        shutil.copytree(conf / environment, folder / "conf" / environment)
+    shutil.copyfile(conf / "logging.yml", folder / "conf" / "logging.yml")
+    (folder / "conf" / "local").mkdir()
+    for layer in LAYERS:
+        (folder / "data" / layer).mkdir(parents=True)
+    (folder / ".telemetry").write_text("consent: false\n", encoding="utf-8")
+    pyproject = _PYPROJECT.format(package=PACKAGE.name, kedro=kedro_version)
+    (folder / "pyproject.toml").write_text(pyproject, encoding="utf-8")
+
+
+def find_project(start: Path) -> Path:
+    """Return the project that a folder lies in, made ready for Kedro.
+
+    Raises:
+        InputError: It lies in none.
+    """
+    from kedro.framework.startup import bootstrap_project
+    from kedro.utils import find_kedro_project
+
+    folder = find_kedro_project(start.absolute())
+    if folder is None:
+        raise InputError(
+            "there is no project here",
+            file=start.absolute(),
+            remedy="make one with `defectsynth init FOLDER`, and run this within it",
+        )
+    bootstrap_project(folder)
+    return Path(folder)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's settings, and the versions of what its runs wrote.
+
+    Attributes:
+        folder: The project's folder.
+        parameters: All stages' parameters in one environment.
+        catalog: The catalog's entries as they are written there.
+    """
+
+    folder: Path
+    parameters: Mapping[str, Any]
+    catalog: Mapping[str, Mapping[str, Any]]
+
+    def versions(self, entry: str, part: str = "") -> list[str]:
+        """The versions of an entry, oldest first; `part` is "" or such as "partition_1"."""
+        folder = self._folder(entry, part)
+        found = folder.iterdir() if folder.is_dir() else ()
+        return sorted(path.name for path in found if _VERSION.fullmatch(path.name))
+
+    def path(self, entry: str, version: str, part: str = "") -> Path:
+        """Where a version of an entry lies."""
+        folder = self._folder(entry, part)
+        return folder / version / folder.name
+
+    def _folder(self, entry: str, part: str) -> Path:
+        folder = self.folder / self.catalog[entry]["filepath"]
+        return folder.parent / part / folder.name
+
+
+def open_project(start: Path, env: str | None = None) -> Project:
+    """Read the settings of the project that a folder lies in.
+
+    Args:
+        start: The folder.
+        env: Environment of conf/; None is the default one.
+
+    Raises:
+        InputError: It lies in none, or its settings are wrong.
+    """
+    from kedro.framework.session import KedroSession
+
+    folder = find_project(start)
+    session: Any = KedroSession.create(project_path=folder, env=env)
+    with session:
+        loader = session.load_context().config_loader
+        return Project(folder, loader["parameters"], loader["catalog"])
