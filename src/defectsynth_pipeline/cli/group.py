@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,3 +91,25 @@ def init(folder: Path) -> None:
         "  defectsynth augment      images of the demo parts; --root /path/to/parts for your own\n"
         "  defectsynth downstream   do they pay?"
     )
+
+
+@cli.command()
+@click.option("--env", help="Environment of conf/ whose settings are looked at.")
+@click.option("--root", type=FOLDER, help="Look at this folder of parts too, image by image.")
+@click.option(
+    "--picture",
+    type=FILE,
+    default=Path("doctor.png"),
+    show_default=True,
+    help="Where the images to look at again are drawn; with --root.",
+)
+def doctor(env: str | None, root: Path | None, picture: Path) -> None:
+    """Say what will work here and what will not; exit 1 if the default cannot run."""
+    from defectsynth_pipeline.cli.doctor import consult
+
+    state = "yes"
+    for found in consult(Path.cwd(), env, root, picture):
+        click.echo(f"{found.state:>3}  {found.what:<13} {found.said}")
+        state = "no" if found.state == "no" else state
+    click.echo("The default can run." if state == "yes" else "The default cannot run.")
+    raise SystemExit(int(state == "no"))

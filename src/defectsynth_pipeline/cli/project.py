@@ -17,6 +17,7 @@ LAYERS = (
     *("01_raw", "02_intermediate", "03_primary", "04_feature"),
     *("05_model_input", "06_models", "07_model_output", "08_reporting"),
 )
+NO_PROJECT = "there is no project here"
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dT[\d.]+Z")
 _PYPROJECT = """\
 [tool.kedro]
@@ -72,7 +73,7 @@ def find_project(start: Path) -> Path:
     folder = find_kedro_project(start.absolute())
     if folder is None:
         raise InputError(
-            "there is no project here",
+            NO_PROJECT,
             file=start.absolute(),
             remedy="make one with `defectsynth init FOLDER`, and run this within it",
         )
