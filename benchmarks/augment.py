@@ -27,9 +27,10 @@ from kedro.framework.startup import bootstrap_project
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.engines import planned_mask
+from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.pipelines.synthesis.nodes import make_generator, render_images
+from defectsynth_pipeline.pipelines.synthesis.nodes import make_generator
 from defectsynth_pipeline.shape.area import count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import TYPE, Parents, base_types, mask_size
@@ -140,15 +141,17 @@ def check_batches(run: dict[str, Any], count: int) -> Iterator[Check]:
 
 def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[str, np.ndarray]:
     options = run["params:synthesis"].model_copy(update={"batch_size": batch_size})
-    job = render_images(
+    names = ("base_model", "controlnet", "certificate", "params:framing")
+    generator = make_generator(*(run[name] for name in names))
+    items = render_plan(
         plan,
-        run["samples"],
-        run["defect_masks"],
-        make_generator(run["base_model"], run["controlnet"], run["certificate"]),
-        options,
-        run["params:framing"],
+        plan,
+        samples=run["samples"],
+        masks=run["defect_masks"],
+        options=options,
+        **generator._asdict(),
     )
-    return {item.image_id: item.arrays["image"] for item in job.render(plan)}
+    return {item.image_id: item.arrays["image"] for item in items}
 
 
 def make_run(project: Path, env: str | None) -> Iterator[Check]:

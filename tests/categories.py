@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered, publish, render_set
 
 Draw = Callable[[int], np.ndarray]
 SHAPE = (64, 80)
@@ -66,7 +67,13 @@ def publish_set(
             rejected = getattr(row, "verdict", "") == "rejected"
             yield Rendered(row.image_id, dict(render(row)), rejected=rejected)
 
-    return publish(ImageSetJob("f00d", plan, rendered), folder, version="v1", name=folder.name)
+    return publish_job(ImageSetJob("f00d", plan, rendered), folder)
+
+
+def publish_job(job: ImageSetJob, folder: Path, version: str = "v1", name: str = "") -> ImageSet:
+    """Render a set in `folder/work` and publish it as `folder/version/name`."""
+    finished = render_set(job, folder / "work")
+    return publish(finished, folder, version=version, name=name or folder.name)
 
 
 def save(path: Path, array: np.ndarray, **how: int) -> Path:

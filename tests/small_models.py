@@ -14,7 +14,7 @@ import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from categories import NUMBERED, SHAPES, surface, surface16, write_category
+from categories import NUMBERED, SHAPES, publish_job, surface, surface16, write_category
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import Crops, make_crops
 from defectsynth_pipeline.appearance.finetune import finetune
@@ -22,7 +22,7 @@ from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.compact import networks as compact
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     FinetuneOptions,
     FramingOptions,
@@ -30,6 +30,7 @@ from defectsynth_pipeline.options import (
     PromptOptions,
     SynthesisOptions,
 )
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered
 
 FRAMING = FramingOptions()
 TRAINING = FinetuneOptions(
@@ -192,7 +193,7 @@ def make_masks(
         pd.DataFrame(rows),
         lambda missing: (Rendered(i, {"mask": arrays[i]}) for i in missing["image_id"]),
     )
-    return publish(job, folder, version="v1", name="masks")
+    return publish_job(job, folder, name="masks")
 
 
 def adapted(

@@ -11,6 +11,8 @@ from kedro.framework.project import configure_project, pipelines
 from kedro.io import DataCatalog
 from kedro.io.core import parse_dataset_definition
 
+from defectsynth_pipeline.datasets import FinetunedModelDataset, ImageSetDataset
+from defectsynth_pipeline.datasets.file import FileDataset
 from defectsynth_pipeline.hooks.parameters import CATALOG_PARAMETERS, STAGES
 from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
@@ -18,7 +20,9 @@ from sessions import REPOSITORY
 
 IN_MEMORY = {"bank", "generator"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
+WORK |= {"mask_work", "image_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model"}
+FOLDERS = (FinetunedModelDataset, ImageSetDataset)
 LAYERS = {"raw", "intermediate", "primary", "feature"}
 LAYERS |= {"model_input", "models", "model_output", "reporting"}
 
@@ -100,7 +104,7 @@ def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
     names |= {node.name for node in registry["tables"].nodes}
     assert {node.name for node in registry["partitions"].nodes} == names
     free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
-    folders = ("finetune_checkpoints", "downstream_checkpoints")
+    folders = WORK - {"pretrain_checkpoints"}
     assert free == {"corpora", "base_model"} | {
         f"partition_{k}.{name}" for k in range(3) for name in folders
     }
@@ -147,6 +151,11 @@ def test_files_lie_in_the_folder_of_their_layer(entries):
 
 def test_everything_but_inputs_and_work_folders_is_versioned(single):
     assert {name for name, entry in single.items() if not entry.get("versioned")} == UNVERSIONED
+
+
+def test_everything_versioned_is_published_whole(single):
+    kinds = {parse_dataset_definition(dict(e))[0] for e in single.values() if e.get("versioned")}
+    assert {k for k in kinds if not issubclass(k, (FileDataset, *FOLDERS))} == set()
 
 
 def test_what_only_memory_holds_is_handed_on_as_it_is(single):

@@ -15,10 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from categories import publish_job
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.fingerprints import fingerprint
+from defectsynth_pipeline.imagesets import ImageSet, verify
+from defectsynth_pipeline.imaging.codec import encode_png
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered
 
-NAME, VERSION, KEY = "set", "v1", "abc123"
+NAME, VERSION, KEY = "pictures", "v1", "abc123"
+WORK = f"work/{fingerprint(KEY, None)}"
 
 
 def make_plan(count: int = 6) -> pd.DataFrame:
@@ -54,7 +59,7 @@ class Renderer:
 
 def run(folder: Path, renderer, plan=None, key=KEY, version=VERSION) -> ImageSet:
     job = ImageSetJob(key, make_plan() if plan is None else plan, renderer)
-    return publish(job, folder, version=version, name=NAME)
+    return publish_job(job, folder, version, NAME)
 
 
 def crash(folder: Path, stop: int = 4) -> None:
@@ -134,7 +139,8 @@ class TestPublish:
 
     def test_only_the_set_is_left(self, tmp_path):
         published = run(tmp_path, Renderer())
-        assert [path.name for path in tmp_path.iterdir()] == [VERSION]
+        assert {path.name for path in tmp_path.iterdir()} == {VERSION, "work"}
+        assert list((tmp_path / "work").iterdir()) == []
         names = {path.name for path in published.root.iterdir()}
         assert names == {"images", "manifest.csv", "manifest.parquet", "masks"}
 
@@ -177,10 +183,10 @@ class TestResume:
     @pytest.mark.parametrize("harm", ["truncate", "empty", "remove", "record"])
     def test_a_harmed_item_is_rendered_again(self, tmp_path, harm):
         crash(tmp_path)
-        partial = tmp_path / f".partial-{KEY}" / NAME
-        picture = partial / "masks" / "crack-001.png"
+        work = tmp_path / WORK
+        picture = work / "set" / "masks" / "crack-001.png"
         if harm == "record":
-            (partial / "records" / "crack-001.json").write_text("{")
+            (work / "records" / "crack-001.json").write_text("{")
         elif harm == "remove":
             picture.unlink()
         else:
@@ -191,7 +197,7 @@ class TestResume:
 
     def test_leftover_temporary_files_are_cleaned(self, tmp_path):
         crash(tmp_path, stop=1)
-        leftover = tmp_path / f".partial-{KEY}" / NAME / "masks" / "crack-003.png.tmp"
+        leftover = tmp_path / WORK / "set" / "masks" / "crack-003.png.tmp"
         leftover.write_bytes(b"half")
         published = run(tmp_path, Renderer())
         assert not list(published.root.rglob("*.tmp"))
@@ -209,7 +215,7 @@ class TestResume:
         tests = Path(__file__).parent
         source = tests.parent / "src"
         child = subprocess.Popen([sys.executable, "-c", script, source, tests, tmp_path])
-        records = tmp_path / f".partial-{KEY}" / NAME / "records"
+        records = tmp_path / WORK / "records"
         deadline = time.monotonic() + 60
         while len(list(records.glob("*.json"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -230,13 +236,13 @@ class TestErrors:
 
         def full(path, data):
             if path.name.startswith("crack-003.png"):
-                raise OSError(errno.ENOSPC, "No space left on device")
+                raise OSError(errno.ENOSPC, "No space left on device", str(path))
             return write(path, data)
 
         monkeypatch.setattr(Path, "write_bytes", full)
         with pytest.raises(InputError, match="the disk is full") as caught:
             run(tmp_path, Renderer())
-        assert f".partial-{KEY}" in str(caught.value)
+        assert WORK in str(caught.value)
         assert "No space left" in str(caught.value)
         assert "run the same command again" in str(caught.value)
         assert not (tmp_path / VERSION).exists()
@@ -246,8 +252,8 @@ class TestErrors:
         assert second.rendered == ["crack-003", "crack-004", "crack-005"]
 
     def test_other_system_errors_are_not_hidden(self, tmp_path):
-        with pytest.raises(PermissionError):
-            run(tmp_path, Renderer(stop=0, error=PermissionError(errno.EACCES, "no")))
+        with pytest.raises(FileNotFoundError):
+            run(tmp_path, Renderer(stop=0, error=FileNotFoundError(errno.ENOENT, "no")))
 
     def test_duplicate_ids_in_the_plan(self, tmp_path):
         plan = pd.concat([make_plan(2), make_plan(2).iloc[:1]])
@@ -284,3 +290,78 @@ class TestErrors:
         published = run(tmp_path, Renderer())
         with pytest.raises(InputError, match=r"nobody\.png"):
             published.array("nobody", "image")
+
+
+def harmed(root: Path, harm: str) -> None:
+    """Do to a published set what disks and people do."""
+    mask, image = root / "masks" / "crack-001.png", root / "images" / "crack-001.png"
+    if harm == "deleted":
+        image.unlink()
+    elif harm == "cut":
+        image.write_bytes(image.read_bytes()[:-9])
+    elif harm in ("zeroed", "resized"):
+        shape = (9, 7) if harm == "zeroed" else (5, 5)
+        mask.write_bytes(encode_png(np.zeros(shape, bool)))
+    else:
+        mask.write_bytes(mask.read_bytes()[:40] + b"?" + mask.read_bytes()[41:])
+
+
+class TestVerify:
+    @pytest.mark.parametrize("harm", ["deleted", "cut", "zeroed", "resized", "flipped bits"])
+    def test_a_harmed_picture_stops_the_loading(self, tmp_path, harm):
+        root = run(tmp_path, Renderer()).root
+        harmed(root, harm)
+        with pytest.raises(InputError, match=r"crack-001\.png") as caught:
+            ImageSet.open(root)
+        assert caught.value.value
+        assert "--load-versions" in caught.value.remedy
+        assert [text.splitlines()[0] for text in verify(root)] == [caught.value.problem]
+
+    def test_a_rejected_picture_is_looked_at_too(self, tmp_path):
+        def render(plan):
+            return (replace(render_row(row), rejected=row.seed == 1) for row in plan.itertuples())
+
+        root = run(tmp_path, render).root
+        assert verify(root) == []
+        (root / "rejected" / "masks" / "crack-001.png").write_bytes(b"")
+        with pytest.raises(InputError, match="rejected/masks"):
+            ImageSet.open(root)
+        assert len(verify(root)) == 1
+
+    @pytest.mark.parametrize("image_id", ["../../outside", "/etc/outside", "a\\b", ".."])
+    def test_an_id_that_leads_outside(self, tmp_path, image_id):
+        published = run(tmp_path, Renderer())
+        with pytest.raises(InputError, match="cannot be a file name"):
+            published.array(image_id, "image")
+        changed = published.manifest.assign(image_id=[image_id, *published.manifest.image_id[1:]])
+        changed.to_parquet(published.root / "manifest.parquet")
+        with pytest.raises(InputError, match="cannot be a file name") as caught:
+            ImageSet.open(published.root)
+        assert caught.value.file == published.root / "manifest.parquet"
+        assert verify(published.root) == [str(caught.value)]
+
+    @pytest.mark.parametrize("harm", ["cut", "empty", "garbage", "missing", "older"])
+    def test_a_manifest_that_cannot_be_read(self, tmp_path, harm):
+        published = run(tmp_path, Renderer())
+        path = published.root / "manifest.parquet"
+        whole = path.read_bytes()
+        if harm == "older":
+            make_plan().to_parquet(path)
+        elif harm == "missing":
+            path.unlink()
+        else:
+            path.write_bytes({"cut": whole[:-20], "empty": b"", "garbage": b"x" * 99}[harm])
+        with pytest.raises(InputError, match=r"manifest\.parquet") as caught:
+            ImageSet.open(published.root)
+        assert caught.value.value
+        assert verify(published.root) == [str(caught.value)]
+
+    def test_strangers_and_pictures_of_another_set(self, tmp_path):
+        root = run(tmp_path, Renderer()).root
+        (root / "images" / "photo.jpg").write_bytes(b"?")
+        assert "photo.jpg" in verify(root)[0]
+        (root / "images" / "photo.jpg").unlink()
+        manifest = pd.read_parquet(root / "manifest.parquet").assign(of_set="another")
+        manifest.to_parquet(root / "manifest.parquet")
+        assert len(verify(root)) == 12
+        assert f"Set {KEY}, Image crack-000" in verify(root)[0]

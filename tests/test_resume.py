@@ -55,9 +55,9 @@ def run_until(project: Path, reached: Callable[[], Any], **parameters: Any) -> N
     assert process.returncode == -signal.SIGKILL
 
 
-def finished(project: Path, entry: str = "07_model_output/synthetic_images") -> dict[str, int]:
+def finished(project: Path, entry: str = "07_model_output/image_work") -> dict[str, int]:
     """Pictures that a killed rendering has finished, with the time they were written."""
-    partial = (project / "data" / entry).glob(".partial-*/*/records/*.json")
+    partial = (project / "data" / entry).glob("*/records/*.json")
     return {path.stem: path.stat().st_mtime_ns for path in partial}
 
 
@@ -88,10 +88,10 @@ def test_killed_while_rendering(project: Path, root: str, caplog: pytest.LogCapt
     assert "synthetic_images" not in versions(project)
     done = finished(project)
     assert 3 <= len(done) < 24
-    pictures = project / "data" / "07_model_output" / "synthetic_images"
+    folder = project / "data" / "07_model_output" / "image_work"
     kept = {
         path.relative_to(work): path.stat().st_mtime_ns
-        for work in pictures.glob(".partial-*/synthetic_images")
+        for work in folder.glob("*/set")
         for path in work.rglob("images/*.png")
         if path.stem in done
     }
@@ -102,7 +102,7 @@ def test_killed_while_rendering(project: Path, root: str, caplog: pytest.LogCapt
     assert len(every_image(images)) == 24
     for name, written in kept.items():
         assert (images.root / name).stat().st_mtime_ns == written
-    assert not list(pictures.glob(".partial-*"))
+    assert not list(folder.iterdir())
     assert len(versions(project)["synthetic_images"]) == 1
     # The killed run had finished its fine-tuning, which is not done again.
     assert sum("resuming from" in message for message in caplog.messages) == 1
@@ -127,7 +127,7 @@ def test_a_full_disk_while_rendering(
         with pytest.raises(Exception, match="disk is full") as caught:
             run(project, root=root)
     message = str(caught.value)
-    assert ".partial-" in message
+    assert "image_work" in message
     assert "No space left on device" in message
     assert "free some space" in message
     assert "synthetic_images" not in versions(project)

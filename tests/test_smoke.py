@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 from defectsynth_pipeline.base_model.loading import load_base_model
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.imagesets import verify
 from sessions import (
     REPOSITORY,
     artifact,
@@ -203,9 +205,23 @@ def test_a_failure_in_the_last_stage_publishes_no_images(
     assert len(every_image(catalog.load("synthetic_images"))) == 8
 
 
+def add_exif(root: Path, place: str) -> None:
+    """Let every photograph say where it was taken, as cameras do."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = place
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSAreaInformation] = place
+    text = PngInfo()
+    text.add_text("Comment", place)
+    for path in root.rglob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+            image.save(path, exif=exif, pnginfo=text)
+
+
 def test_parts_of_ones_own(tmp_path: Path, mlflow_template: Path) -> None:
     project = make_project(tmp_path / "mein projekt", mlflow_template)
     root = write_own(tmp_path / "Eigene Teile")
+    add_exif(root, "secret place")
     before = {p: p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
     catalog = run(project, root=root.as_posix())
     assert set(versions(project)) == AUGMENT
@@ -221,6 +237,13 @@ def test_parts_of_ones_own(tmp_path: Path, mlflow_template: Path) -> None:
     (tracked,) = runs_of(project)
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["root"] == root.as_posix()
+    written = [path for path in project.rglob("*") if path.is_file()]
+    assert not [path for path in written if b"secret place" in path.read_bytes()]
+    for path in project.rglob("*.png"):
+        with Image.open(path) as picture:
+            assert not picture.getexif(), path
+    sets = [path.parent for path in project.glob("data/0[47]*/*/*/*/manifest.csv")]
+    assert [verify(folder) for folder in sets] == [[], []]
 
 
 def test_pretrain_makes_a_base_that_augment_can_use(tmp_path: Path, mlflow_template: Path) -> None:

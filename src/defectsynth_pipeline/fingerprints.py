@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 LENGTH = 16
 PACKAGE = Path(__file__).parent
-SHARED = ("fingerprints.py", "imagesets.py", "resumable.py")
+SHARED = ("fingerprints.py", "imagesets.py", "provenance.py", "rendering.py", "resumable.py")
 
 
 def fingerprint(*parts: object) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.publishing import written_whole
 
 log = logging.getLogger(__name__)
 OnMetrics: TypeAlias = Callable[[int, Mapping[str, float]], None]  # step, values by name
@@ -110,17 +112,35 @@ class Progress:
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write tensors and plain values so that a kill leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(dict(state), partial)
-    os.replace(partial, path)
+    """Write tensors and plain values so that a kill leaves the old file or the new one.
+
+    Raises:
+        InputError: The disk is full or read only; the old file is still there.
+    """
+    # Given a path, torch writes by itself and hides from us why it could not.
+    with written_whole(path) as aside, aside.open("wb") as file:
+        torch.save(dict(state), file)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """Return what `save_checkpoint` wrote, or None where nothing was."""
+    """Return what `save_checkpoint` wrote, or None where nothing was.
+
+    Raises:
+        InputError: The file is half, garbage or of another program.
+    """
     if not path.exists():
         return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        known = "step" in state
+    except Exception:  # of many kinds; torch's texts advise to run what may be in the file
+        known = False
+    if not known:
+        raise InputError(
+            "a checkpoint cannot be read: it is half, garbage or of another program",
+            file=path,
+            value=f"{path.stat().st_size} bytes",
+            remedy="delete the file; its training then begins anew",
+        )
     log.info("resuming from %s at step %s", path.name, state.get("step"))
     return state

@@ -6,6 +6,8 @@ only where the schema says so.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,23 +162,32 @@ def own_columns(table: str) -> list[str]:
 
 
 def read_table(path: Path, table: str) -> pd.DataFrame:
+    """Read a CSV file as `parse_table` does."""
+    return parse_table(path.read_bytes(), path, table)
+
+
+def parse_table(data: bytes, path: Path, table: str) -> pd.DataFrame:
     """Read a CSV with the types of its schema.
 
     Args:
-        path: The file.
+        data: The file's content.
+        path: The file, for messages.
         table: A key of `SCHEMAS`.
 
     Raises:
-        InputError: The file is of another layout, empty, or holds what is no number.
+        InputError: The file is of another layout, empty, cut, or holds what is no number.
     """
     schema = SCHEMAS[table]
     part = next((f" --namespaces={p}" for p in path.parts if p.startswith("partition_")), "")
     again = f"partitions{part}" if part else schema.remake
     remedy = f"run kedro run --pipeline={again} again; it writes {table} anew"
     try:
-        found = list(pd.read_csv(path, nrows=0, keep_default_na=False))
-    except ValueError as error:
-        raise InputError("a table is empty", file=path, value=error, remedy=remedy) from error
+        header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+    except (ValueError, csv.Error) as error:
+        problem = "a table cannot be read" if data.strip() else "a table is empty"
+        value = error if data.strip() else f"{len(data)} bytes"
+        raise InputError(problem, file=path, value=value, remedy=remedy) from error
+    found = [name.removeprefix("\ufeff") for name in header]
     wrong = [f"no column {name}" for name in schema.columns if name not in found]
     if not schema.more:
         wrong += [f"unknown column {name}" for name in found if name not in schema.columns]
@@ -187,13 +198,18 @@ def read_table(path: Path, table: str) -> pd.DataFrame:
             value=", ".join(wrong),
             remedy=remedy,
         )
+    for number, row in enumerate(rows, start=2):
+        last_is_cut = number == len(rows) + 1 and not data.endswith(b"\n")
+        if last_is_cut or len(row) not in (0, len(found)):  # an empty line is none
+            value = f"row {number} of {len(rows) + 1}: {len(row)} of {len(found)} fields"
+            raise InputError("a row of a table is cut", file=path, value=value, remedy=remedy)
     types = schema.types(found)
     try:
-        return _read(path, types)
+        return _read(data, types)
     except ValueError:
         for name, kind in types.items():
             try:
-                _read(path, {name: kind})
+                _read(data, {name: kind})
             except ValueError as error:
                 raise InputError(
                     "a table holds what its column cannot",
@@ -210,9 +226,9 @@ def empty_table(table: str) -> pd.DataFrame:
     return pd.DataFrame({n: pd.Series(dtype=kind.strip("?")) for n, kind in columns.items()})
 
 
-def _read(path: Path, types: Columns) -> pd.DataFrame:
+def _read(data: bytes, types: Columns) -> pd.DataFrame:
     return pd.read_csv(
-        path,
+        io.BytesIO(data),
         usecols=list(types),
         dtype={name: kind.strip("?") for name, kind in types.items()},
         keep_default_na=False,

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from categories import save
+from categories import publish_job, save
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import STAY, Motion
 from defectsynth_pipeline.options import IngestOptions, PromptOptions, SynthesisOptions
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered
 from refusals import refused
 from small_models import SYNTHESIS, changed, engines_of, make_masks
 
@@ -137,7 +138,7 @@ def test_ids_are_safe_and_unique_whatever_the_names(
     job = ImageSetJob(
         "f00d", rows, lambda missing: (Rendered(i, {"mask": pixel}) for i in missing["image_id"])
     )
-    assert len(publish(job, tmp_path, version="v1", name="images")) == 20
+    assert len(publish_job(job, tmp_path)) == 20
 
 
 def test_a_reference_is_the_masks_nearer_parent(planned: Plan, masks: ImageSet) -> None:

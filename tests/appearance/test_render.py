@@ -12,13 +12,15 @@ import pytest
 import torch
 from scipy import ndimage
 
+from categories import publish_job
 from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.plan import DRAWN, plan_synthesis
 from defectsynth_pipeline.appearance.render import Region, region_maker, render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered
 from small_models import FRAMING, SYNTHESIS, changed, engines_of
 
 Render = Callable[..., dict[str, Rendered]]
@@ -264,9 +266,9 @@ def test_a_stopped_rendering_goes_on(
 
     job = ImageSetJob("f00d", plan, stopping)
     with pytest.raises(KeyboardInterrupt):
-        publish(job, tmp_path, version="v1", name="images")
+        publish_job(job, tmp_path)
     assert not (tmp_path / "v1").exists()
-    images = publish(job, tmp_path, version="v2", name="images")
+    images = publish_job(job, tmp_path, "v2")
     assert len(made) == len(set(made)) == 16
     assert set(images.manifest) == {*plan, *RECORD}
     for image_id in images.manifest["image_id"]:

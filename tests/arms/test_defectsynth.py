@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from categories import publish_job
 from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import region_maker, render_plan
@@ -18,8 +19,9 @@ from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.registry import ARMS
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob, Rendered, publish
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ArmOptions, FramingOptions, PromptOptions
+from defectsynth_pipeline.rendering import ImageSetJob, Rendered
 from small_models import SYNTHESIS, changed, engines_of
 
 TYPES = ["dent", "scratch"]
@@ -114,7 +116,7 @@ def test_an_exemplar_starts_where_the_renderer_does_whatever_the_base_models_res
         given = {"samples": all_samples, "masks": masks, "base": small, "options": options}
         return render_plan(missing, plan, **given, framing=window, judge=accept)
 
-    images = publish(ImageSetJob("f00d", plan, render), tmp_path, version="v1", name="images")
+    images = publish_job(ImageSetJob("f00d", plan, render), tmp_path)
     given = Bank(all_samples, images, masks, synthesis=options, framing=window)
     start_of = region_maker(all_samples, masks, small, options, window)
     rows = {row.image_id: row for row in plan.itertuples(index=False)}

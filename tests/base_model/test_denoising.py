@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from defectsynth_pipeline.base_model.denoising import denoise, diffusion_target, masked_mse
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.compact.networks import build_scheduler
+from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.resumable import Progress, load_checkpoint, save_checkpoint
 
 DRAW = torch.Generator().manual_seed(0)
@@ -74,17 +76,36 @@ def test_checkpoints_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.Monk
     assert load_checkpoint(path) is None
     save_checkpoint(path, {"step": 1, "weights": {"a": torch.ones(2)}})
 
-    def torn(state: object, target: Path) -> None:
-        target.write_bytes(b"half")
+    def torn(state: object, target: BinaryIO) -> None:
+        target.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", torn)
-    with pytest.raises(OSError, match="No space"):
-        save_checkpoint(path, {"step": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", torn)
+        with pytest.raises(InputError, match="No space") as caught:
+            save_checkpoint(path, {"step": 2})
+    assert "free some space" in caught.value.remedy
+    assert list(path.parent.iterdir()) == [path]
     state = load_checkpoint(path)
     assert state is not None
     assert state["step"] == 1
     assert torch.equal(state["weights"]["a"], torch.ones(2))
+
+
+@pytest.mark.parametrize("harm", ["half", "empty", "garbage", "another program's"])
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "run.pt"
+    save_checkpoint(path, {"step": 1, "weights": torch.ones(999)})
+    whole = path.read_bytes()
+    if harm == "another program's":
+        torch.save({"model": Path()}, path)
+    else:
+        path.write_bytes({"half": whole[:999], "empty": b"", "garbage": b"x" * 99}[harm])
+    with pytest.raises(InputError, match=r"run\.pt") as caught:
+        load_checkpoint(path)
+    assert f"{path.stat().st_size} bytes" in str(caught.value)
+    assert "delete the file" in caught.value.remedy
+    assert "weights_only" not in str(caught.value)
 
 
 def test_progress_tells_rate_and_time_left_sparingly(caplog: pytest.LogCaptureFixture) -> None:

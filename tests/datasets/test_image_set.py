@@ -14,16 +14,19 @@ from kedro.io.core import DatasetError, Version
 from PIL import Image
 
 from defectsynth_pipeline.datasets import ImageSetDataset
-from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
+from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, Rendered, render_set
 
 
-def make_job(count: int = 5, *, image: bool = True, fail_at: int | None = None) -> ImageSetJob:
+@pytest.fixture
+def made(tmp_path):
+    return lambda count=5, image=True: finished(tmp_path / "work", count, image)
+
+
+def finished(work, count: int, image: bool) -> FinishedSet:
     plan = pd.DataFrame({"image_id": [f"hole_{i}" for i in range(count)], "seed": range(count)})
 
     def render(rows):
         for row in rows.itertuples():
-            if row.seed == fail_at:
-                raise FileNotFoundError("weights.safetensors")
             mask = np.zeros((32, 48), bool)
             mask[8:20, 10 : 14 + row.seed] = True
             picture = np.full((32, 48, 3), 40 * row.seed, np.uint8)
@@ -31,7 +34,7 @@ def make_job(count: int = 5, *, image: bool = True, fail_at: int | None = None) 
                 row.image_id, {"image": picture, "mask": mask} if image else {"mask": mask}
             )
 
-    return ImageSetJob("f00d", plan, render)
+    return render_set(ImageSetJob(f"f00d{count}", plan, render), work)
 
 
 @pytest.fixture
@@ -45,9 +48,9 @@ def dataset(filepath):
 
 
 class TestImageSetDataset:
-    def test_save_and_load(self, dataset, filepath):
+    def test_save_and_load(self, dataset, filepath, made):
         assert not dataset.exists()
-        dataset.save(make_job())
+        dataset.save(made())
         assert dataset.exists()
         loaded = dataset.load()
         assert len(loaded) == 5
@@ -58,33 +61,27 @@ class TestImageSetDataset:
         with pytest.raises(DatasetError, match="versioned: true"):
             ImageSetDataset(filepath=filepath)
 
-    def test_saving_a_version_twice_is_refused(self, dataset):
-        dataset.save(make_job())
+    def test_saving_a_version_twice_is_refused(self, dataset, made):
+        dataset.save(made())
         with pytest.raises(DatasetError, match="must not exist if versioning is enabled"):
-            dataset.save(make_job())
+            dataset.save(made())
 
     def test_loading_without_a_version(self, dataset):
         with pytest.raises(DatasetError, match="Did not find any versions"):
             dataset.load()
 
-    def test_an_older_version_can_be_loaded(self, dataset, filepath):
-        dataset.save(make_job(3))
-        ImageSetDataset(filepath=filepath, version=Version(None, "2026-02")).save(make_job(5))
+    def test_an_older_version_can_be_loaded(self, dataset, filepath, made):
+        dataset.save(made(3))
+        ImageSetDataset(filepath=filepath, version=Version(None, "2026-02")).save(made(5))
         assert len(ImageSetDataset(filepath=filepath, version=Version(None, None)).load()) == 5
         pinned = Version("2026-01-01T00.00.00.000Z", None)
         assert len(ImageSetDataset(filepath=filepath, version=pinned).load()) == 3
-
-    def test_a_missing_file_while_rendering_is_named(self, dataset):
-        with pytest.raises(DatasetError, match=r"weights\.safetensors") as caught:
-            dataset.save(make_job(fail_at=3))
-        assert "same name already exists" not in str(caught.value)
-        assert not dataset.exists()
 
     def test_description_names_path_and_version(self, dataset, filepath):
         assert filepath in str(dataset)
         assert "2026-01-01T00.00.00.000Z" in str(dataset)
 
-    def test_from_a_catalog(self, filepath):
+    def test_from_a_catalog(self, filepath, made):
         entry = {
             "type": "defectsynth_pipeline.datasets.ImageSetDataset",
             "filepath": filepath,
@@ -92,15 +89,15 @@ class TestImageSetDataset:
             "metadata": {"kedro-viz": {"layer": "model_output"}},
         }
         catalog = DataCatalog.from_config({"synthetic_images": entry})
-        catalog["synthetic_images"].save(make_job())
+        catalog["synthetic_images"].save(made())
         assert len(catalog["synthetic_images"].load()) == 5
         assert catalog["synthetic_images"].metadata["kedro-viz"]["layer"] == "model_output"
 
 
 class TestPreview:
     @pytest.mark.parametrize("image", [True, False])
-    def test_grid_is_a_png_of_the_set(self, dataset, image):
-        dataset.save(make_job(image=image))
+    def test_grid_is_a_png_of_the_set(self, dataset, image, made):
+        dataset.save(made(image=image))
         data = base64.b64decode(dataset.preview(images=4, columns=2, side=48))
         grid = np.asarray(Image.open(io.BytesIO(data)))
         assert grid.shape == (2 * 52, 2 * 52, 3)

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
@@ -38,7 +33,8 @@ def dataset(tmp_path, table="ratio_curve", load=None, save="2026-01-01T00.00.00.
 
 def written(tmp_path, text, table="ratio_curve"):
     path = tmp_path / f"{table}.csv"
-    path.write_text(text)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="latin-1")
     return TableDataset(filepath=path.as_posix(), table=table)
 
 
@@ -141,29 +137,20 @@ def test_an_unknown_table_is_refused(tmp_path):
         dataset(tmp_path, "ratio_curves")
 
 
-def test_a_kill_while_writing_leaves_no_version(tmp_path):
-    script = (
-        "import sys\n"
-        "from test_table import *\n"
-        "from pathlib import Path\n"
-        "table = pd.DataFrame([CURVE] * 400_000)\n"
-        "print('begin', flush=True)\n"
-        "dataset(Path(sys.argv[1])).save(table)\n"
-    )
-    folder = os.path.dirname(__file__)
-    paths = os.pathsep.join([folder, *sys.path])
-    child = subprocess.Popen(
-        [sys.executable, "-c", script, tmp_path], env={**os.environ, "PYTHONPATH": paths}
-    )
-    end = time.monotonic() + 120
-    while not list(tmp_path.rglob(".partial-*")) and time.monotonic() < end:
-        time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    assert list(tmp_path.rglob(".partial-*"))
-    assert not dataset(tmp_path).exists()
-    dataset(tmp_path, save="2026-01-02T00.00.00.000Z").save(pd.DataFrame([CURVE]))
-    assert len(dataset(tmp_path).load()) == 1
+@pytest.mark.parametrize("cut", [3, 40])
+def test_a_cut_row_is_named(tmp_path, cut):
+    dataset(tmp_path).save(pd.DataFrame([CURVE, CURVE | {"worth_making": 123}]))
+    whole = next(tmp_path.rglob("ratio_curve.csv/*/*.csv")).read_text()
+    with pytest.raises(DatasetError, match="a row of a table is cut") as caught:
+        written(tmp_path / "cut", whole[:-cut]).load()
+    assert "row 3 of 3" in str(caught.value)
+    assert "kedro run --pipeline=downstream" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['a,"b\n', "\0\0\0", "\x80"])
+def test_what_is_no_csv_is_named(tmp_path, text):
+    with pytest.raises(DatasetError, match=r"(?s)ratio_curve\.csv.*remedy"):
+        written(tmp_path, text).load()
 
 
 def test_the_preview_begins_with_the_first_rows(tmp_path):

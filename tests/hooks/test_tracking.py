@@ -23,8 +23,8 @@ from defectsynth_pipeline.hooks.tracking import (
     nested_run,
     tracking_uri,
 )
-from defectsynth_pipeline.imagesets import ImageSetJob, Rendered
 from defectsynth_pipeline.options import ComposeOptions, SaeOptions, SynthesisOptions
+from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, Rendered, render_set
 from sessions import artifact, client_of, runs_of
 
 CONFIG = {"enabled": True, "tracking_uri": "sqlite:///mlruns/mlflow.db"}
@@ -54,12 +54,13 @@ def curve(number: int) -> pd.DataFrame:
     return pd.DataFrame({"step": [10, 20], "loss": [0.5, 0.25]})
 
 
-def render(number: int) -> ImageSetJob:
+def render(number: int, work: Path) -> FinishedSet:
     plan = pd.DataFrame({"image_id": ["a", "b"]})
     mask = tabulate(1).isna().to_numpy()
-    return ImageSetJob(
+    job = ImageSetJob(
         "f00d", plan, lambda rows: (Rendered(i, {"mask": ~mask}) for i in rows["image_id"])
     )
+    return render_set(job, work)
 
 
 PIPELINE = Pipeline(
@@ -67,7 +68,7 @@ PIPELINE = Pipeline(
         Node(train, ["params:synthesis", "number"], "report", name="train"),
         Node(tabulate, "number", "ratios", name="tabulate"),
         Node(curve, "number", "history", name="curve"),
-        Node(render, "number", "pictures", name="render"),
+        Node(render, ["number", "work"], "pictures", name="render"),
     ]
 )
 
@@ -92,6 +93,7 @@ def make_catalog(project: Path, version: str, number: int) -> DataCatalog:
     }
     catalog = DataCatalog.from_config(entries, save_version=version)
     catalog["number"] = MemoryDataset(number)
+    catalog["work"] = MemoryDataset(project / "work")
     catalog["params:synthesis"] = MemoryDataset(SynthesisOptions(sae=SaeOptions(angles=9)))
     return catalog
 
@@ -164,7 +166,7 @@ class TestRun:
     def test_artifacts_lie_in_the_project(self, finished, project):
         manifest = artifact(finished, "pictures/manifest.csv")
         assert manifest.is_relative_to(project / "mlruns" / "artifacts")
-        assert manifest.read_text().split() == ["image_id", "a", "b"]
+        assert pd.read_csv(manifest)["image_id"].tolist() == ["a", "b"]
         assert [path.name for path in manifest.parent.iterdir()] == ["manifest.csv"]
 
     def test_dataset_versions(self, finished):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import LatentMaskOptions, MaskOptions
+from defectsynth_pipeline.rendering import Rendered
 from defectsynth_pipeline.shape.area import area_ratio_table, count_distinct
 from defectsynth_pipeline.shape.geometry import measure
 from defectsynth_pipeline.shape.parents import Parents

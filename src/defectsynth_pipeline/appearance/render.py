@@ -31,10 +31,11 @@ from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.base_model.denoising import latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
-from defectsynth_pipeline.imagesets import ImageSet, Rendered
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.pixels import crop, full_scale, to_float
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
+from defectsynth_pipeline.rendering import Rendered
 
 logger = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.certificate import REJECTED, Certificate
 from defectsynth_pipeline.imaging.pixels import resize
+from defectsynth_pipeline.options import FramingOptions
 
 
 class Generator(NamedTuple):
@@ -19,10 +20,12 @@ class Generator(NamedTuple):
 
     Attributes:
         base: The base model with the fine-tuned networks in place.
+        framing: Which window of a background the model sees.
         judge: Says of an image whether it may be published.
     """
 
     base: BaseModel
+    framing: FramingOptions
     judge: Callable[[Made], Judged]
 
 

@@ -1,5 +1,6 @@
 """Kedro dataset classes: the only place of the project that knows formats on disk."""
 
+from defectsynth_pipeline.datasets.file import FigureDataset, TextDataset
 from defectsynth_pipeline.datasets.finetuned_model import FinetunedModelDataset
 from defectsynth_pipeline.datasets.image_set import ImageSetDataset
 from defectsynth_pipeline.datasets.inputs import (
@@ -11,9 +12,11 @@ from defectsynth_pipeline.datasets.table import TableDataset
 
 __all__ = [
     "CorpusFoldersDataset",
+    "FigureDataset",
     "FinetunedModelDataset",
     "ImageSetDataset",
     "PretrainedModelDataset",
     "TableDataset",
+    "TextDataset",
     "WorkFolderDataset",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 from kedro.utils import load_obj
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.publishing import written_whole
 
 
 class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
@@ -43,21 +45,33 @@ class FinetunedModelDataset(AbstractVersionedDataset[Any, Any]):
         super().__init__(filepath=PurePosixPath(filepath), version=version)
 
     def load(self) -> Any:
-        """Load the model."""
-        return load_obj(self._model).load(Path(self._get_load_path()))
+        """Load the model.
+
+        Raises:
+            InputError: A file of it is missing or broken.
+        """
+        folder = Path(self._get_load_path())
+        try:
+            return load_obj(self._model).load(folder)
+        except InputError:
+            raise
+        except Exception as error:  # every format has errors of its own
+            raise InputError(
+                "a saved model cannot be read",
+                file=folder,
+                value=" ".join(f"{type(error).__name__}: {error}".split()),
+                remedy="load another version (--load-versions), or run what made it again",
+            ) from error
 
     def save(self, data: Any) -> None:
-        """Save beside the target and move into place, so that no half model is ever a version."""
-        target = Path(self._get_save_path())
-        partial = target.parent.with_name(f".partial-{target.parent.name}") / target.name
-        shutil.rmtree(partial.parent, ignore_errors=True)
-        partial.mkdir(parents=True)
-        data.save(partial)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            shutil.rmtree(target)
-        partial.replace(target)
-        partial.parent.rmdir()
+        """Publish the folder whole.
+
+        Raises:
+            InputError: The disk is full or read only.
+        """
+        with written_whole(Path(self._get_save_path())) as aside:
+            aside.mkdir()
+            data.save(aside)
 
     def _exists(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""`ImageSetDataset` saves an `ImageSetJob` by carrying it out and loads an `ImageSet`."""
+"""`ImageSetDataset` publishes a `FinishedSet` and loads an `ImageSet`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 
 from defectsynth_pipeline.figures.previews import contact_sheet, outlined, to_display
-from defectsynth_pipeline.imagesets import MANIFEST, ImageSet, ImageSetJob, publish
+from defectsynth_pipeline.imagesets import MANIFEST, ImageSet
 from defectsynth_pipeline.imaging.codec import encode_png
+from defectsynth_pipeline.rendering import FinishedSet, publish
 
 
-class ImageSetDataset(AbstractVersionedDataset[ImageSetJob, ImageSet]):
-    """A versioned folder of pictures with a manifest, resumable and published whole.
+class ImageSetDataset(AbstractVersionedDataset[FinishedSet, ImageSet]):
+    """A versioned folder of pictures with a manifest, published whole.
 
     Examples:
         ```yaml
@@ -50,26 +51,17 @@ class ImageSetDataset(AbstractVersionedDataset[ImageSetJob, ImageSet]):
         super().__init__(filepath=PurePosixPath(filepath), version=version)
 
     def load(self) -> ImageSet:
-        """Open the set; pictures are read when asked for."""
-        return ImageSet.open(Path(self._get_load_path()))
-
-    def save(self, data: ImageSetJob) -> None:
-        """Render what is missing of the job and publish it as this session's version.
+        """Open the set after a look at every file; pictures are decoded when asked for.
 
         Raises:
-            DatasetError: A file that the rendering needs is missing. (Kedro would report a bare
-                FileNotFoundError from here as a clash of versions.)
+            InputError: A file of the set is missing or was changed.
         """
-        target = Path(self._get_save_path())
-        try:
-            publish(
-                data,
-                Path(self._filepath),
-                version=target.parent.name,
-                name=self._filepath.name,
-            )
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise DatasetError(f"rendering '{self._filepath.name}' failed: {error}") from error
+        return ImageSet.open(Path(self._get_load_path()))
+
+    def save(self, data: FinishedSet) -> None:
+        """Publish a rendered set as this session's version."""
+        version = Path(self._get_save_path()).parent.name
+        publish(data, Path(self._filepath), version=version, name=self._filepath.name)
 
     def preview(self, images: int = 24, columns: int = 6, side: int = 160) -> ImagePreview:
         """A grid spread evenly over the set, the mask drawn as an outline, as base64 PNG."""

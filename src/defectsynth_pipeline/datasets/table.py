@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from kedro.io.core import AbstractVersionedDataset, DatasetError, Version
+from kedro.io.core import DatasetError
 from kedro_datasets._typing import TablePreview
 
-from defectsynth_pipeline.schemas import SCHEMAS, empty_table, read_table
+from defectsynth_pipeline.datasets.file import FileDataset
+from defectsynth_pipeline.schemas import SCHEMAS, empty_table, parse_table
 
 logger = logging.getLogger(__name__)
 
 
-class TableDataset(AbstractVersionedDataset[pd.DataFrame, pd.DataFrame]):
-    """A CSV whose columns and types `schemas.SCHEMAS` says; written aside and moved into place.
+class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
+    """A CSV whose columns and types `schemas.SCHEMAS` says.
 
     Examples:
         ```yaml
@@ -28,23 +29,13 @@ class TableDataset(AbstractVersionedDataset[pd.DataFrame, pd.DataFrame]):
         ```
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        table: str,
-        optional: bool = False,
-        version: Version | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, *, table: str, optional: bool = False, **where: Any) -> None:
         """Set up the dataset.
 
         Args:
-            filepath: The folder of all versions, or the one file without versions.
             table: Name of the schema.
             optional: Load an empty table where none was written yet.
-            version: Which version to load and save.
-            metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
+            where: As `FileDataset` takes them.
 
         Raises:
             DatasetError: There is no such schema.
@@ -52,37 +43,25 @@ class TableDataset(AbstractVersionedDataset[pd.DataFrame, pd.DataFrame]):
         if table not in SCHEMAS:
             raise DatasetError(f"no table is called '{table}'; known: {', '.join(SCHEMAS)}")
         self._table, self._optional = table, optional
-        self.metadata = metadata
-        super().__init__(filepath=PurePosixPath(filepath), version=version)
+        super().__init__(**where)
 
     def load(self) -> pd.DataFrame:
         """Read the table with its types.
 
         Raises:
-            InputError: The file is of another layout, or holds what is no number.
+            InputError: The file is cut, of another layout, or holds what is no number.
         """
         if self._optional and not self._exists():
             logger.warning("there is no %s yet", self._filepath)
             return empty_table(self._table)
-        return read_table(Path(self._get_load_path()), self._table)
-
-    def save(self, data: pd.DataFrame) -> None:
-        """Write beside the target and move into place, so that no half table is ever a version."""
-        target = Path(self._get_save_path())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".partial-{target.name}")
-        data.to_csv(partial, index=False)
-        partial.replace(target)
+        return parse_table(self._read(), Path(self._get_load_path()), self._table)
 
     def preview(self, nrows: int = 50) -> TablePreview:
         """The first rows for Kedro-Viz."""
         return self.load().head(nrows).to_dict(orient="split")
 
-    def _exists(self) -> bool:
-        try:
-            return Path(self._get_load_path()).is_file()
-        except DatasetError:
-            return False
+    def _encode(self, data: pd.DataFrame) -> bytes:
+        return str(data.to_csv(index=False)).encode("utf-8")
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath, "table": self._table, "version": self._version}
+        return {**super()._describe(), "table": self._table}

@@ -8,10 +8,12 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 
 from defectsynth_pipeline.errors import InputError
@@ -98,11 +100,12 @@ def decode_levels(data: bytes, file: Path) -> np.ndarray:
     return values
 
 
-def encode_png(array: np.ndarray) -> bytes:
+def encode_png(array: np.ndarray, text: Mapping[str, str] | None = None) -> bytes:
     """Encode losslessly as PNG; Pillow has no 16-bit RGB, so that one is written here.
 
     Args:
         array: bool (H, W), or uint8 or uint16, (H, W) or (H, W, 3).
+        text: Written into the file by key; what is not Latin-1 as iTXt, the rest as tEXt.
 
     Returns:
         The file's bytes; a bool array becomes 0 and 255.
@@ -110,9 +113,10 @@ def encode_png(array: np.ndarray) -> bytes:
     if array.dtype == np.bool_:
         array = array.astype(np.uint8) * 255
     if array.dtype == np.uint16 and array.ndim == 3:
-        return _encode_deep_png(array)
+        return _encode_deep_png(array, text or {})
     buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, format="PNG", compress_level=2)
+    chunks = _text_chunks(text or {})
+    Image.fromarray(array).save(buffer, format="PNG", compress_level=2, pnginfo=chunks)
     return buffer.getvalue()
 
 
@@ -243,13 +247,22 @@ def _decode_deep_colour(data: bytes, file: Path) -> np.ndarray:
     return array
 
 
-def _encode_deep_png(array: np.ndarray) -> bytes:
+def _text_chunks(text: Mapping[str, str]) -> PngInfo:
+    chunks = PngInfo()
+    for key, value in text.items():
+        chunks.add_text(key, value)
+    return chunks
+
+
+def _encode_deep_png(array: np.ndarray, text: Mapping[str, str]) -> bytes:
     """Encode uint16 (H, W, 3) as 16-bit colour PNG, without row filters."""
     height, width, _ = array.shape
     rows = np.ascontiguousarray(array.astype(">u2")).view(np.uint8).reshape(height, width * 6)
     filtered = np.concatenate([np.zeros((height, 1), np.uint8), rows], axis=1)
     header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 4)), (b"IEND", b""))
+    told = [(name, body) for name, body, *_ in _text_chunks(text).chunks]
+    pixels = zlib.compress(filtered.tobytes(), 4)
+    chunks = ((b"IHDR", header), *told, (b"IDAT", pixels), (b"IEND", b""))
     return _PNG_SIGNATURE + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
         for name, body in chunks

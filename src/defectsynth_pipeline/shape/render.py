@@ -15,8 +15,8 @@ import pandas as pd
 
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import Rendered
 from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.rendering import Rendered
 from defectsynth_pipeline.shape.branching import interpolate_cracks, warped_crack
 from defectsynth_pipeline.shape.geometry import measure, top_pixels, without_specks
 from defectsynth_pipeline.shape.image_space import (

@@ -29,8 +29,9 @@ def finetune_controlnet(
     from defectsynth_pipeline.appearance.finetune import finetune
 
     seen = samples[samples["split"].isin(["base", "normal"])]
+    told = seen.drop(columns="root")  # where they lie changes nothing
     key = fingerprint(
-        seen, options, framing, prompts, base_model.fingerprint, code_fingerprint(*ROOMS)
+        told, options, framing, prompts, base_model.fingerprint, code_fingerprint(*ROOMS)
     )
     crops = make_crops(seen, base_model, options, framing, prompts)
     return finetune(

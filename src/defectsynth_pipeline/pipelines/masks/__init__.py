@@ -23,7 +23,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 generate_masks,
-                inputs=["samples", "area_ratios", "base_model", "params:masks"],
+                inputs=["samples", "area_ratios", "base_model", "mask_work", "params:masks"],
                 outputs="defect_masks",
                 name="generate_masks",
             ),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
-from defectsynth_pipeline.imagesets import ImageSetJob
 from defectsynth_pipeline.options import MaskOptions
+from defectsynth_pipeline.provenance import named_plan, source_licences
+from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
 ROOMS = ("imaging", "corpora", "base_model", "shape")
@@ -24,9 +26,13 @@ def measure_area_ratios(samples: pd.DataFrame, options: MaskOptions) -> pd.DataF
 
 
 def generate_masks(
-    samples: pd.DataFrame, area_ratios: pd.DataFrame, base_model: Any, options: MaskOptions
-) -> ImageSetJob:
-    """Plan all masks and hand over their rendering; the dataset publishes the set whole."""
+    samples: pd.DataFrame,
+    area_ratios: pd.DataFrame,
+    base_model: Any,
+    work: Path,
+    options: MaskOptions,
+) -> FinishedSet:
+    """Plan all masks and render what is missing of them; the dataset publishes the set whole."""
     from defectsynth_pipeline.shape.plan import plan_masks
     from defectsynth_pipeline.shape.render import render_masks
 
@@ -37,7 +43,17 @@ def generate_masks(
     assert_no_test(samples, used["sha256"], "the mask parents")
     latent = (plan["space"] == "latent").any()
     key = fingerprint(
-        plan, base, options, base_model.fingerprint if latent else None, code_fingerprint(*ROOMS)
+        plan,
+        base.drop(columns="root"),  # where they lie changes nothing
+        options.model_dump(exclude={"latent": {"batch_size"}}),
+        base_model.fingerprint if latent else None,
+        code_fingerprint(*ROOMS),
     )
-    render = partial(render_masks, samples=base, options=options, base_model=base_model)
-    return ImageSetJob(fingerprint=key, plan=plan, render=render)
+    job = ImageSetJob(
+        fingerprint=key,
+        plan=named_plan(plan, key),
+        render=partial(render_masks, samples=base, options=options, base_model=base_model),
+        execution=options.latent.batch_size,
+        licences=source_licences(samples),
+    )
+    return render_set(job, work)

@@ -46,7 +46,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 make_generator,
-                ["base_model", "controlnet", "certificate"],
+                ["base_model", "controlnet", "certificate", "params:framing"],
                 "generator",
                 name="make_generator",
             ),
@@ -57,8 +57,8 @@ def create_pipeline() -> Pipeline:
                     "samples",
                     "defect_masks",
                     "generator",
+                    "image_work",
                     "params:synthesis",
-                    "params:framing",
                 ],
                 outputs="synthetic_images",
                 name="render_images",

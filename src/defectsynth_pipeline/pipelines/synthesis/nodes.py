@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
-from defectsynth_pipeline.imagesets import ImageSet, ImageSetJob
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
+from defectsynth_pipeline.provenance import named_plan, source_licences
+from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
 ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
@@ -55,11 +58,13 @@ def plan_images(
     return plan_synthesis(samples, masks, engines, options, prompts)
 
 
-def make_generator(base_model: Any, controlnet: Any, certificate: Any) -> Any:
+def make_generator(
+    base_model: Any, controlnet: Any, certificate: Any, framing: FramingOptions
+) -> Any:
     """The base model with the fine-tuned networks in place, and what judges its images."""
     from defectsynth_pipeline.certificate.judging import Generator, judge_with
 
-    return Generator(controlnet.attach(base_model), judge_with(certificate))
+    return Generator(controlnet.attach(base_model), framing, judge_with(certificate))
 
 
 def render_images(
@@ -67,40 +72,47 @@ def render_images(
     samples: pd.DataFrame,
     masks: ImageSet,
     generator: Any,
+    work: Path,
     options: SynthesisOptions,
-    framing: FramingOptions,
-) -> ImageSetJob:
-    """Hand over the rendering of the plan; the dataset carries it out and publishes it whole."""
+) -> FinishedSet:
+    """Render what is missing of the plan; the dataset publishes the set whole."""
     from defectsynth_pipeline.appearance.render import render_plan
 
     used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
+    # What the certificate was fitted on, not its numbers: their last bits are the machine's.
+    seen = samples[samples["split"].isin(["base", "normal"])]
+    told = [c for c in ("sample_id", "defect_type", "split", "sha256", "licence") if c in seen]
+    code = code_fingerprint(*ROOMS)
+    # The masks' content, not their version: a run repeated after a kill makes a new version.
+    key = fingerprint(
+        plan,
+        options.model_dump(exclude={"batch_size"}),
+        generator.framing,
+        generator.base.fingerprint,
+        masks.manifest,
+        seen[told].reset_index(drop=True),
+        code,
+    )
+    named = named_plan(plan, key).assign(code=code)
     render = partial(
         render_plan,
-        plan=plan,
+        plan=named,
         samples=samples,
         masks=masks,
         base=generator.base,
         options=options,
-        framing=framing,
+        framing=generator.framing,
         judge=generator.judge,
     )
-    # What the certificate was fitted on, not its numbers: their last bits are the machine's.
-    seen = samples[samples["split"].isin(["base", "normal"])]
-    fitted_on = seen[["sample_id", "defect_type", "split", "sha256"]].reset_index(drop=True)
-    # The masks' content, not their version: a run repeated after a kill makes a new version.
-    key = fingerprint(
-        plan,
-        options,
-        framing,
-        generator.base.fingerprint,
-        masks.manifest,
-        fitted_on,
-        code_fingerprint(*ROOMS),
+    job = ImageSetJob(
+        fingerprint=key,
+        plan=named,
+        render=render,
+        execution=options.batch_size,
+        licences=source_licences(samples, masks.manifest),
     )
-    return ImageSetJob(
-        fingerprint=key, plan=plan.assign(code=code_fingerprint(*ROOMS)), render=render
-    )
+    return render_set(job, work)
 
 
 def summarise_images(images: ImageSet) -> pd.DataFrame:

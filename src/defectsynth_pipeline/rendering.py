@@ -1,0 +1,261 @@
+"""Image sets rendered one by one in a work folder, resumed per image, published whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.fingerprints import fingerprint
+from defectsynth_pipeline.imagesets import MANIFEST, REJECTED, ImageSet
+from defectsynth_pipeline.imaging.codec import encode_png
+from defectsynth_pipeline.provenance import UNKNOWN, png_text
+from defectsynth_pipeline.publishing import cannot_write, move_whole
+from defectsynth_pipeline.resumable import Progress
+from defectsynth_pipeline.setfiles import check_id, picture_names, sha256_column, sha256_of
+
+logger = logging.getLogger(__name__)
+
+_SET, _RECORDS = "set", "records"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One finished item.
+
+    Args:
+        image_id: The id of its plan row.
+        arrays: Named pictures, written losslessly to `<name>s/<image_id>.png`: bool (H, W), or
+            uint8 or uint16, (H, W) or (H, W, 3).
+        record: Further manifest columns, JSON scalars.
+        rejected: It is kept apart, in the set's folder `rejected`.
+    """
+
+    image_id: str
+    arrays: dict[str, np.ndarray]
+    record: dict[str, Any] = field(default_factory=dict)
+    rejected: bool = False
+
+
+@dataclass(frozen=True)
+class ImageSetJob:
+    """A set still to be rendered.
+
+    Args:
+        fingerprint: Hex digest of all that decides the pixels.
+        plan: One row per image, column `image_id`.
+        render: Yields the finished items of the given plan rows, in any order.
+        execution: What may differ between runs of one set, such as the size of batches: what is
+            rendered with another one is not resumed, since the last bits may be others.
+        licences: Says of a row of the manifest which licences its sources have.
+    """
+
+    fingerprint: str
+    plan: pd.DataFrame
+    render: Callable[[pd.DataFrame], Iterator[Rendered]]
+    execution: object = None
+    licences: Callable[[Mapping[str, Any]], str] = lambda row: UNKNOWN
+
+
+@dataclass(frozen=True)
+class FinishedSet:
+    """A set that is rendered and not yet published: `publish` moves it to where it is looked for.
+
+    Args:
+        work: The folder of this set's work, and of nothing else.
+    """
+
+    work: Path
+
+
+def render_set(job: ImageSetJob, folder: Path) -> FinishedSet:
+    """Render what is missing of a set in a work folder, where sets of other fingerprints may lie.
+
+    A run that is killed goes on there: the next one of the same set renders only the rest.
+
+    Raises:
+        InputError: Two rows with one id, an item that was not asked for or never came, a second
+            run on the same set, a full disk or one that is read only.
+    """
+    _check_plan(job.plan)
+    work = folder / fingerprint(job.fingerprint, job.execution)
+    with _locked(work), _told_if_unwritable(work):
+        _render_missing(job, work)
+        _write_manifest(job, work)
+    return FinishedSet(work)
+
+
+def publish(finished: FinishedSet, folder: Path, *, version: str, name: str) -> ImageSet:
+    """Publish a finished set as `<folder>/<version>/<name>`, all of it at once.
+
+    Raises:
+        InputError: Another run has published it, a full disk or one that is read only.
+    """
+    root = folder / version / name
+    with _locked(finished.work), _told_if_unwritable(root):
+        if not (finished.work / _SET).is_dir():
+            raise InputError(
+                "another run has published the same images in the meantime",
+                file=finished.work,
+                remedy="run the same command again",
+            )
+        move_whole(finished.work / _SET, root)
+        shutil.rmtree(finished.work)
+    published = ImageSet.open(root)
+    logger.info("published %d images in %s", len(published), root)
+    return published
+
+
+@contextmanager
+def _told_if_unwritable(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if told := cannot_write(error, place):
+            raise told from error
+        raise
+
+
+def _check_plan(plan: pd.DataFrame) -> None:
+    ids = plan["image_id"].astype(str).map(check_id)
+    if ids.duplicated().any():
+        raise InputError(
+            "two planned images have the same image_id",
+            value=ids[ids.duplicated()].iloc[0],
+            remedy="give every row of the plan its own image_id",
+        )
+
+
+@contextmanager
+def _locked(work: Path) -> Iterator[None]:
+    """Hold the folder for this process; the system lets go of the lock when the process dies."""
+    with _told_if_unwritable(work):
+        work.parent.mkdir(parents=True, exist_ok=True)
+    path = work.with_name(f"{work.name}.lock")
+    try:
+        with FileLock(path, timeout=0):
+            yield
+        path.unlink(missing_ok=True)
+    except Timeout as error:
+        raise InputError(
+            "another run is rendering the same images",
+            file=work,
+            remedy="wait for it to end, or stop it",
+        ) from error
+
+
+def _render_missing(job: ImageSetJob, work: Path) -> None:
+    (work / _SET).mkdir(parents=True, exist_ok=True)
+    for leftover in work.rglob("*.tmp"):
+        leftover.unlink()
+    ids = job.plan["image_id"].astype(str)
+    finished = {image_id for image_id in ids if _is_complete(work, image_id)}
+    missing = job.plan[~ids.isin(finished)]
+    if finished:
+        logger.info("resuming: %d of %d images are there", len(finished), len(ids))
+    if missing.empty:
+        return
+    waiting = {str(row["image_id"]): row for row in missing.to_dict("records")}
+    progress = Progress("image", len(waiting))
+    for done, item in enumerate(job.render(missing), start=1):
+        if item.image_id not in waiting:
+            raise InputError(
+                "an image was rendered twice or was not in the plan",
+                value=item.image_id,
+                remedy="render each of the given plan rows once",
+            )
+        _write_item(job, work, item, waiting.pop(item.image_id))
+        progress(done)
+    if waiting:
+        raise InputError(
+            f"{len(waiting)} planned images were not rendered",
+            value=sorted(waiting)[0],
+            remedy="render every given plan row, or leave the row out of the plan",
+        )
+
+
+def _write_item(job: ImageSetJob, work: Path, item: Rendered, planned: Mapping[Any, Any]) -> None:
+    """Write the pictures of one image and, last, its record with their checksums."""
+    told = {**planned, **item.record, "of_set": job.fingerprint}
+    told["licence"] = job.licences(told)
+    text, place = png_text(told, job.fingerprint), _place(work, item.rejected)
+    record = {**item.record, "of_set": job.fingerprint, "licence": told["licence"]}
+    for name, array in item.arrays.items():
+        data = encode_png(array, text)
+        _write_atomically(place / f"{name}s" / f"{item.image_id}.png", data)
+        record[sha256_column(name)] = sha256_of(data)
+    note = {"record": record, REJECTED: item.rejected}
+    path = work / _RECORDS / f"{item.image_id}.json"
+    _write_atomically(path, json.dumps(note, default=_as_scalar).encode())
+
+
+def _place(work: Path, rejected: bool) -> Path:
+    return work / _SET / REJECTED if rejected else work / _SET
+
+
+def _is_complete(work: Path, image_id: str) -> bool:
+    """Whether the record and all its pictures are there and unharmed."""
+    try:
+        note = json.loads((work / _RECORDS / f"{image_id}.json").read_bytes())
+        place, record = _place(work, note[REJECTED]), note["record"]
+        return all(
+            sha256_of((place / f"{name}s" / f"{image_id}.png").read_bytes())
+            == record[sha256_column(name)]
+            for name in picture_names(record)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _write_manifest(job: ImageSetJob, work: Path) -> None:
+    """Join plan and records; parquet keeps the types, the CSV beside it is for people.
+
+    The manifest of what was rejected lies with it; the set's own is the last file to be written.
+    """
+    plan = job.plan
+    notes = [
+        json.loads((work / _RECORDS / f"{image_id}.json").read_bytes())
+        for image_id in plan["image_id"].astype(str)
+    ]
+    records = pd.DataFrame([note["record"] for note in notes], index=plan.index)
+    kept = plan[[column for column in plan.columns if column not in records.columns]]
+    manifest = pd.concat([kept, records], axis=1)
+    rejected = pd.Series([note[REJECTED] for note in notes], index=plan.index, dtype=bool)
+    if rejected.any():
+        _write_table(manifest[rejected], _place(work, True))
+        message = "only %d of %d images are published; %d were rejected: %s/manifest.csv says why"
+        counts = (~rejected).sum(), len(plan), rejected.sum()
+        logger.warning(message, *counts, REJECTED)
+    _write_table(manifest[~rejected], _place(work, False))
+
+
+def _write_table(manifest: pd.DataFrame, folder: Path) -> None:
+    buffer = io.BytesIO()
+    manifest.reset_index(drop=True).to_parquet(buffer, index=False)
+    _write_atomically(folder / "manifest.csv", manifest.to_csv(index=False).encode())
+    _write_atomically(folder / MANIFEST, buffer.getvalue())
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _as_scalar(value: Any) -> Any:
+    """Numpy scalars as Python's, for JSON."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not a JSON scalar")
