@@ -14,6 +14,7 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from defectsynth_pipeline.appearance import render
 from defectsynth_pipeline.base_model.loading import load_base_model
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.errors import InputError
@@ -190,18 +191,23 @@ class TestFailures:
 
 
 def test_a_failure_in_the_last_stage_publishes_no_images(
-    tmp_path: Path, mlflow_template: Path
+    tmp_path: Path, mlflow_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps times strength below one shows only when denoising begins."""
     project = make_project(tmp_path / "project", mlflow_template)
     root = write_own(tmp_path / "parts").as_posix()
-    with pytest.raises(Exception, match="no denoising step"):
-        run(project, root=root, synthesis={"strength": 0.1})
+
+    def out_of_memory(*_: object) -> None:
+        raise MemoryError("no room for the network's activations")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(render, "denoise_regions", out_of_memory)
+        with pytest.raises(Exception, match="no room"):
+            run(project, root=root)
     found = versions(project)
     assert "controlnet" in found
     assert "synthetic_images" not in found
     assert runs_of(project)[-1].info.status == "FAILED"
-    catalog = run(project, root=root, synthesis={"strength": 0.5})
+    catalog = run(project, root=root)
     assert len(every_image(catalog.load("synthetic_images"))) == 8
 
 

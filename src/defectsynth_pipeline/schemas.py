@@ -86,13 +86,13 @@ SCHEMAS = {
     "samples": Schema(
         _text("sample_id corpus category defect_type root image mask")
         | _whole("x y width height")
-        | _text("derivation mask_of group sha256 split split_protocol")
+        | _text("derivation mask_of group sha256 licence split split_protocol")
         | _whole("partition"),
         remake="ingest",
     ),
     "area_ratios": Schema(
         _text("category defect_type")
-        | _whole("n_masks")
+        | _whole("n_masks n_groups")
         | _real("mean_area_ratio min_area_ratio max_area_ratio stroke_width tau")
         | _text("space")
         | _whole("mask_capacity")
@@ -139,7 +139,7 @@ SCHEMAS = {
         _text("task corpus category detector defect_type arm against metric verdict")
         | _optional("difference low high detectable value against_value")
         | _optional("image_auroc against_image_auroc")
-        | _whole("n_synthetic set_size seeds n_test n_good")
+        | _whole("n_synthetic set_size seeds n_test n_groups n_good")
         | _text("sentence"),
         remake="downstream",
     ),

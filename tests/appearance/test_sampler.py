@@ -15,7 +15,6 @@ from defectsynth_pipeline.appearance.sampler import (
 from defectsynth_pipeline.base_model.denoising import build_controlnet, latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import SynthesisOptions
-from refusals import refused
 from small_models import SYNTHESIS, changed, pictures
 
 PLAIN = changed(SYNTHESIS, steps=4, sae={"enabled": False})
@@ -162,8 +161,3 @@ def test_cells_touched_by_a_thin_stroke_count() -> None:
     assert cells[0, 0, 3].all()
     assert cells.sum() == 8
     assert latent_masks(masks, torch.Size((8, 8)), grow=1).sum() == 24
-
-
-def test_strength_that_leaves_no_step(small: BaseModel, regions: Regions) -> None:
-    with refused("no denoising step", "synthesis.strength 0.2", remedy="steps * strength"):
-        denoise_regions(small, regions, changed(PLAIN, steps=4, strength=0.2))

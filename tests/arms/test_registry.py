@@ -118,7 +118,7 @@ def test_unknown_names(name: str, expected: str) -> None:
 
 
 def test_names_with_a_ratio_curve() -> None:
-    options = ArmOptions(names=["base", "base", "defectsynth@25"], ratio=[0, 25])
+    options = ArmOptions(names=["base", "defectsynth@25"], ratio=[0, 25])
     assert arm_names(options) == ["base", "defectsynth@25", "defectsynth@0"]
     with pytest.raises(InputError, match="single arm"):
         arm_names(ArmOptions(ratio=[25], ratio_arm="crop_paste+defectsynth"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -223,3 +225,55 @@ def test_manifest_path_that_leaves_the_root(part: Path, tmp_path: Path, path: st
 def test_the_wanted_types_are_all_that_is_left(part: Path) -> None:
     samples = make_samples(part, IngestOptions(defect_types=["scratch"], categories=["plate"]))
     assert set(samples["defect_type"]) == {"scratch", "good"}
+
+
+def test_what_is_no_file_is_not_opened(part: Path) -> None:
+    (part / DENT / "000.png").unlink()
+    os.mkfifo(part / DENT / "000.png")
+    _fails(part, "no file", "dent/000.png", "prw")
+
+
+def test_links_in_a_circle(part: Path) -> None:
+    (part / DENT / "000.png").unlink()
+    (part / DENT / "000.png").symlink_to("000.png")
+    _fails(part, "cannot be read", "dent/000.png")
+
+
+@pytest.mark.parametrize("folder", [DENT, Path()])
+def test_a_name_that_is_not_utf8(part: Path, folder: Path) -> None:
+    name = os.fsdecode(b"beul\xe9.png")
+    (part / folder / name).mkdir() if folder == Path() else save(part / folder / name, texture(1))
+    _fails(part, "not UTF-8", "beul\\xe9.png", "rename")
+
+
+def test_ghostscript_is_not_started(part: Path) -> None:
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n%%EOF\n"
+    (part / GOOD / "x.png").write_text(text, encoding="ascii")
+    _fails(part, "x.png", "cannot be decoded", "cannot identify")
+
+
+def test_an_image_beyond_the_limit_is_refused_by_its_header(part: Path) -> None:
+    row = np.zeros((1, 13000 * 2 + 1), np.uint8)
+    header = struct.pack(">IIBBBBB", 13000, 13000, 16, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row.tobytes())), (b"IEND", b""))
+    data = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    (part / GOOD / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    with pytest.warns(Image.DecompressionBombWarning):
+        _fails(part, "too large", "13000 x 13000", "80 million pixels")
+
+
+def test_hidden_pairs_are_left_out_aloud(part: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (part / DENT / "000.png").rename(part / DENT / ".000.png")
+    (part / DENT_MASK / "000_mask.png").rename(part / DENT_MASK / ".000_mask.png")
+    (part / DENT / "._001.png").write_bytes(b"macOS")
+    samples = make_samples(part, IngestOptions())
+
+    assert (samples["defect_type"] == "dent").sum() == 5
+    warned = [r.getMessage() for r in caplog.records if "begins with a dot" in r.getMessage()]
+    assert [Path(text.split(" is not")[0]).name for text in warned] == [
+        ".000_mask.png",
+        ".000.png",
+    ]

@@ -13,10 +13,12 @@ from PIL import Image
 from scipy import ndimage
 
 from categories import save
+from defectsynth_pipeline.corpora import duplicates
 from defectsynth_pipeline.corpora.duplicates import alike, details
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
+from refusals import refused
 
 SIDE = 128
 
@@ -192,3 +194,17 @@ def test_a_part_with_defects_of_two_types_is_on_one_side(part: Path) -> None:
 def test_bad_patterns(part: Path, pattern: str, message: str) -> None:
     with pytest.raises(InputError, match=rf"{message}(.|\n)*ingest.group_by(.|\n)*remedy"):
         make_samples(part, IngestOptions(group_by=pattern))
+
+
+def test_a_pattern_that_takes_for_ever_is_stopped(
+    part: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duplicates, "_SECONDS", 0.05)
+    dents = part / "plate" / "test" / "dent"
+    name = "a" * 60 + "!"
+    (dents / "000.png").rename(dents / f"{name}.png")
+    masks = part / "plate" / "ground_truth" / "dent"
+    (masks / "000_mask.png").rename(masks / f"{name}_mask.png")
+
+    with refused("takes more than", "ingest.group_by", f"at {name}", remedy="repeat no group"):
+        make_samples(part, IngestOptions(group_by="^((a|aa)+)$"))

@@ -1,4 +1,4 @@
-"""A few base images per type: nested, of few parts, and nothing else of the split moves."""
+"""A few base images per type: nested, different parts first; nothing else of the split moves."""
 
 from __future__ import annotations
 
@@ -57,12 +57,25 @@ def test_fewer_shots_are_among_more(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_parts_come_whole_and_two_parts_at_least(seed: int) -> None:
+def test_different_parts_come_first(seed: int) -> None:
     samples = _base("aaabbbcccddd")
 
-    assert len(set(_parts(samples, 2, seed))) == 2
+    assert len(set(_parts(samples, 3, seed))) == 3
     six = pd.Series(_parts(samples, 6, seed)).value_counts()
-    assert six.tolist() == [3, 3]
+    assert six.tolist() == [2, 2, 1, 1]
+
+
+def test_the_cap_takes_different_parts_too(part: Path) -> None:
+    for folder, suffix in (("test", ""), ("ground_truth", "_mask")):
+        for path in sorted((part / "plate" / folder / "dent").iterdir()):
+            number = int(path.name[:3])
+            path.rename(path.with_name(f"{number // 3}_{number % 3}{suffix}.png"))
+    options = IngestOptions(base_share=1.0, max_base=2, group_by=r"^(\d)_", defect_types=["dent"])
+    samples = make_samples(part, options)
+
+    kept = samples[samples["split"] == "base"]
+    assert len(kept) == kept["group"].nunique() == 2
+    assert (samples["split"] == "unused").sum() == 4
 
 
 def test_another_seed_takes_other_parts_and_the_order_of_rows_none() -> None:
@@ -82,8 +95,9 @@ def test_types_that_share_parts_keep_the_same_ones() -> None:
     assert kept["group"].nunique() == 3
 
 
-@pytest.mark.parametrize("protocol", ["random_third", "lowest_third"])
-@pytest.mark.parametrize("partition", [0, 2])
+@pytest.mark.parametrize(
+    ("protocol", "partition"), [("random_third", 0), ("random_third", 2), ("lowest_third", 0)]
+)
 def test_the_surplus_is_unused_and_the_test_set_stays(
     plates: Path, protocol: Any, partition: int
 ) -> None:

@@ -79,12 +79,16 @@ def test_groups_stay_on_one_side() -> None:
     assert (result.groupby("group")["split"].nunique() == 1).all()
 
 
-def test_what_one_group_has_beyond_the_cap_is_left_out_not_tested() -> None:
-    result = assign_split(_table(60, per_group=20), IngestOptions(max_base=8))
+def test_the_cap_counts_groups_and_the_base_has_two_of_three() -> None:
+    def groups(count: int, **options: int) -> set[str]:
+        samples = _table(count, per_group=20)
+        result = assign_split(samples, IngestOptions(**options))  # type: ignore[arg-type]
+        return set(result.loc[result["split"] == "base", "group"])
 
-    assert result["split"].value_counts().to_dict() == {"test": 40, "base": 8}
-    base, test = (set(result.loc[result.split == side, "group"]) for side in ("base", "test"))
-    assert not base & test
+    assert len(groups(240, max_base=3)) == 3
+    assert len(groups(240)) == 4
+    assert len(groups(60)) == 2
+    assert len(groups(40)) == 1
 
 
 def test_derived_good_samples_follow_their_group() -> None:

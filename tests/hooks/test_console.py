@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,10 @@ except Exception as error:
 BAD_MASK = "raise InputError('the mask is empty', file='a.png', value=0, remedy='draw it')"
 
 
-def ended(raised: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def ended(raised: str, program: str = PROGRAM, **variables: str) -> Any:
     source = Path(__file__).parents[2] / "src"
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(raised=raised)],
+        [sys.executable, "-c", program.format(raised=raised)],
         capture_output=True,
         text=True,
         check=False,
@@ -69,3 +70,22 @@ def test_an_error_met_while_handling_another_is_not_hidden():
     with pytest.raises(KeyError) as caught:
         fail_while_handling()
     assert find_input_error(caught.value) is None
+
+
+SPLIT = (
+    "from kedro.framework.cli.utils import _split_params as split; "
+    "split(None, type('Option', (), {'name': 'params'}), 'prompts.defect=$')"
+)
+RESOLVE = (
+    "from omegaconf import OmegaConf; "
+    "OmegaConf.to_container(OmegaConf.create({'defect': '$'}), resolve=True)"
+)
+
+
+@pytest.mark.parametrize(("how", "given"), [(SPLIT, "{"), (SPLIT, "[1"), (RESOLVE, "${x}")])
+def test_a_parameter_that_cannot_be_read_is_named_in_a_line(how, given):
+    program = PROGRAM.partition("    raise")[0] + "    raise"
+    done = ended(how.replace("$", given), program)
+    assert "Traceback" not in done.stderr
+    assert "a parameter or another setting cannot be read" in done.stderr
+    assert given.strip("${}") in done.stderr

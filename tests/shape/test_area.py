@@ -25,6 +25,8 @@ def test_a_row_per_type_of_the_base_masks_only(write_samples: WriteSamples) -> N
     row = table.iloc[0]
     assert len(table) == 1
     assert (row["category"], row["defect_type"], row["n_masks"]) == ("part", "spot", 2)
+    assert row["n_groups"] == 2
+    assert area_ratio_table(base.assign(group="one"), MaskOptions())["n_groups"].tolist() == [1]
     assert row["mean_area_ratio"] == pytest.approx(np.mean(ratios))
     assert (row["min_area_ratio"], row["max_area_ratio"]) == pytest.approx(tuple(ratios))
     assert (row["tau"], row["mask_capacity"]) == (0.053, 10)

@@ -10,6 +10,7 @@ from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS as REPORT
 from defectsynth_pipeline.verdict.comparison import fewest_groups
+from defectsynth_pipeline.verdict.notes import split_notes
 from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.report import classification_report
 from defectsynth_pipeline.verdict.verdict import COLUMNS, make_verdict, overall
@@ -264,3 +265,22 @@ def test_image_auroc_stands_beside():
     row = verdict_of(rows).iloc[0]
     assert (row["image_auroc"], row["against_image_auroc"]) == (0.9, 0.8)
     assert "image AUROC 0.900 instead of 0.800" in row["sentence"]
+
+
+def test_a_sentence_says_of_how_many_parts_the_test_images_are():
+    sentence = verdict_of(compared(0.1, 0.2, n_test=24, n_groups=8)).iloc[0]["sentence"]
+    assert "24 test images of 8 parts with the defect" in sentence
+
+
+def test_the_page_says_of_how_many_parts_each_base_is():
+    samples = pd.DataFrame(
+        {
+            "category": "screw",
+            "defect_type": ["burr"] * 3 + ["dent"] * 3 + ["good"],
+            "split": ["base", "base", "test", "base", "base", "unused", "normal"],
+            "group": list("aabcddg"),
+        }
+    )
+    burr, dent = list(split_notes(samples))[1:]
+    assert burr.startswith("screw / burr: base 2 images of 1 part, test 1 image of 1 part; a base")
+    assert dent == "screw / dent: base 2 images of 2 parts, test 0 images of 0 parts."

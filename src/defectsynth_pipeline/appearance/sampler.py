@@ -18,7 +18,6 @@ from torch import Tensor
 from defectsynth_pipeline.appearance.attention import SaeState, install_sae, sae_weights
 from defectsynth_pipeline.base_model.denoising import latent_masks
 from defectsynth_pipeline.base_model.loading import BaseModel
-from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import SynthesisOptions
 
 
@@ -56,19 +55,10 @@ def denoise_regions(base: BaseModel, regions: Regions, options: SynthesisOptions
     """Return latents (B, C, h, w) with a defect in every mask and the background elsewhere.
 
     DDIM, eta 0, `options.steps` steps over the last `strength` of the noise levels.
-
-    Raises:
-        InputError: So few steps of so little strength that none is left.
     """
     pipeline = _pipeline(base)
     pipeline.scheduler.set_timesteps(options.steps)
     kept = int(options.steps * options.strength)
-    if kept == 0:
-        raise InputError(
-            "strength leaves no denoising step",
-            value=f"synthesis.steps {options.steps}, synthesis.strength {options.strength}",
-            remedy="raise one of them until steps * strength is at least 1",
-        )
     timesteps = pipeline.scheduler.timesteps[options.steps - kept :]
     known = base.encode(regions.background)
     noise = draw_noise(regions.seeds, tuple(known.shape[1:])).to(known)

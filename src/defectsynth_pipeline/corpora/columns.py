@@ -13,7 +13,7 @@ from defectsynth_pipeline.schemas import own_columns
 
 GOOD = "good"
 ALL_TYPES = "all"  # in tables: all defect types of a category together
-UNUSED = "unused"  # the split of what `ingest.shots` leaves out
+UNUSED = "unused"  # the split of what `ingest.shots` or `ingest.max_base` leaves out
 PIXELS = "pixels"
 THUMBNAIL = "thumbnail"
 

@@ -22,6 +22,7 @@ from defectsynth_pipeline.corpora.files import (
     natural_key,
     read_pairs,
 )
+from defectsynth_pipeline.corpora.licences import find_licence
 from defectsynth_pipeline.errors import InputError
 
 CATEGORY = "pavement"
@@ -65,7 +66,7 @@ def make_deepcrack_samples(root: Path | str, corpus: str = "deepcrack") -> pd.Da
             value=f"{min(mask.area_ratio for _, mask in pairs):.1%} of the image or more",
             remedy=f"add images with less than {MAX_REMOVED_RATIO:.0%} of crack pixels",
         )
-    return to_table(rows)
+    return to_table(rows).assign(licence=find_licence(base, [base]))
 
 
 def _rows(root: Path, corpus: str, image: SourceImage, mask: SourceMask) -> list[Row]:

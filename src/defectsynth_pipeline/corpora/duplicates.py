@@ -7,13 +7,13 @@ that look alike.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import regex
 from PIL import Image
 from scipy import ndimage
 
@@ -34,6 +34,7 @@ _PIXELS = 4000  # of a defect that are compared
 # Two shots may be a cell of the thumbnail apart; the other four shifts follow by symmetry.
 _SHIFTS = ((0, 0), (0, 1), (1, 0), (1, 1), (1, -1))
 _BLOCK = 512
+_SECONDS = 1.0  # that a pattern may take at one name: nested repetitions take for ever
 
 
 def group_by_name(samples: pd.DataFrame, pattern: str | None) -> pd.DataFrame:
@@ -49,7 +50,8 @@ def group_by_name(samples: pd.DataFrame, pattern: str | None) -> pd.DataFrame:
         A copy with `group` changed.
 
     Raises:
-        InputError: No regular expression, none with a group, or it matches no file.
+        InputError: No regular expression, none with a group, it matches no file, or takes too
+            long.
     """
     result = samples.copy()
     if pattern is None:
@@ -58,7 +60,7 @@ def group_by_name(samples: pd.DataFrame, pattern: str | None) -> pd.DataFrame:
     found = 0
     for index in result.index[result["split"] == ""]:
         row = result.loc[index]
-        match = expression.search(Path(row["image"]).stem)
+        match = _search(expression, Path(row["image"]).stem)
         if match and match.group(1):
             result.loc[index, "group"] = f"{row['corpus']}/{row['category']}/{match.group(1)}"
             found += 1
@@ -216,10 +218,22 @@ def same_defect(one: View, other: View) -> bool:
     return bool(best >= MIN_TEXTURE and overlap >= MIN_OVERLAP)
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
+def _search(expression: regex.Pattern[str], stem: str) -> regex.Match[str] | None:
     try:
-        expression = re.compile(pattern)
-    except re.error as error:
+        return expression.search(stem, timeout=_SECONDS)
+    except TimeoutError as error:
+        raise InputError(
+            f"the pattern takes more than {_SECONDS:g} s at one name",
+            file="ingest.group_by",
+            value=f"{expression.pattern} at {stem}",
+            remedy="repeat no group that itself repeats: '^(a+)_' instead of '^((a+)+)_'",
+        ) from error
+
+
+def _compile(pattern: str) -> regex.Pattern[str]:
+    try:
+        expression = regex.compile(pattern)
+    except regex.error as error:
         raise InputError(
             "not a regular expression", file="ingest.group_by", value=error, remedy="correct it"
         ) from error

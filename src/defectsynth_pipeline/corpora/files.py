@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from defectsynth_pipeline.imaging.codec import IMAGE_SUFFIXES, decode_image, dec
 _UNREADABLE_SUFFIXES = frozenset(
     {".gif", ".webp", ".heic", ".jp2", ".dcm", ".dicom", ".exr", ".npy", ".raw", ".svg", ".pgm"}
 )
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -53,25 +56,53 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """Visible sub-folders in natural order; none if the folder is missing."""
+    """Visible sub-folders in natural order; none if the folder is missing.
+
+    Raises:
+        InputError: A name is not UTF-8.
+    """
     if not folder.is_dir():
         return []
     found = (path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-    return sorted(found, key=lambda path: natural_key(path.name))
+    return sorted(map(check_name, found), key=lambda path: natural_key(path.name))
+
+
+def check_name(path: Path) -> Path:
+    """The path, after checking that tables can hold its name.
+
+    Raises:
+        InputError: The name is not UTF-8.
+    """
+    shown = os.fsencode(path).decode(errors="backslashreplace")
+    if shown != str(path):
+        raise InputError(
+            "a name is not UTF-8",
+            file=shown,
+            value=os.fsencode(path.name),
+            remedy="rename the file or folder, for example with convmv -t utf8",
+        )
+    return path
 
 
 def list_images(folder: Path) -> list[Path]:
     """Visible image files of a folder in natural order; none if the folder is missing.
 
+    A hidden image is not read either, and a warning says so, but for `._*`, which macOS writes.
+
     Raises:
-        InputError: A file of an image format that is not supported, or two with one stem.
+        InputError: A file of an image format that is not supported, two with one stem, a name
+            that is not UTF-8.
     """
     if not folder.is_dir():
         return []
     stems: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: natural_key(path.name)):
         suffix = path.suffix.lower()
-        if path.name.startswith(".") or path.is_dir():
+        if path.is_dir():
+            continue
+        if path.name.startswith("."):
+            if suffix in IMAGE_SUFFIXES and not path.name.startswith("._"):
+                _log.warning("%s is not read: its name begins with a dot", check_name(path))
             continue
         if suffix in _UNREADABLE_SUFFIXES:
             raise InputError(
@@ -89,7 +120,7 @@ def list_images(folder: Path) -> list[Path]:
                 value=stems[path.stem].name,
                 remedy="rename or remove one of them",
             )
-        stems[path.stem] = path
+        stems[path.stem] = check_name(path)
     return list(stems.values())
 
 
@@ -114,17 +145,25 @@ def read_bytes(root: Path, path: Path) -> bytes:
     """Content of a file inside the root.
 
     Raises:
-        InputError: The file leaves the root, is missing or cannot be read.
+        InputError: The file leaves the root, is missing, is no file, or cannot be read.
     """
     try:
-        return inside(root, path).read_bytes()
-    except OSError as error:
+        kind = inside(root, path).stat().st_mode
+        if stat.S_ISREG(kind):
+            return path.read_bytes()
+    except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError before 3.13
         raise InputError(
             "the file cannot be read",
             file=path,
-            value=error.strerror or error,
+            value=getattr(error, "strerror", None) or error,
             remedy="restore the file, or run ingest again",
         ) from error
+    raise InputError(
+        "this is no file that can be read",  # reading a pipe would wait for ever
+        file=path,
+        value=stat.filemode(kind),
+        remedy="replace it by an image, or remove it",
+    )
 
 
 def probe_images(root: Path, paths: Sequence[Path]) -> list[SourceImage]:

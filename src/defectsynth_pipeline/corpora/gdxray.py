@@ -20,6 +20,7 @@ from scipy import ndimage
 from defectsynth_pipeline.corpora.columns import GOOD, Row, sample_row, to_table
 from defectsynth_pipeline.corpora.files import SourceImage, match_masks, read_bytes, read_pairs
 from defectsynth_pipeline.corpora.layout import weld_folder
+from defectsynth_pipeline.corpora.licences import find_licence
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_mask
 from defectsynth_pipeline.imaging.rectangle import Rectangle
@@ -64,7 +65,7 @@ def make_gdxray_samples(
             value=f"windows of {side} px",
             remedy="lower radiograph_context, or add radiographs with fewer defects",
         )
-    return to_table(rows)
+    return to_table(rows).assign(licence=find_licence(base, list(dict.fromkeys((folder, base)))))
 
 
 def window_side(defects: list[list[Rectangle]], context: float, short: int) -> int:

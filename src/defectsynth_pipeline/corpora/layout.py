@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from defectsynth_pipeline.corpora.files import list_folders
+from defectsynth_pipeline.corpora.files import check_name, list_folders
 from defectsynth_pipeline.errors import InputError
 
 Layout = Literal["mvtec", "gdxray", "deepcrack"]
@@ -42,7 +42,7 @@ def find_corpora(root: Path | str) -> list[Corpus]:
     Raises:
         InputError: The folder is missing, or holds nothing in a known layout.
     """
-    folder = Path(root)
+    folder = check_name(Path(root))
     if not folder.is_dir():
         raise InputError(
             "the corpus folder does not exist",

@@ -85,7 +85,9 @@ def _check_normals(rows: pd.DataFrame, categories: set[str], options: IngestOpti
             continue
         remedy = f"add {kind} images"
         if kind == "normal" and ((rows["split"] == UNUSED) & (rows["defect_type"] == GOOD)).any():
-            remedy += f", raise ingest.shots above {options.shots} or take another ingest.seed"
+            option = "max_base" if options.shots is None else "shots"
+            limit = getattr(options, option)
+            remedy += f", raise ingest.{option} above {limit} or take another ingest.seed"
         raise InputError(
             f"category {category} has no {kind} images",
             file=rows["root"].iloc[0],

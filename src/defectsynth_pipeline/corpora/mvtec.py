@@ -23,6 +23,7 @@ from defectsynth_pipeline.corpora.files import (
     read_pairs,
 )
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, is_category
+from defectsynth_pipeline.corpora.licences import find_licence
 from defectsynth_pipeline.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -55,7 +56,9 @@ def make_mvtec_samples(
     rows: list[Row] = []
     for category, folder in category_folders(base):
         if categories is None or category in categories:
-            rows += _category_rows(base, folder, corpus, category)
+            licence = find_licence(base, [folder, base])
+            own = _category_rows(base, folder, corpus, category)
+            rows += [{**row, "licence": licence} for row in own]
     return to_table(rows)
 
 

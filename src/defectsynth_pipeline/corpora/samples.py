@@ -64,9 +64,12 @@ def make_samples(
     samples = group_near_duplicates(group_by_name(samples, options.group_by))
     samples = assign_split(samples, options)
     warn_of_copies(samples)
-    result = keep_shots(drop_duplicates(samples), options.shots, options.seed)
+    shots = min(options.shots or options.max_base, options.max_base)
+    result = keep_shots(drop_duplicates(samples), shots, options.seed)
     check_split(result, options)
     _log.info("samples per split: %s", result["split"].value_counts().to_dict())
+    if options.licence is not None:
+        result = result.assign(licence=options.licence)
     return result[COLUMNS].assign(split_protocol=options.protocol, partition=options.partition)
 
 

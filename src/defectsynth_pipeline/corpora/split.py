@@ -25,9 +25,10 @@ def assign_split(samples: pd.DataFrame, options: IngestOptions) -> pd.DataFrame:
     Defective samples are divided per category and defect type, a group at a time. With
     `random_third` one seeded shuffle is cut into three disjoint parts and `partition` says which
     is the base (Sec. V-A1); with `lowest_third` it is the lowest ids (Sec. V-A2). The base has
-    at least two samples where the type has two (so below six samples partitions may overlap) and
-    at most `max_base`; what is left over is test. Defect-free samples that were derived from a
-    defective image go where their group goes: to test with test, else to normal.
+    at least two samples where the type has two, of two groups where it has three (so below six
+    partitions may overlap), and at most `max_base` groups: `shots.keep_shots` then takes the
+    samples, different groups first. What is left over is test. Defect-free samples that were
+    derived from a defective image go where their group goes: to test with test, else to normal.
 
     Args:
         samples: Columns of `COLUMNS`.
@@ -48,7 +49,7 @@ def assign_split(samples: pd.DataFrame, options: IngestOptions) -> pd.DataFrame:
     result.loc[undecided, "split"] = "test"
     result.loc[undecided & defective & (in_base == True), "split"] = "base"  # noqa: E712
     result.loc[undecided & ~defective & (in_base != False), "split"] = "normal"  # noqa: E712
-    return _cap_base(result, options.max_base)
+    return result
 
 
 def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +81,7 @@ def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:
 def assert_no_test(samples: pd.DataFrame, shas: Iterable[str], where: str) -> None:
     """Guard: no test image may reach a generator, a reference bank or a mask parent.
 
-    Nor may what `ingest.shots` left out.
+    Nor may what `ingest.shots` or `ingest.max_base` left out.
 
     Args:
         samples: The table `samples`.
@@ -132,28 +133,17 @@ def _choose(
     middles = np.cumsum(ordered) - np.asarray(ordered) / 2
     first = int(np.searchsorted(middles, start))
     skipped = sum(ordered[:first])
-    base: set[str] = set()
-    count = sum(decided.get(group, False) for group in rows["group"])
+    base = {group for group in rows["group"] if decided.get(group)}
+    count = int(rows["group"].isin(base).sum())
+    fewest = MIN_BASE if rows["group"].nunique() > MIN_BASE else 1
     for group in groups[first:] + groups[:first]:
+        enough = count >= MIN_BASE and len(base) >= fewest
         within = skipped + count + sizes[group] / 2 < end
-        fits = count + sizes[group] <= options.max_base
-        if count >= MIN_BASE and not (within and fits):
+        if enough and not (within and len(base) < options.max_base):
             break
         base.add(group)
         count += sizes[group]
     return {group: group in base for group in groups}
-
-
-def _cap_base(samples: pd.DataFrame, max_base: int) -> pd.DataFrame:
-    """Leave out what a single group holds beyond the cap: it may not go to test either."""
-    base = samples[samples["split"] == "base"]
-    rank = base.groupby(["corpus", "category", "defect_type"]).cumcount()
-    spare = base.index[rank >= max_base]
-    if len(spare):
-        _log.warning(
-            "%d samples of one group exceed max_base=%d and are left out", len(spare), max_base
-        )
-    return samples.drop(index=spare).reset_index(drop=True)
 
 
 def _check_same_place(first: pd.Series, other: pd.Series) -> None:

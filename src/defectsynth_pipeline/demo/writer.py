@@ -25,6 +25,7 @@ from defectsynth_pipeline.imaging.codec import encode_png
 
 MARKER = ".demo.json"
 VERSION = 1
+LICENCE = b"MIT License, as that of the program that draws these images\n"
 DEFECTS_PER_TYPE = 16
 TRAIN_GOOD, TEST_GOOD = 36, 10
 RADIOGRAPHS = 6
@@ -59,6 +60,8 @@ def write_demo(folder: Path | str, seed: int = 0) -> Path:
         )
         _write_welds(partial / "gdxray" / "Welds", seed)
         _write_cracks(partial / "deepcrack", seed)
+        for corpus in ("mvtec", "gdxray", "deepcrack"):
+            _save(partial / corpus / "LICENSE", LICENCE)
         (partial / MARKER).write_text(json.dumps(mark), encoding="utf-8")
         partial.chmod(0o755)
         os.replace(partial, target)

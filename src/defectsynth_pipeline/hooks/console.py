@@ -9,6 +9,7 @@ import warnings
 from types import TracebackType
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.parameters import unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def show_input_errors() -> None:
     def show(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        found = find_input_error(error)
+        found = find_input_error(error) or unreadable(error)
         if found is None or os.environ.get(TRACEBACK):
             previous(kind, error, traceback)
         else:

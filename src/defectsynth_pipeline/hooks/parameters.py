@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
+from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
+from yaml import YAMLError
 
+from defectsynth_pipeline.bounds import Contradiction, Options
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
     ArmOptions,
@@ -18,7 +21,6 @@ from defectsynth_pipeline.options import (
     IngestOptions,
     LocalizationOptions,
     MaskOptions,
-    Options,
     PretrainOptions,
     PromptOptions,
     ProtocolOptions,
@@ -51,6 +53,18 @@ class ParameterCheck:
         check_parameters(context.config_loader["parameters"])
 
 
+def unreadable(error: BaseException | None) -> InputError | None:
+    """What to say of a value that YAML or OmegaConf cannot read; None for other errors."""
+    if not isinstance(error, (YAMLError, OmegaConfBaseException)):
+        return None
+    return InputError(
+        "a parameter or another setting cannot be read",
+        file=SOURCE,
+        value=" ".join(str(error).split()),
+        remedy="close every { [ and quote, and put a text that holds { [ & * ! or $ in quotes",
+    )
+
+
 def check_parameters(parameters: Mapping[str, Any]) -> None:
     """Check names, types and ranges.
 
@@ -76,15 +90,33 @@ def _check_stage(stage: str, values: Any) -> None:
         STAGES[stage].model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join([stage, *(str(part) for part in first["loc"])])
+        name = ".".join([stage, *_place(first["loc"], values)])
         if first["type"] == "extra_forbidden":
             raise _unknown(name, first["input"], _names(stage)) from error
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, Contradiction):
+            raise InputError(
+                "parameters cannot be meant as they are",
+                file=SOURCE,
+                value=f"{name}: {cause.values}",
+                remedy=cause.remedy,
+            ) from error
         raise InputError(
             "a parameter has the wrong type or is out of range",
             file=SOURCE,
             value=f"{name} = {first['input']!r}",
             remedy=first["msg"][0].lower() + first["msg"][1:],
         ) from error
+
+
+def _place(parts: Sequence[str | int], values: Any) -> Iterator[str]:
+    """The keys and indices that lead to a value; pydantic adds which type of a union it tried."""
+    for part in parts:
+        if not isinstance(values, (Mapping, list)):
+            return
+        yield str(part)
+        known = isinstance(values, list) or part in values
+        values = values[part] if known else {}
 
 
 def _unknown(name: str, value: Any, known: list[str]) -> InputError:

@@ -19,6 +19,8 @@ from scipy import ndimage
 from defectsynth_pipeline.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg"})
+MAX_PIXELS = 80_000_000  # several copies of an image are in memory at once
+_FORMATS = ("PNG", "TIFF", "BMP", "JPEG")  # Pillow would start Ghostscript for an EPS
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = (2, 6)
 _BITS_PER_SAMPLE = 258
@@ -42,7 +44,8 @@ def decode_image(data: bytes, file: Path) -> np.ndarray:
         uint8 or uint16, (H, W) or (H, W, 3).
 
     Raises:
-        InputError: Empty, truncated, several pages, or a mode such as CMYK, 1 bit or float.
+        InputError: Empty, truncated, over `MAX_PIXELS`, several pages, another format than PNG,
+            TIFF, BMP and JPEG, or a mode such as CMYK, 1 bit or float.
     """
     image = _open(data, file)
     if _is_deep_colour(image, data):
@@ -126,12 +129,17 @@ def _open(data: bytes, file: Path) -> Image.Image:
             "the file is empty", file=file, value="0 bytes", remedy="copy it again or remove it"
         )
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError(f"{image.width} x {image.height}")
         pages = getattr(image, "n_frames", 1)
         image.load()
     except Image.DecompressionBombError as error:
         raise InputError(
-            "the image is too large", file=file, value=error, remedy="cut it into smaller images"
+            "the image is too large",
+            file=file,
+            value=f"{error}; at most {MAX_PIXELS // 10**6} million pixels are read",
+            remedy="cut it into smaller images",
         ) from error
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error, ...
         raise InputError(

@@ -22,10 +22,10 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
         options: tau, method and frames per pair.
 
     Returns:
-        A row per (category, defect_type): n_masks, mean/min/max_area_ratio (share of the image),
-        stroke_width (median, native pixels), tau, space ("latent" from a mean ratio of tau on,
-        else "image"; or the method, if it is no hybrid), mask_capacity (n(n-1)/2 x frames),
-        branching.
+        A row per (category, defect_type): n_masks, n_groups (parts that they show),
+        mean/min/max_area_ratio (share of the image), stroke_width (median, native pixels), tau,
+        space ("latent" from a mean ratio of tau on, else "image"; or the method, if it is no
+        hybrid), mask_capacity (n(n-1)/2 x frames), branching.
 
     Raises:
         InputError: A mask is empty or cannot be read.
@@ -41,6 +41,7 @@ def area_ratio_table(samples: pd.DataFrame, options: MaskOptions) -> pd.DataFram
                 "category": category,
                 "defect_type": defect_type,
                 "n_masks": len(masks),
+                "n_groups": group["group"].nunique(),
                 "mean_area_ratio": float(np.mean(ratios)),
                 "min_area_ratio": min(ratios),
                 "max_area_ratio": max(ratios),

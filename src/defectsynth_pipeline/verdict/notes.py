@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pandas as pd
 
+from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.inspection.results import LEGACY
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.comparison import (
@@ -15,6 +16,7 @@ from defectsynth_pipeline.verdict.comparison import (
     fewest_groups,
     is_primary,
 )
+from defectsynth_pipeline.verdict.sentences import counted
 
 
 def limits(comparisons: int, protocol: ProtocolOptions) -> Iterator[str]:
@@ -66,6 +68,28 @@ def limits(comparisons: int, protocol: ProtocolOptions) -> Iterator[str]:
         "One set of generated images and one division into base and test were judged; the "
         "intervals do not cover another run of the generator or another division."
     )
+
+
+def split_notes(samples: pd.DataFrame) -> Iterator[str]:
+    """How many images, of how many parts, each type has in the base and to be tested with."""
+    yield (
+        "Images of one part (a group: one photograph or radiograph, shots of one defect, or what "
+        "`ingest.group_by` names) are not independent: they stay on one side of the split and the "
+        "bootstrap draws them together, so parts count, not images."
+    )
+    defective = samples[samples["defect_type"] != GOOD]
+    for (category, kind), rows in defective.groupby(["category", "defect_type"], sort=True):
+        sides = {side: rows[rows["split"] == side] for side in ("base", "test")}
+        base, test = (
+            counted(len(side), "image") + " of " + counted(side["group"].nunique(), "part")
+            for side in sides.values()
+        )
+        warning = (
+            "; a base of a single part says nothing about other parts"
+            if sides["base"]["group"].nunique() == 1
+            else ""
+        )
+        yield f"{category} / {kind}: base {base}, test {test}{warning}."
 
 
 def report_notes(report: pd.DataFrame) -> Iterator[str]:

@@ -35,7 +35,7 @@ def verdict_markdown(
     verdict: pd.DataFrame,
     reports: Sequence[pd.DataFrame],
     protocol: ProtocolOptions,
-    left_out: Sequence[str] = (),
+    first_notes: Sequence[str] = (),
 ) -> str:
     """Write the verdict for a person: answers, numbers, all arms, notes on what limits them.
 
@@ -45,7 +45,7 @@ def verdict_markdown(
         verdict: From `make_verdict`.
         reports: The reports it was made from, one per task; one may be empty.
         protocol: The settings both were made with.
-        left_out: What was not judged and why, a sentence each.
+        first_notes: What was not judged and why, and what was split how, a sentence each.
 
     Returns:
         Markdown with tables.
@@ -54,7 +54,7 @@ def verdict_markdown(
     shown = verdict[~verdict["arm"].str.contains("@")]
     shown = verdict if shown.empty else shown
     chosen = [of_chosen(report) for report in given]
-    notes = [*left_out, *limits(len(verdict), protocol)]
+    notes = [*first_notes, *limits(len(verdict), protocol)]
     notes += [note for report in chosen for note in report_notes(report)]
     parts = [
         "# Does the data pay?",

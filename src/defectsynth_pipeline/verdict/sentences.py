@@ -65,6 +65,8 @@ def _evidence(row: dict[str, Any]) -> str:
     made = counted(row["n_synthetic"], "different synthetic image")
     made = f"{made} in a training set of {row['set_size']}"
     tested = counted(row["n_test"], "test image")
+    if row["n_groups"] < row["n_test"]:
+        tested += f" of {counted(row['n_groups'], 'part')}"
     if row["task"] == "localization":
         tested += f" with the defect and {row['n_good']} without"
     elif row["defect_type"] != ALL:

@@ -9,6 +9,7 @@ from defectsynth_pipeline import figures
 from defectsynth_pipeline.arms.plan import skipped_categories
 from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.verdict.notes import split_notes
 from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.ratio import ratio_curve
 from defectsynth_pipeline.verdict.verdict import make_verdict
@@ -27,8 +28,9 @@ def judge(
         name = f"{row.task}.{row.category}.{row.defect_type}.{row.arm}.over_{row.against}"
         live_metrics(0, {f"verdict.{name}": row.difference})
     skipped = skipped_categories(samples, "classification")
-    left_out = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
-    return verdict, verdict_markdown(verdict, reports, protocol, left_out)
+    notes = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
+    notes += split_notes(samples)
+    return verdict, verdict_markdown(verdict, reports, protocol, notes)
 
 
 def measure_ratio(classification: pd.DataFrame, localization: pd.DataFrame) -> pd.DataFrame:
