@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,3 +114,41 @@ def doctor(env: str | None, root: Path | None, picture: Path) -> None:
         state = "no" if found.state == "no" else state
     click.echo("The default can run." if state == "yes" else "The default cannot run.")
     raise SystemExit(int(state == "no"))
+
+
+@cli.command()
+@click.argument("image")
+@click.option("--json", "as_json", is_flag=True, help="Tell it as JSON.")
+@click.option("--strip", type=FILE, help="Draw its way into this PNG: parents to result.")
+def explain(image: str, as_json: bool, strip: Path | None) -> None:
+    """Say where IMAGE is from: an id, a file of a set, or a copy of one lying anywhere."""
+    from defectsynth_pipeline.cli import lineage
+
+    found = lineage.find(image, Path.cwd())
+    told = lineage.explain(found)
+    if strip is not None:
+        from defectsynth_pipeline.cli.strip import draw_strip
+
+        draw_strip(found).savefig(strip)
+    if as_json:
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        click.echo("\n".join(lineage.as_text(told)))
+
+
+@cli.command()
+@click.argument("image")
+@click.option("--env", help="Environment it was made in, where its run left no record.")
+def replay(image: str, env: str | None) -> None:
+    """Render IMAGE again from what is recorded, and compare; exit 1 if a pixel differs."""
+    from defectsynth_pipeline.cli import lineage
+    from defectsynth_pipeline.cli.replay import replay
+
+    outcome = replay(lineage.find(image, Path.cwd(), env))
+    for name, said in outcome.compared.items():
+        click.echo(f"{name:<8} {said}")
+    for said in outcome.changed:
+        click.echo(f"changed  {said}")
+    if not (outcome.same or outcome.changed):
+        click.echo("changed  nothing that is recorded: is it another machine?")
+    raise SystemExit(int(not outcome.same))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import PACKAGE
+from defectsynth_pipeline.hooks.records import Records
 
 ENVIRONMENTS = ("base", "sd15", "paper", "thorough", "smoke")
 LAYERS = (
@@ -105,6 +106,31 @@ class Project:
         """Where a version of an entry lies."""
         folder = self._folder(entry, part)
         return folder / version / folder.name
+
+    def parts(self, entry: str) -> list[str]:
+        """Where an entry has versions: "" outside partitions, then "partition_0" and so on."""
+        folders = sorted(self._folder(entry, "").parent.glob("partition_*"))
+        return ["", *(path.name for path in folders)]
+
+    def record(self, entry: str, version: str, part: str = "") -> Mapping[str, Any] | None:
+        """What the run that wrote a version noted of it; None where nothing was noted."""
+        return Records(self.folder).made(f"{part}.{entry}" if part else entry, version)
+
+    def made_from(
+        self, entry: str, version: str, part: str, sources: Iterable[str]
+    ) -> dict[str, str]:
+        """The versions of some sources that a version of an entry was made from.
+
+        By the record of its run; what is not recorded was made by a release that took the latest
+        there was, so it is the newest that is not younger.
+        """
+        record = self.record(entry, version, part)
+        if record is not None:
+            noted = record["made_from"]
+            names = {source: f"{part}.{source}" if part else source for source in sources}
+            return {source: noted[name] for source, name in names.items() if name in noted}
+        older = {s: [v for v in self.versions(s, part) if v <= version] for s in sources}
+        return {source: found[-1] for source, found in older.items() if found}
 
     def _folder(self, entry: str, part: str) -> Path:
         folder = self.folder / self.catalog[entry]["filepath"]
