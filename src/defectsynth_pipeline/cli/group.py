@@ -152,3 +152,38 @@ def replay(image: str, env: str | None) -> None:
     if not (outcome.same or outcome.changed):
         click.echo("changed  nothing that is recorded: is it another machine?")
     raise SystemExit(int(not outcome.same))
+
+
+@cli.command()
+@click.argument("folders", nargs=-1, type=FOLDER)
+def verify(folders: tuple[Path, ...]) -> None:
+    """Check every file of the published image sets, or of FOLDERS alone; exit 1 if one is wrong."""
+    from defectsynth_pipeline.cli.project import open_project
+    from defectsynth_pipeline.imagesets import verify
+
+    wrong = 0
+    for folder in folders or open_project(Path.cwd()).image_sets():
+        problems = verify(folder)
+        click.echo(f"{'wrong' if problems else 'sound'}  {folder}")
+        for problem in problems:
+            click.echo(f"       {' '.join(problem.split())}")
+        wrong += len(problems)
+    raise SystemExit(int(wrong > 0))
+
+
+@cli.command()
+@click.option("--keep", required=True, type=click.IntRange(min=1), help="Versions of each entry.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def prune(keep: int, dry_run: bool) -> None:
+    """Delete all but the last versions of every entry, and what these were made from."""
+    from defectsynth_pipeline.cli.project import open_project
+    from defectsynth_pipeline.cli.prune import delete, old_versions
+
+    project = open_project(Path.cwd())
+    old = old_versions(project, keep)
+    for one in old:
+        click.echo(f"{one.entry:<28} {one.folder.name}  {one.size / 2**20:8.1f} MiB")
+    if not dry_run:
+        delete(project, old)
+    said = "would be deleted" if dry_run else "deleted"
+    click.echo(f"{len(old)} versions, {sum(one.size for one in old) / 2**20:.1f} MiB {said}")

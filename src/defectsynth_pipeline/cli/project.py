@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ project_name = "{package}"
 kedro_init_version = "{kedro}"
 source_dir = "."
 """
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder's name is that of a version: the time its run began."""
+    return _VERSION.fullmatch(name) is not None
 
 
 def shipped_conf() -> Path:
@@ -100,12 +105,19 @@ class Project:
         """The versions of an entry, oldest first; `part` is "" or such as "partition_1"."""
         folder = self._folder(entry, part)
         found = folder.iterdir() if folder.is_dir() else ()
-        return sorted(path.name for path in found if _VERSION.fullmatch(path.name))
+        return sorted(path.name for path in found if is_version(path.name))
 
     def path(self, entry: str, version: str, part: str = "") -> Path:
         """Where a version of an entry lies."""
         folder = self._folder(entry, part)
         return folder / version / folder.name
+
+    def image_sets(self) -> Iterator[Path]:
+        """The folder of every published image set, of masks and of images."""
+        for entry in ("defect_masks", "synthetic_images"):
+            for part in self.parts(entry):
+                for version in self.versions(entry, part):
+                    yield self.path(entry, version, part)
 
     def parts(self, entry: str) -> list[str]:
         """Where an entry has versions: "" outside partitions, then "partition_0" and so on."""
