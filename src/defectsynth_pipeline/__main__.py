@@ -1,21 +1,22 @@
-"""Run the project from an installed package: `python -m defectsynth_pipeline`."""
+"""The command `defectsynth`, also as `python -m defectsynth_pipeline`."""
 
 from __future__ import annotations
 
-import sys
+import os
 from pathlib import Path
-from typing import Any
 
-from kedro.framework.cli.utils import find_run_command
-from kedro.framework.project import configure_project
+from defectsynth_pipeline.cli import cli
+from defectsynth_pipeline.cli.project import shipped_conf
+from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
 
 
-def main(*args: Any, **kwargs: Any) -> Any:
-    """Kedro's `run` command for this package; same options as `kedro run`."""
-    package = Path(__file__).parent.name
-    configure_project(package)
-    kwargs["standalone_mode"] = not hasattr(sys, "ps1")
-    return find_run_command(package)(*args, **kwargs)
+def main() -> None:
+    """Run the command; of an `InputError` only its message is shown."""
+    quiet_libraries()
+    show_input_errors()
+    if not Path("conf/logging.yml").is_file():
+        os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(shipped_conf() / "logging.yml"))
+    cli(prog_name="defectsynth")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,14 @@ def align(real_mask: Array, generated_mask: Array, angles: int = 72) -> Alignmen
 
     Raises:
         InputError: The masks differ in shape or are not two-dimensional.
+
+    Examples:
+        >>> import numpy as np
+        >>> real, made = np.zeros((32, 32), bool), np.zeros((32, 32), bool)
+        >>> real[4:8, 4:12] = made[20:24, 18:26] = True
+        >>> found = align(real, made, angles=1)
+        >>> found.motion.dy, found.motion.dx, found.overlap
+        (16.0, 14.0, 32.0)
     """
     if real_mask.ndim != 2 or real_mask.shape != generated_mask.shape:
         raise InputError(

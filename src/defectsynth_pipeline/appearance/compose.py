@@ -77,6 +77,18 @@ def compose(
 
     Raises:
         InputError: An unknown mode, or sizes that do not fit.
+
+    Examples:
+        >>> import numpy as np
+        >>> from defectsynth_pipeline.imaging.rectangle import Rectangle
+        >>> ground, mask = np.full((48, 48), 180, np.uint8), np.zeros((48, 48), bool)
+        >>> mask[20:28, 16:32] = True
+        >>> frame = Rectangle(8, 8, 32, 32)
+        >>> shown = np.full((32, 32, 3), 180 / 255)
+        >>> drawn = np.where(mask[8:40, 8:40, None], 0.2, shown)
+        >>> image = compose(ground, mask, frame, drawn, shown)
+        >>> bool(image[24, 24] < 140), bool((image == ground)[:16].all())
+        (True, True)
     """
     _check(background, mask, mode)
     scale = float(white or np.iinfo(background.dtype).max)

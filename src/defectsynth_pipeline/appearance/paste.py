@@ -58,6 +58,16 @@ def pasted(
         strip: Px of surroundings carried with it, fading out over the outer half; then there is no
             collar.
         collar: Px around the mask that may change where no surroundings are carried.
+
+    Examples:
+        >>> import numpy as np
+        >>> from defectsynth_pipeline.imaging.motion import Motion
+        >>> real, mask = np.full((48, 48), 120, np.uint8), np.zeros((48, 48), bool)
+        >>> mask[8:16, 8:16] = True
+        >>> real[mask] = 30
+        >>> image = pasted(real, mask, Motion(dy=20, dx=20), np.full((48, 48), 240, np.uint8))
+        >>> int(image[32, 32]), int(image[12, 12])
+        (60, 240)
     """
     patch = land(donor, mask, motion, background, _MARGIN + strip)
     whole = strip // 2  # and the rest fades, so that nothing differs past the strip

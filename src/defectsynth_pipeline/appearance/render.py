@@ -79,7 +79,7 @@ def render_plan(
         if wanted & set(rows["image_id"])
     ]
     for chunk in _chunks(groups, options.batch_size):
-        left = chunk
+        batch, left = "|".join(rows[0].group for rows in chunk), chunk
         for attempt in range(options.attempts):
             regions = [
                 [make(row._replace(**redraw(row, attempt))) for row in rows] for rows in left
@@ -95,6 +95,7 @@ def render_plan(
                     told = {name: getattr(row, name) for name in DRAWN} | judged.record
                     told |= _record(region, kept, base) | {"network": changed}
                     told |= {"attempts": attempt + 1, "mask_pixels": int(judged.mask.sum())}
+                    told["batch"] = batch
                     pictures = {"image": kept, "mask": judged.mask}
                     yield Rendered(row.image_id, pictures, told, rejected=not judged.accepted)
             again = [[row for row in rows if row.image_id in refused] for rows in left]

@@ -53,6 +53,16 @@ def transferred(
 
     Raises:
         InputError: A mask is empty or not of its image's size.
+
+    Examples:
+        >>> import numpy as np
+        >>> real, mask = np.full((48, 48, 3), 0.5), np.zeros((48, 48), bool)
+        >>> mask[8:16, 8:16] = True
+        >>> real[mask] = 0.25
+        >>> longer = np.roll(mask, 16, axis=(0, 1)) | np.roll(mask, (16, 22), axis=(0, 1))
+        >>> image = transferred(np.full((48, 48), 200, np.uint8), longer, real, mask)
+        >>> bool(image[28, 28, 0] < 0.5 * image[4, 4, 0] + 0.02)
+        True
     """
     if mask.shape != background.shape[:2] or real_mask.shape != real.shape[:2]:
         raise InputError(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from defectsynth_pipeline.certificate.look import (
 )
 from defectsynth_pipeline.certificate.nulls import KINDS, REAL, SPOILT, RoundTrip
 from defectsynth_pipeline.corpora.columns import ALL_TYPES
-from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.schemas import read_table
@@ -160,12 +162,16 @@ class Certificate:
 
 
 def fit_certificate(
-    samples: pd.DataFrame, *, nulls: int = 900, round_trip: RoundTrip | None = None, seed: int = 0
+    samples: pd.DataFrame | Sequence[Sample],
+    *,
+    nulls: int = 900,
+    round_trip: RoundTrip | None = None,
+    seed: int = 0,
 ) -> Certificate:
     """Learn what real base defects look like, and nulls made from them, per category.
 
     Args:
-        samples: The table `samples`; only base and normal rows are read.
+        samples: The table `samples`, or samples themselves; only base and normal ones are read.
         nulls: Of them per category, about.
         round_trip: What an autoencoder makes of a picture (h, w, 3) in [0, 1], without which that
             kind of null is not made.
@@ -173,12 +179,29 @@ def fit_certificate(
 
     Raises:
         InputError: A category has no base or no normal sample.
+
+    Examples:
+        >>> import numpy as np
+        >>> from defectsynth_pipeline import as_samples
+        >>> rng = np.random.default_rng(0)
+        >>> good = [rng.integers(120, 160, (96, 96, 3), dtype=np.uint8) for _ in range(6)]
+        >>> masks = [np.zeros((96, 96), bool) for _ in range(3)]
+        >>> for shift, mask in enumerate(masks):
+        ...     mask[40 + 4 * shift : 52 + 4 * shift, 36:52] = True
+        >>> bad = [np.where(m[..., None], g // 3, g) for g, m in zip(good, masks)]
+        >>> samples = as_samples(bad, masks, "dent", normals=good[3:], category="plate")
+        >>> certificate = fit_certificate(samples, nulls=24)
+        >>> made = np.where(masks[0][..., None], good[5] // 3, good[5])
+        >>> certificate.judge("plate", "dent", made, good[5], masks[0]).verdict
+        'accepted'
     """
     limits, tests = {}, [pd.DataFrame(columns=list(TEST_COLUMNS))]
-    for (corpus, name), rows in samples.groupby(["corpus", "category"], sort=True):
-        category = str(name)
-        real = list(each_sample(rows[rows["split"] == "base"].sort_values("sample_id")))
-        normals = list(each_sample(rows[rows["split"] == "normal"].sort_values("sample_id")))
+    every = each_sample(samples) if isinstance(samples, pd.DataFrame) else samples
+    ordered = sorted(every, key=lambda sample: (sample.corpus, sample.category, sample.sample_id))
+    for (corpus, category), rows in groupby(ordered, key=lambda s: (s.corpus, s.category)):
+        own = list(rows)
+        real = [sample for sample in own if sample.split == "base"]
+        normals = [sample for sample in own if sample.split == "normal"]
         if not real or not normals:
             raise InputError(
                 "a certificate needs real base defects and good images",

@@ -50,6 +50,16 @@ def measure_label(image: np.ndarray, background: np.ndarray, mask: np.ndarray) -
         image: (H, W) or (H, W, 3), uint8 or uint16.
         background: The same without the defect.
         mask: (H, W) bool, not empty.
+
+    Examples:
+        >>> import numpy as np
+        >>> good = np.random.default_rng(0).integers(150, 160, (64, 64, 3), dtype=np.uint8)
+        >>> mask = np.zeros((64, 64), bool)
+        >>> mask[24:40, 24:40] = True
+        >>> bad = np.where(mask[..., None], good // 3, good)
+        >>> label = measure_label(bad, good, mask)
+        >>> label.covered, label.overlap > 0.8
+        (1.0, True)
     """
     window = roi_frame(mask, _CONTEXT, _LEAST)
     white = full_scale(background)

@@ -41,6 +41,13 @@ def outlined(
         mask: (H, W) bool.
         colour: Of the line.
         width: Of the line in pixels; 1/128 of the short side if 0.
+
+    Examples:
+        >>> import numpy as np
+        >>> mask = np.zeros((32, 32), bool)
+        >>> mask[8:16, 8:16] = True
+        >>> outlined(np.zeros((32, 32), np.uint8), mask)[7, 8]
+        array([255,  40,  40], dtype=uint8)
     """
     shown = to_display(image).copy()
     width = width or max(1, min(mask.shape) // 128)
@@ -59,6 +66,11 @@ def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, side: int = 128)
 
     Raises:
         InputError: No tile at all.
+
+    Examples:
+        >>> import numpy as np
+        >>> contact_sheet([np.zeros((20, 30), np.uint8)] * 3, columns=2, side=32).shape
+        (72, 72, 3)
     """
     if not tiles:
         raise InputError("there is no picture to show", remedy="make at least one image first")

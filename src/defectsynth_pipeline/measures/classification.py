@@ -30,6 +30,11 @@ def classification_metrics(
 
     Raises:
         InputError: Lengths differ, or a type is not among the labels.
+
+    Examples:
+        >>> found = classification_metrics(["dent", "crack"], ["dent", "dent"], ["crack", "dent"])
+        >>> found["accuracy"], found["f1.crack"]
+        (0.5, 0.0)
     """
     truth, answer = _codes(labels, true, predicted)
     present = np.unique(truth)

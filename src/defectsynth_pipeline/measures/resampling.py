@@ -65,6 +65,11 @@ def interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     Args:
         values: (R,) one metric, or one difference, per resample.
         confidence: In (0, 1), for example 0.95.
+
+    Examples:
+        >>> import numpy as np
+        >>> [round(end) for end in interval(np.arange(101.0), 0.9)]
+        [5, 95]
     """
     defined = values[~np.isnan(values)]
     if not len(defined):

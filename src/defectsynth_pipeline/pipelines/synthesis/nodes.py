@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
 ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
+
+_LIBRARIES = ("diffusers", "numpy", "pillow", "scipy", "torch", "transformers")
 
 
 def fit_certificate(
@@ -80,21 +83,11 @@ def render_images(
 
     used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
-    # What the certificate was fitted on, not its numbers: their last bits are the machine's.
-    seen = samples[samples["split"].isin(["base", "normal"])]
-    told = [c for c in ("sample_id", "defect_type", "split", "sha256", "licence") if c in seen]
     code = code_fingerprint(*ROOMS)
-    # The masks' content, not their version: a run repeated after a kill makes a new version.
-    key = fingerprint(
-        plan,
-        options.model_dump(exclude={"batch_size"}),
-        generator.framing,
-        generator.base.fingerprint,
-        masks.manifest,
-        seen[told].reset_index(drop=True),
-        code,
+    key = set_fingerprint(
+        plan, options, generator.framing, generator.base.fingerprint, masks, samples, code
     )
-    named = named_plan(plan, key).assign(code=code)
+    named = named_plan(plan, key).assign(code=code, made_with=made_with(generator.base))
     render = partial(
         render_plan,
         plan=named,
@@ -113,6 +106,37 @@ def render_images(
         licences=source_licences(samples, masks.manifest),
     )
     return render_set(job, work)
+
+
+def set_fingerprint(
+    plan: pd.DataFrame,
+    options: SynthesisOptions,
+    framing: FramingOptions,
+    model: str,
+    masks: ImageSet,
+    samples: pd.DataFrame,
+    code: str,
+) -> str:
+    """Return the fingerprint of all that decides the pixels of a set; `model` is the model's."""
+    # What the certificate was fitted on, not its numbers: their last bits are the machine's.
+    seen = samples[samples["split"].isin(["base", "normal"])]
+    told = [c for c in ("sample_id", "defect_type", "split", "sha256", "licence") if c in seen]
+    return fingerprint(
+        plan,
+        options.model_dump(exclude={"batch_size"}),
+        framing,
+        model,
+        # The masks' content, not their version: a run repeated after a kill makes a new version.
+        masks.manifest,
+        seen[told].reset_index(drop=True),
+        code,
+    )
+
+
+def made_with(base: Any) -> str:
+    """Device, and versions of the libraries that the last bits of a pixel depend on."""
+    versions = (f"{name} {version(name)}" for name in _LIBRARIES)
+    return ", ".join([f"{base.device.type} {base.dtype}".replace("torch.", ""), *versions])
 
 
 def summarise_images(images: ImageSet) -> pd.DataFrame:
