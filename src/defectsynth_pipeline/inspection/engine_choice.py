@@ -94,7 +94,7 @@ def _shares(told: pd.DataFrame, name: str) -> pd.Series:
     if not accepted.any():
         log.warning("%s: no engine made an image that is accepted", name)
         return pd.Series(1 / len(told), told.index)
-    left = accepted >= NEARLY * accepted.max()
+    left = accepted >= NEARLY * accepted.max() - 1e-9
     if told.loc[left, "gain"].notna().any():
         best = told.loc[told.loc[left, "gain"].idxmax()]
         error = np.maximum(told["error"].fillna(0.0), np.nan_to_num(best["error"]))
