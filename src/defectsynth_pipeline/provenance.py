@@ -73,6 +73,11 @@ def read_png_text(path: Path) -> dict[str, str]:
     return found
 
 
+def other_references(row: Mapping[str, Any]) -> list[str]:
+    """Sample ids, besides background and reference, whose pixels are in an image of a manifest."""
+    return list(filter(None, str(row.get("others", "")).split("|")))
+
+
 def source_licences(
     samples: pd.DataFrame, masks: pd.DataFrame | None = None
 ) -> Callable[[Mapping[str, Any]], str]:
@@ -87,7 +92,8 @@ def source_licences(
 
     def licences(row: Mapping[str, Any]) -> str:
         of_mask = str(row.get("parents", parents.get(row.get("mask"), ""))).split("|")
-        sources = {row.get("background"), row.get("reference"), *of_mask} - {None, ""}
+        sources = {row.get("background"), row.get("reference"), *other_references(row), *of_mask}
+        sources -= {None, ""}
         return "; ".join(sorted({known.get(name) or UNKNOWN for name in sources})) or UNKNOWN
 
     return licences

@@ -16,6 +16,7 @@ from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.external import ExternalSet
 from defectsynth_pipeline.corpora.reading import Example
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.provenance import other_references
 
 _log = logging.getLogger(__name__)
 _STARTED_FROM = ("engine", *DRAWN)
@@ -77,7 +78,7 @@ def recipe_of(row: Mapping[str, Any], bank: Bank) -> Recipe:
     masks = bank.masks.manifest
     parents = "|".join(map(str, masks.loc[masks["image_id"] == row["mask"], "parents"])).split("|")
     real = [str(row["reference"]), str(row["background"]), *filter(None, parents)]
-    real += filter(None, str(row["others"]).split("|"))
+    real += other_references(row)
     return {
         "defect_type": str(row["defect_type"]),
         "source": str(row["image_id"]),

@@ -38,7 +38,7 @@ def check_leaks(
 
     Args:
         samples: The table `samples`.
-        synthetic: Image set with `background` and `reference` in its manifest.
+        synthetic: Image set with `background`, `reference` and `others` in its manifest.
         masks: Image set with `parents` in its manifest.
         external: Sets of other systems.
 
@@ -48,7 +48,7 @@ def check_leaks(
     known = {sample.sample_id: sample for sample in each_sample(samples)}
     used = [sample for sample in known.values() if sample.split != UNUSED]
     _check_files(used)
-    for column in ("background", "reference"):
+    for column in ("background", "reference", "others"):
         _check_made_from(known, synthetic, "image", column, {"base", "normal"})
     _check_made_from(known, masks, "mask", "parents", {"base"})
     for given in external.values():

@@ -15,7 +15,7 @@ from defectsynth_pipeline.cli.project import Project, open_project
 from defectsynth_pipeline.corpora.columns import part_sha256
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import MANIFEST, REJECTED, ImageSet
-from defectsynth_pipeline.provenance import UNKNOWN, read_png_text
+from defectsynth_pipeline.provenance import UNKNOWN, other_references, read_png_text
 from defectsynth_pipeline.schemas import read_table
 from defectsynth_pipeline.setfiles import read_manifest
 
@@ -161,6 +161,7 @@ def explain(found: Found) -> dict[str, Any]:
     """
     row, mask = found.row, found.mask_row
     roles = [("background", row["background"]), ("reference", row["reference"])]
+    roles += [("patches", name) for name in other_references(row)]
     roles += [("parent of the mask", name) for name in found.parents]
     return _plain(
         {

@@ -9,6 +9,7 @@ from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.figures.previews import closeup, outlined, to_display
 from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.provenance import other_references
 
 _LEAST = 64  # px, side of a crop at least
 
@@ -26,6 +27,8 @@ def draw_strip(found: Found) -> Figure:
     tiles.append((f"background\n{_short(found.row['background'])}", to_display(background[window])))
     reference = found.row["reference"]
     tiles.append((f"reference\n{_short(reference)}", _real(found, reference)))
+    others = other_references(found.row)
+    tiles += [(f"patches of\n{_short(other)}", _real(found, other)) for other in others]
     tiles.append((f"{found.row['engine']}\n{found.row['verdict']}", to_display(image[window])))
     figure = Figure(figsize=(2.2 * len(tiles), 2.9), layout="constrained")
     for ax, (title, tile) in zip(figure.subplots(1, len(tiles)), tiles, strict=True):

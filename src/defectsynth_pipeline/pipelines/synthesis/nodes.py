@@ -13,7 +13,7 @@ from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
-from defectsynth_pipeline.provenance import named_plan, source_licences
+from defectsynth_pipeline.provenance import named_plan, other_references, source_licences
 from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
@@ -81,7 +81,9 @@ def render_images(
     """Render what is missing of the plan; the dataset publishes the set whole."""
     from defectsynth_pipeline.appearance.render import render_plan
 
-    used = samples[samples["sample_id"].isin({*plan["background"], *plan["reference"]})]
+    others = {name for row in plan.to_dict("records") for name in other_references(row)}
+    drawn = {*plan["background"], *plan["reference"], *others}
+    used = samples[samples["sample_id"].isin(drawn)]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
     code = code_fingerprint(*ROOMS)
     key = set_fingerprint(
