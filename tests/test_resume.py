@@ -66,10 +66,10 @@ def test_killed_while_fine_tuning(
 ) -> None:
     checkpoints = project / "data" / "06_models" / "finetune_checkpoints"
     parameters = {"root": root, "finetune": {"steps": 12}}
-    run_until(project, lambda: list(checkpoints.glob("*.pt")), **parameters)
+    run_until(project, lambda: list(checkpoints.glob("[!.]*.pt")), **parameters)
     assert "controlnet" not in versions(project)
     assert "synthetic_images" not in versions(project)
-    (checkpoint,) = checkpoints.glob("*.pt")
+    (checkpoint,) = checkpoints.glob("[!.]*.pt")
     step = torch.load(checkpoint, weights_only=True)["step"]
     assert 2 <= step < 12
     caplog.set_level(logging.INFO)
@@ -78,7 +78,7 @@ def test_killed_while_fine_tuning(
     assert list(catalog.load("finetune_history")["step"]) == [2, 4, 6, 8, 10, 12]
     assert catalog.load("controlnet").meta["steps"] == 12
     assert len(every_image(catalog.load("synthetic_images"))) == 8
-    assert list(checkpoints.glob("*.pt")) == [checkpoint]
+    assert list(checkpoints.glob("[!.]*.pt")) == [checkpoint]
 
 
 def test_killed_while_rendering(project: Path, root: str, caplog: pytest.LogCaptureFixture) -> None:
