@@ -98,6 +98,7 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
                 "mask": mask.image_id,
                 "background": mine[mine["split"] == "normal"]["sample_id"].iloc[number % 4],
                 "reference": real["sample_id"].iloc[-1],
+                "others": "",
                 "verdict": "rejected" if number % 4 == 3 else "accepted",
                 "engine": "transfer",
                 "severity": 1.0,

@@ -42,7 +42,12 @@ def _file(samples: pd.DataFrame, sample_id: str) -> Path:
 
 def _sets(tmp_path: Path, samples: pd.DataFrame, **changed: str) -> tuple[ImageSet, ImageSet]:
     base, normal = _ids(samples, "base"), _ids(samples, "normal")
-    row = {"background": normal[0], "reference": base[0], "parents": "|".join(base[:2])} | changed
+    row = {
+        "background": normal[0],
+        "reference": base[0],
+        "others": "",
+        "parents": "|".join(base[:2]),
+    } | changed
     synthetic = pd.DataFrame([row | {"image_id": "s0"}]).drop(columns="parents")
     masks = pd.DataFrame([{"image_id": "m0", "parents": row["parents"]}])
     return ImageSet(tmp_path / "synthetic", synthetic), ImageSet(tmp_path / "masks", masks)
@@ -112,7 +117,7 @@ def test_a_file_changed_after_ingest(tmp_path: Path, samples: pd.DataFrame, spli
     _fails(["changed after ingest", changed], tmp_path, samples)
 
 
-@pytest.mark.parametrize("column", ["background", "reference", "parents"])
+@pytest.mark.parametrize("column", ["background", "reference", "others", "parents"])
 def test_a_synthetic_image_made_from_a_test_sample(
     tmp_path: Path, samples: pd.DataFrame, column: str
 ) -> None:
@@ -124,7 +129,7 @@ def test_a_synthetic_image_made_from_a_test_sample(
     _fails(expected, tmp_path, samples, **{column: entry})
 
 
-@pytest.mark.parametrize("column", ["background", "reference", "parents"])
+@pytest.mark.parametrize("column", ["background", "reference", "others", "parents"])
 def test_a_synthetic_image_of_other_samples(
     tmp_path: Path, samples: pd.DataFrame, column: str
 ) -> None:
@@ -139,7 +144,7 @@ def few(tmp_path: Path) -> pd.DataFrame:
     return make_samples(write_plate(tmp_path / "parts"), IngestOptions(base_share=0.7, shots=2))
 
 
-@pytest.mark.parametrize("column", ["background", "reference", "parents"])
+@pytest.mark.parametrize("column", ["background", "reference", "others", "parents"])
 def test_a_synthetic_image_made_from_an_unused_sample(
     tmp_path: Path, few: pd.DataFrame, column: str
 ) -> None:

@@ -56,8 +56,8 @@ def make_mvtec_samples(
     rows: list[Row] = []
     for category, folder in category_folders(base):
         if categories is None or category in categories:
-            licence = find_licence(base, [folder, base])
             own = _category_rows(base, folder, corpus, category)
+            licence = find_licence(base, [folder, base])
             rows += [{**row, "licence": licence} for row in own]
     return to_table(rows)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from scipy import ndimage
 
@@ -142,10 +142,12 @@ def _open(data: bytes, file: Path) -> Image.Image:
             remedy="cut it into smaller images",
         ) from error
     except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error, ...
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"no {', '.join(_FORMATS)}" if unknown else error
         raise InputError(
             "the image cannot be decoded: truncated or not an image",
             file=file,
-            value=f"{len(data)} bytes, {error}",
+            value=f"{len(data)} bytes, {reason}",
             remedy="copy it again or remove it",
         ) from error
     if pages > 1:
