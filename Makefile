@@ -13,12 +13,16 @@ TEST_ARGS ?=
 # Another port, say: VIZ_ARGS="--port 4142", MLFLOW_ARGS="--port 5001".
 VIZ_ARGS ?=
 MLFLOW_ARGS ?=
+# What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
+# PIP_ARGS="--extra-index-url URL", unless your index has them.
+BUNDLE ?= dist/bundle
+PIP_ARGS ?=
 comma := ,
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # Empty: `make bench` judges the latest run in data/ instead of making one of its own.
 BENCH_ARGS ?= --run
 
-.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench clean-data
+.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench bundle clean-data
 
 help:
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
@@ -27,6 +31,7 @@ help:
 	@echo "make test | lint                     the checks CI runs"
 	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
 	@echo "make pretrain | bench                train the compact base again | measure the numbers"
+	@echo "make bundle                          a folder that installs on a machine without network"
 	@echo "make clean-data                      delete everything runs have written (not 01_raw)"
 
 install: $(STAMP)
@@ -74,6 +79,16 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/masks.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/augment.py $(BENCH_ARGS)
+
+# Wheels of everything in the lock, ours with model and settings in it, and how to install them.
+bundle: $(STAMP)
+	rm -rf $(BUNDLE)
+	mkdir -p $(BUNDLE)
+	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps $(PIP_ARGS) \
+	  --wheel-dir $(BUNDLE)/wheels --requirement requirements.lock
+	$(BIN)/python -m hatchling build -t wheel -d $(abspath $(BUNDLE))/wheels
+	cp requirements.lock docs/offline.md $(BUNDLE)/
+	@du -sh $(BUNDLE)
 
 clean-data:
 	find data -mindepth 2 -not -path 'data/01_raw/*' -not -name .gitkeep -delete

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
+from kedro import __version__ as kedro_version
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from defectsynth_pipeline.appearance import render
 from defectsynth_pipeline.base_model.loading import load_base_model
+from defectsynth_pipeline.cli import cli
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imagesets import verify
@@ -63,6 +68,76 @@ def demo(tmp_path_factory: pytest.TempPathFactory, mlflow_template: Path) -> Pat
 @pytest.fixture(scope="module")
 def catalog(demo: Path) -> Any:
     return open_catalog(demo)
+
+
+@contextmanager
+def chdir(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def command(demo: Path) -> Callable[..., Any]:
+    """`defectsynth` in that project."""
+    shutil.copytree(REPOSITORY / "conf", demo / "conf")
+    settings = {"package_name": "defectsynth_pipeline", "project_name": "p", "source_dir": "."}
+    lines = [f'{key} = "{value}"' for key, value in settings.items()]
+    lines = ["[tool.kedro]", *lines, f'kedro_init_version = "{kedro_version}"', ""]
+    (demo / "pyproject.toml").write_text("\n".join(lines))
+
+    def call(*arguments: str) -> Any:
+        with chdir(demo):
+            return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+    return call
+
+
+class TestAudit:
+    def test_one_file_in_hand_is_traced_to_its_sources(
+        self, command: Callable[..., Any], catalog: Any, tmp_path: Path
+    ) -> None:
+        images = catalog.load("synthetic_images")
+        row = every_image(images).iloc[0]
+        copy, strip = tmp_path / "found.png", tmp_path / "strip.png"
+        (file,) = images.root.rglob(f"images/{row['image_id']}.png")
+        shutil.copy(file, copy)
+        told = json.loads(command("explain", str(copy), "--json", "--strip", str(strip)).stdout)
+        assert told["image"] == row["image_id"]
+        assert told["mask"]["image_id"] == row["mask"]
+        roles = {source["role"]: source for source in told["sources"]}
+        assert roles["background"]["sample"] == row["background"]
+        assert {source["now"] for source in told["sources"]} == {"unchanged"}
+        assert {source["licence"] for source in told["sources"]} == {"MIT"}
+        assert Image.open(strip).width > 3 * Image.open(strip).height
+        by_id = command("explain", row["planned"]).stdout
+        assert row["image_id"] in by_id
+        assert "parent of the mask" in by_id
+
+    def test_an_image_of_no_set_is_refused(
+        self, command: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        Image.new("L", (8, 8)).save(tmp_path / "other.png")
+        with pytest.raises(InputError, match="does not say which set"):
+            command("explain", str(tmp_path / "other.png"))
+        with pytest.raises(InputError, match="no set of this project"):
+            command("explain", "no-such-image")
+
+    def test_an_image_is_made_again_bit_for_bit(
+        self, command: Callable[..., Any], catalog: Any
+    ) -> None:
+        name = every_image(catalog.load("synthetic_images"))["image_id"].iloc[-1]
+        done = command("replay", name, "--env=smoke")
+        assert done.stdout.split() == ["image", "identical", "mask", "identical"]
+        assert done.exit_code == 0
+
+    def test_every_published_file_is_sound(self, command: Callable[..., Any]) -> None:
+        done = command("verify")
+        assert done.exit_code == 0
+        assert done.stdout.count("sound") == 2
 
 
 class TestAugment:

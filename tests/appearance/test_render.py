@@ -28,7 +28,7 @@ MakeRegions = Callable[..., list[Region]]
 Images = dict[str, Rendered]
 RECORD = {
     *("contrast", "verdict", "overlap", "mask_pixels", "pixels_outside_collar", "attempts"),
-    *("network", "collar"),
+    *("network", "collar", "batch"),
     *DRAWN,
     *("frame_x", "frame_y", "frame_width", "frame_height", "resolution", "model"),
 }
@@ -270,7 +270,8 @@ def test_a_stopped_rendering_goes_on(
     assert not (tmp_path / "v1").exists()
     images = publish_job(job, tmp_path, "v2")
     assert len(made) == len(set(made)) == 16
-    assert set(images.manifest) == {*plan, *RECORD}
+    of_set = {"of_set", "licence", "image_sha256", "mask_sha256"}
+    assert set(images.manifest) == {*plan, *RECORD} | of_set
     for image_id in images.manifest["image_id"]:
         stored, straight = images.array(image_id, "image"), rendered[image_id].arrays["image"]
         assert stored.dtype == straight.dtype

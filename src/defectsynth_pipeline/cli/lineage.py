@@ -186,6 +186,7 @@ def explain(found: Found) -> dict[str, Any]:
             "scores": {name: row[name] for name in _SCORES if name in row},
             "model": row["model"],
             "code": row["code"],
+            "libraries": row.get("made_with", UNKNOWN),
             "made_from": found.versions,
             "recorded": found.project.record(SET, found.version, found.part) is not None,
         }
