@@ -99,6 +99,7 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
                 "background": mine[mine["split"] == "normal"]["sample_id"].iloc[number % 4],
                 "reference": real["sample_id"].iloc[-1],
                 "others": "",
+                "seed": number,
                 "verdict": "rejected" if number % 4 == 3 else "accepted",
                 "engine": "transfer",
                 "severity": 1.0,
