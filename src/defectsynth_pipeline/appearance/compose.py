@@ -83,7 +83,7 @@ def compose(
         >>> from defectsynth_pipeline.imaging.rectangle import Rectangle
         >>> ground, mask = np.full((48, 48), 180, np.uint8), np.zeros((48, 48), bool)
         >>> mask[20:28, 16:32] = True
-        >>> frame = Rectangle(8, 8, 32, 32)
+        >>> frame = Rectangle(8, 8, 40, 40)
         >>> shown = np.full((32, 32, 3), 180 / 255)
         >>> drawn = np.where(mask[8:40, 8:40, None], 0.2, shown)
         >>> image = compose(ground, mask, frame, drawn, shown)
