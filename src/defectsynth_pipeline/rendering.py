@@ -74,9 +74,11 @@ class FinishedSet:
 
     Args:
         work: The folder of this set's work, and of nothing else.
+        images: How many will be published.
     """
 
     work: Path
+    images: int
 
 
 def render_set(job: ImageSetJob, folder: Path) -> FinishedSet:
@@ -92,8 +94,8 @@ def render_set(job: ImageSetJob, folder: Path) -> FinishedSet:
     work = folder / fingerprint(job.fingerprint, job.execution)
     with _locked(work), _told_if_unwritable(work):
         _render_missing(job, work)
-        _write_manifest(job, work)
-    return FinishedSet(work)
+        images = _write_manifest(job, work)
+    return FinishedSet(work, images)
 
 
 def publish(finished: FinishedSet, folder: Path, *, version: str, name: str) -> ImageSet:
@@ -218,10 +220,11 @@ def _is_complete(work: Path, image_id: str) -> bool:
         return False
 
 
-def _write_manifest(job: ImageSetJob, work: Path) -> None:
+def _write_manifest(job: ImageSetJob, work: Path) -> int:
     """Join plan and records; parquet keeps the types, the CSV beside it is for people.
 
     The manifest of what was rejected lies with it; the set's own is the last file to be written.
+    Returns how many images that holds.
     """
     plan = job.plan
     notes = [
@@ -238,6 +241,7 @@ def _write_manifest(job: ImageSetJob, work: Path) -> None:
         counts = (~rejected).sum(), len(plan), rejected.sum()
         logger.warning(message, *counts, REJECTED)
     _write_table(manifest[~rejected], _place(work, False))
+    return int((~rejected).sum())
 
 
 def _write_table(manifest: pd.DataFrame, folder: Path) -> None:

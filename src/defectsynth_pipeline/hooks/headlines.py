@@ -37,7 +37,7 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
 
     Args:
         entry: `samples` and `synthetic_images` tell something.
-        data: What was loaded or saved; a job that is yet to be rendered tells its plan.
+        data: What was loaded or saved; a set may be a `FinishedSet`.
     """
     if entry == "samples":
         folders = [Path(root) for root in data["root"].unique()]
@@ -46,8 +46,7 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
             "categories": ", ".join(data["category"].unique()),
         }
     if entry == "synthetic_images":
-        rows = data.manifest if isinstance(data, ImageSet) else data.plan
-        return {"images": str(len(rows))}
+        return {"images": str(len(data) if isinstance(data, ImageSet) else data.images)}
     return {}
 
 
