@@ -46,6 +46,8 @@ AUGMENT = {
     "finetune_history",
     "finetune_curves",
     "engine_choice",
+    "engine_trials",
+    "engine_figure",
     "synthesis_plan",
     "synthetic_images",
     "synthetic_preview",
