@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 
 from defectsynth_pipeline.hooks.headlines import description, facts_in, headline, run_name
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.rendering import FinishedSet
 from defectsynth_pipeline.verdict.report import classification_report
 from defectsynth_pipeline.verdict.verdict import make_verdict
 from verdict.measured import classification_results
@@ -34,6 +36,12 @@ def test_a_run_is_named_after_what_is_known_of_it():
 def test_the_corpus_is_the_folder_given():
     samples = pd.DataFrame({"root": ["/raw/demo/a", "/raw/demo/b"], "category": ["x", "y"]})
     assert facts_in("samples", samples) == {"corpus": "demo", "categories": "x, y"}
+
+
+def test_a_set_tells_its_images_once_it_is_published(tmp_path):
+    assert facts_in("synthetic_images", FinishedSet(tmp_path)) == {}
+    images = ImageSet(tmp_path, pd.DataFrame({"image_id": ["a", "b"]}))
+    assert facts_in("synthetic_images", images) == {"images": "2"}
 
 
 def test_images_in_five_numbers():

@@ -37,7 +37,7 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
 
     Args:
         entry: `samples` and `synthetic_images` tell something.
-        data: What was loaded or saved; a job that is yet to be rendered tells its plan.
+        data: What was loaded or saved; a set tells something once it is published and loaded.
     """
     if entry == "samples":
         folders = [Path(root) for root in data["root"].unique()]
@@ -45,9 +45,8 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
             "corpus": os.path.basename(os.path.commonpath(folders)),
             "categories": ", ".join(data["category"].unique()),
         }
-    if entry == "synthetic_images":
-        rows = data.manifest if isinstance(data, ImageSet) else data.plan
-        return {"images": str(len(rows))}
+    if isinstance(data, ImageSet) and entry == "synthetic_images":
+        return {"images": str(len(data))}
     return {}
 
 
