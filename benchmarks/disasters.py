@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bad_inputs import write_part
 from projects import (
     Outcome,
     command,
@@ -27,6 +28,7 @@ from projects import (
     run,
 )
 
+_PARTS = "data/01_raw/parts"
 _ROOM = 400 << 20
 """Bytes free on the small disk: more than a run asks for before it begins."""
 _LEFT = 64 << 10
@@ -48,12 +50,17 @@ class Unbroken(NamedTuple):
     seconds: float
 
 
+def _run_of(pipeline: str) -> list[str]:
+    return command(pipeline, f"--params=root={_PARTS}")
+
+
 def run_unbroken(place: Path) -> dict[str, Unbroken]:
     """Both pipelines, one after the other."""
     found, start = {}, make_project(place / "new")
+    write_part(start / _PARTS)
     for pipeline in ("augment", "downstream"):
         project = make_project(place / "project", like=start)
-        ended = run(project, command(pipeline))
+        ended = run(project, _run_of(pipeline))
         if ended.code != 0:
             raise RuntimeError(f"{pipeline} fails of itself:\n{ended.output}")
         end = make_project(place / f"after_{pipeline}", like=project)
@@ -69,7 +76,7 @@ def kill(pipeline: str, unbroken: Unbroken, place: Path, rng: random.Random) -> 
     killed = 0
     while killed < 2:  # one that ended before its moment is none
         moment = rng.uniform(0.0, unbroken.seconds)
-        ended = run(project, command(pipeline), meanwhile=lambda s, at=moment: s >= at)
+        ended = run(project, _run_of(pipeline), meanwhile=lambda s, at=moment: s >= at)
         killed += ended.code == -signal.SIGKILL
         wrong += half_versions(project) + tracebacks(ended)
     return wrong + goes_on(project, pipeline, unbroken)
@@ -77,7 +84,7 @@ def kill(pipeline: str, unbroken: Unbroken, place: Path, rng: random.Random) -> 
 
 def goes_on(project: Path, pipeline: str, unbroken: Unbroken) -> list[str]:
     """Run the same command again; its files must be those of the unbroken run."""
-    ended = run(project, command(pipeline))
+    ended = run(project, _run_of(pipeline))
     wrong = tracebacks(ended)
     if ended.code != 0:
         return [*wrong, f"the next run ends with {ended.code}: {ended.output[-600:]}"]
@@ -135,7 +142,7 @@ def fill_disk(pipeline: str, moment: str, unbroken: Unbroken, place: Path) -> li
                     os.posix_fallocate(file.fileno(), 0, max(free - _LEFT, 1))
             return False
 
-        ended = run(project, command(pipeline), meanwhile=fill)
+        ended = run(project, _run_of(pipeline), meanwhile=fill)
         wrong = one_line(ended, "the disk is full") + half_versions(project)
         filler.unlink(missing_ok=True)
         return wrong + goes_on(project, pipeline, unbroken)
@@ -149,7 +156,7 @@ def limit_files(pipeline: str, unbroken: Unbroken, place: Path) -> list[str]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 
     # The store is larger than that: it is one that a run can do without.
-    ended = run(project, command(pipeline), prepare=limit)
+    ended = run(project, _run_of(pipeline), prepare=limit)
     wrong = one_line(ended, "larger than may be written") + half_versions(project)
     return wrong + goes_on(project, pipeline, unbroken)
 
@@ -160,7 +167,7 @@ def read_only(pipeline: str, unbroken: Unbroken, place: Path) -> list[str]:
     data = project / "data"
     data.mkdir(exist_ok=True)
     with _read_only(data):
-        ended = run(project, command(pipeline))
+        ended = run(project, _run_of(pipeline))
         wrong = one_line(ended, "cannot be written to")
     return wrong + half_versions(project) + goes_on(project, pipeline, unbroken)
 
@@ -180,7 +187,7 @@ def kill_store(how: str, pipeline: str, unbroken: Unbroken, place: Path) -> list
             _STORES[how](store, locks)
         return False
 
-    ended = run(project, command(pipeline), meanwhile=harm)
+    ended = run(project, _run_of(pipeline), meanwhile=harm)
     for lock in locks:
         lock.close()
     wrong = tracebacks(ended) + ([] if done else ["the moment never came"])

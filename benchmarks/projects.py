@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,13 +120,14 @@ def run_forked(project: Path, arguments: list[str], patience: float = 120.0) -> 
         child = os.fork()
         if child == 0:
             _become_kedro(project, arguments, said.fileno())
-        status = 0
         while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
             if time.monotonic() - began > patience:
                 os.killpg(child, signal.SIGKILL)
                 ended = os.waitpid(child, 0)
                 break
             time.sleep(0.02)
+        with suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # helpers of it that its end did not stop
         status = os.waitstatus_to_exitcode(ended[1])
         said.seek(0)
         output = said.read().decode("utf-8", "replace")
@@ -186,14 +188,17 @@ def half_versions(project: Path) -> list[str]:
 
     from defectsynth_pipeline.imagesets import ImageSet, verify
 
-    wrong = []
+    wrong, catalogs = [], {}
     for path in versions(project):
         entry, version = path.stem, path.parent.name
         try:
             if path.suffix == ".png":
                 Image.open(path).load()
                 continue
-            found = open_catalog(project, {entry: version})[entry].load()
+            if version not in catalogs:
+                of_run = [other for other in versions(project) if other.parent.name == version]
+                catalogs[version] = open_catalog(project, {o.stem: version for o in of_run})
+            found = catalogs[version][entry].load()
             if isinstance(found, ImageSet):
                 wrong += [f"half version: {text}" for text in verify(path)]
         except Exception as error:  # whatever a reader raises
