@@ -60,15 +60,17 @@ def _model(name: str, named: str, spoil: Spoil) -> BadInput:
 def _work(pattern: str, name: str, pipeline: str, way: Spoil) -> BadInput:
     """Spoils a file below data/."""
     spoil: Spoil = lambda project: way(sorted((project / "data").glob(pattern))[0])  # noqa: E731
-    return BadInput("runs", f"{pattern}: {name}", command(pipeline), Path(pattern).name[-3:], spoil)
+    return BadInput(
+        "runs", f"{pattern}: {name}", command(pipeline), Path(pattern).parent.name, spoil
+    )
 
 
 def _version(
-    entry: str, name: str, named: str, way: Spoil, pipeline: str = "downstream"
+    entry: str, name: str, named: str, way: Spoil, *arguments: str, pipeline: str = "downstream"
 ) -> BadInput:
     """Spoils the latest version of an entry."""
     spoil: Spoil = lambda project: way(latest(project, entry))  # noqa: E731
-    return BadInput("runs", f"{entry}: {name}", command(pipeline), named, spoil)
+    return BadInput("runs", f"{entry}: {name}", command(pipeline, *arguments), named, spoil)
 
 
 # Out of range, of the wrong type, or unknown: named by key.
@@ -193,6 +195,8 @@ MODELS = [
 ]
 
 _MANIFEST = "manifest.parquet"
+# Fitting the certificate comes before them, and takes a while.
+_PLAN, _MAKE = "--nodes=synthesis.plan_images", "--nodes=synthesis.make_generator"
 _CHECKPOINTS = "06_models/finetune_checkpoints/[!.]*.pt"
 VERSIONS = [
     _version("samples", "no byte", "samples.csv", by.cut(keep=0)),
@@ -207,9 +211,20 @@ VERSIONS = [
     _version("synthetic_images", "a small mask", "masks/", by.shrink("masks/*.png")),
     _version("synthetic_images", "an id outside", "../../x", by.set_manifest(image_id="../../x")),
     _version("defect_masks", "no mask", "masks/", by.remove("masks/*.png")),
-    _version("defect_masks", "a cut manifest", _MANIFEST, by.cut(_MANIFEST), "synthesis"),
-    _version("controlnet", "cut", "controlnet", by.cut("**/*.safetensors"), "synthesis"),
-    _version("controlnet", "no settings", "controlnet", by.remove("**/*.json"), "synthesis"),
+    _version(
+        "defect_masks", "a cut manifest", _MANIFEST, by.cut(_MANIFEST), _PLAN, pipeline="synthesis"
+    ),
+    _version(
+        "controlnet", "cut", "controlnet", by.cut("**/*.safetensors"), _MAKE, pipeline="synthesis"
+    ),
+    _version(
+        "controlnet",
+        "no settings",
+        "controlnet",
+        by.remove("**/*.json"),
+        _MAKE,
+        pipeline="synthesis",
+    ),
     _work(_CHECKPOINTS, "garbage", "controlnet", by.write(b"garbage")),
     _work(_CHECKPOINTS, "cut", "controlnet", by.cut()),
     BadInput(
