@@ -21,8 +21,10 @@ comma := ,
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # Empty: `make bench` judges the latest run in data/ instead of making one of its own.
 BENCH_ARGS ?= --run
+# All faults take an hour or more; FAULT_ARGS="--kills 4 --moments 1" some minutes.
+FAULT_ARGS ?=
 
-.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench bundle clean-data
+.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench faults bundle clean-data
 
 help:
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
@@ -31,6 +33,7 @@ help:
 	@echo "make test | lint                     the checks CI runs"
 	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
 	@echo "make pretrain | bench                train the compact base again | measure the numbers"
+	@echo "make faults                          bad input, kills, full disks: what a run survives"
 	@echo "make bundle                          a folder that installs on a machine without network"
 	@echo "make clean-data                      delete everything runs have written (not 01_raw)"
 
@@ -79,6 +82,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/masks.py
 	$(BIN)/python benchmarks/attention.py
 	$(BIN)/python benchmarks/augment.py $(BENCH_ARGS)
+
+faults: $(STAMP)
+	$(BIN)/python benchmarks/faults.py $(FAULT_ARGS)
 
 # Wheels of everything in the lock, ours with model and settings in it, and how to install them.
 bundle: $(STAMP)

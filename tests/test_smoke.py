@@ -153,7 +153,7 @@ class TestAugment:
     def test_the_demo_holds_all_three_layouts(self, catalog: Any) -> None:
         samples = catalog.load("samples")
         assert samples["corpus"].nunique() == 3
-        assert set(samples["split"]) == {"base", "test", "normal"}
+        assert set(samples["split"]) == {"base", "test", "normal", "unused"}
         assert samples.loc[samples["split"] == "base", "defect_type"].nunique() >= 5
 
     def test_images_are_pairs_that_leave_the_background_alone(self, catalog: Any) -> None:

@@ -64,7 +64,7 @@ def move_whole(source: Path, target: Path) -> None:
 
 
 def cannot_write(error: BaseException, target: Path | None = None) -> InputError | None:
-    """What to tell a user of an error in writing: a full disk or a folder that is read only.
+    """What to tell a user of an error in writing: a full disk, a limit, or a read-only folder.
 
     Args:
         error: What was raised.
@@ -74,11 +74,17 @@ def cannot_write(error: BaseException, target: Path | None = None) -> InputError
     file = Path(getattr(error, "filename", None) or target or ".")
     before: BaseException | None = error
     while before is not None:  # safetensors has errors of its own, torch hides what was raised
-        code = errno.ENOSPC if os.strerror(errno.ENOSPC) in str(before) else code
+        named = (
+            number for number in (errno.ENOSPC, errno.EFBIG) if os.strerror(number) in str(before)
+        )
+        code = next(named, code)
         before = before.__context__
     if code in (errno.ENOSPC, errno.EDQUOT):
         problem = "the disk is full; nothing was published and what is finished is kept"
         remedy = "free some space and run the same command again: it makes only the rest"
+    elif code == errno.EFBIG:
+        problem = "a file is larger than may be written here; nothing was published"
+        remedy = "raise the limit (ulimit -f), or take a file system for large files, and run again"
     elif code == errno.EROFS or (code in _NOT_PERMITTED and target and _is_near(file, target)):
         problem = "the folder cannot be written to; nothing was published"
         remedy = "make it writable for you, or run in a project folder that is"

@@ -81,7 +81,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_version_before(dataset):
     assert dataset("v4")[0].resolve_load_version() == "v2"
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EFBIG])
 def test_a_full_or_read_only_disk_is_said_and_leaves_nothing(dataset, tmp_path, monkeypatch, code):
     def fails(handle):
         raise OSError(code, os.strerror(code))

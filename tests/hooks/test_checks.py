@@ -11,7 +11,7 @@ from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 
 from defectsynth_pipeline.datasets import CorpusFoldersDataset, PretrainedModelDataset
 from defectsynth_pipeline.hooks.checks import EarlyChecks
-from defectsynth_pipeline.options import SynthesisOptions
+from defectsynth_pipeline.options import ArmOptions, SynthesisOptions
 from refusals import refused
 
 PIPELINE = Pipeline([Node(lambda *all_: 1, ["corpora", "base_model", "params:synthesis"], "x")])
@@ -52,3 +52,12 @@ def test_a_full_disk_ends_the_run_at_once(tmp_path, monkeypatch):
     (tmp_path / "parts").rename(tmp_path / "other")
     with refused("too little free space", "500 MB free, about 1253 MB needed"):
         begin(tmp_path, count=1_000_000)
+
+
+def test_an_unknown_arm_ends_the_run_at_once(tmp_path):
+    pipeline = Pipeline([Node(lambda arms: 1, "params:arms", "x")])
+    catalog = DataCatalog({"params:arms": MemoryDataset(ArmOptions(names=["base", "cut_paste"]))})
+    checks = EarlyChecks()
+    checks.after_context_created(SimpleNamespace(project_path=tmp_path))
+    with refused("unknown arm", "cut_paste", remedy="did you mean cutpaste?"):
+        checks.before_pipeline_run({"runner": "SequentialRunner"}, pipeline, catalog)

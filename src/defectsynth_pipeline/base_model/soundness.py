@@ -31,8 +31,8 @@ def check_sound(folder: Path, weights: Mapping[str, Sequence[Path]]) -> None:
         weights: Safetensors of every network, by component.
 
     Raises:
-        InputError: Settings or weights are broken, weights are not numbers, have another shape
-            than the settings say, or components do not fit together.
+        InputError: Settings or weights are broken, weights are not numbers, not complete, have
+            another shape than the settings say, or components do not fit together.
     """
     configs = {
         name: _settings(folder / name / _SETTINGS.get(name, "config.json"))
@@ -93,7 +93,7 @@ def _shapes(file: Path, size: int, time: int) -> dict[str, tuple[int, ...]]:
 def _check_shapes(
     component: Path, config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Compare tensors with what the settings build; names that loading translates are left out."""
+    """Compare tensors with what the settings build; loading translates old names, one to one."""
     try:
         with torch.device("meta"):
             kind = _NETWORKS.get(component.name)
@@ -105,6 +105,14 @@ def _check_shapes(
             value=" ".join(str(error).split())[:200],
             remedy=COPY_AGAIN,
         ) from error
+    wanted = dict(network.named_parameters())
+    if (lacking := len(wanted) - len(shapes)) > 0:
+        raise InputError(
+            "weights of the base model are not complete",
+            file=component,
+            value=f"{lacking} tensors are missing; not there: {min(wanted.keys() - shapes.keys())}",
+            remedy=COPY_AGAIN,
+        )
     for name, tensor in network.state_dict().items():
         found = shapes.get(name, tuple(tensor.shape))
         if found != tuple(tensor.shape):

@@ -9,6 +9,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.options import ArmOptions
 
 _LEAST = 300 << 20
 """Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
@@ -17,7 +18,7 @@ _FILES = 200  # so many of the user's are measured; what is made of one is about
 
 
 class EarlyChecks:
-    """The runner, the base model and the free disk space; parameters are checked still earlier."""
+    """Runner, base model, arms and free disk space; parameters are checked still earlier."""
 
     def __init__(self) -> None:
         self._project = Path()
@@ -39,6 +40,8 @@ class EarlyChecks:
         for dataset in inputs.values():
             if hasattr(dataset, "check"):
                 dataset.check()
+        if "params:arms" in inputs:
+            check_arms(inputs["params:arms"].load())
         images = 0
         if {"corpora", "params:synthesis"} <= inputs.keys():
             images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
@@ -60,6 +63,18 @@ def check_runner(runner: str) -> None:
                 value=name,
                 remedy="use --runner=SequentialRunner",
             )
+
+
+def check_arms(options: ArmOptions) -> None:
+    """Refuse arms that there are not: they are needed late.
+
+    Raises:
+        InputError: Naming one.
+    """
+    from defectsynth_pipeline.arms.registry import arm_names, parse
+
+    for name in arm_names(options):
+        parse(name)
 
 
 def check_space(folder: Path, images: int) -> None:
