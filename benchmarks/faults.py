@@ -1,7 +1,7 @@
 """What a run survives: bad inputs, kills, full and read-only disks, a store that dies.
 
     python benchmarks/faults.py                           all of it, an hour or more on two cores
-    python benchmarks/faults.py --kills 4 --moments 1     as `.ci/run` does, some minutes
+    python benchmarks/faults.py --kills 4 --moments 1     a sample of it
     python benchmarks/faults.py --only inputs             one part: inputs, kills, disks or stores
 
 Wanted: no traceback, of every bad input one line with a remedy and nothing published, no half
