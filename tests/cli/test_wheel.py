@@ -57,5 +57,6 @@ def test_a_project_is_made_and_checked_with_nothing_but_the_wheel(
 def test_outside_a_project_one_line_says_what_to_do(command: Path, tmp_path: Path) -> None:
     refused = call(command, "augment", cwd=tmp_path)
     assert refused.returncode == 1
-    assert "defectsynth init" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    said = " ".join((refused.stdout + refused.stderr).split())
+    assert "defectsynth init FOLDER" in said
+    assert "Traceback" not in said
