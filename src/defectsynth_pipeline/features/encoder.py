@@ -64,6 +64,28 @@ def levels_of(inputs: Tensor, strides: Sequence[int] = STRIDES) -> list[Tensor]:
     return [levels[STRIDES.index(stride)].float().cpu() for stride in strides]
 
 
+def on_grid(inputs: Tensor, strides: Sequence[int], grid: int) -> Tensor:
+    """Return several levels on the grid of one: finer ones averaged, coarser ones interpolated.
+
+    Args:
+        inputs: As in `levels_of`.
+        strides: As in `levels_of`.
+        grid: One of them.
+
+    Returns:
+        float32 (B, C, ceil(h / grid), ceil(w / grid)), C the sum over the levels.
+    """
+    levels = levels_of(inputs, strides)
+    height, width = levels[strides.index(grid)].shape[-2:]
+    even = [
+        F.adaptive_avg_pool2d(level, (height, width))
+        if stride <= grid
+        else F.interpolate(level, (height, width), mode="bilinear", align_corners=False)
+        for stride, level in zip(strides, levels, strict=True)
+    ]
+    return torch.cat(even, 1)
+
+
 def feature_levels(images: np.ndarray, strides: Sequence[int] = STRIDES) -> list[Tensor]:
     """Return `levels_of` images as they are, uint8 (B, h, w, 3)."""
     return levels_of(normalised(images), strides)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, levels_of, normalised
+from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, normalised, on_grid
 from defectsynth_pipeline.features.regression import fit_regression
 from defectsynth_pipeline.inspection.batches import View
 
@@ -211,13 +211,4 @@ def _orientations(images: Tensor) -> list[Tensor]:
 
 def _patches(images: Tensor) -> Tensor:
     """Four levels on one grid, float32 (B, patches of 16 px, C)."""
-    found = levels_of(images, _LEVELS)
-    height, width = found[_LEVELS.index(_GRID)].shape[-2:]
-    size = (height, width)
-    on_grid = [
-        F.adaptive_avg_pool2d(level, size)
-        if stride <= _GRID
-        else F.interpolate(level, size, mode="bilinear", align_corners=False)
-        for stride, level in zip(_LEVELS, found, strict=True)
-    ]
-    return torch.cat(on_grid, 1).flatten(2).transpose(1, 2)
+    return on_grid(images, _LEVELS, _GRID).flatten(2).transpose(1, 2)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from defectsynth_pipeline.appearance.engines import Tried
 from defectsynth_pipeline.corpora.reading import Sample
-from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, as_rgb8, feature_levels
+from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, as_rgb8, normalised, on_grid
 from defectsynth_pipeline.imaging.pixels import resize
 from defectsynth_pipeline.resumable import Progress
 
@@ -126,17 +126,10 @@ def cells_of(image: Array, mask: Array) -> Cells:
     if ratio < 1:
         size = (round(shown.shape[0] * ratio), round(shown.shape[1] * ratio))
         shown = np.rint(resize(shown, size)).astype(np.uint8)
-    levels = feature_levels(shown[None], _LEVELS)
-    height, width = levels[_LEVELS.index(_GRID)].shape[-2:]
-    size = (height, width)
-    on_grid = [
-        F.adaptive_avg_pool2d(level, size)
-        if stride <= _GRID
-        else F.interpolate(level, size, mode="bilinear", align_corners=False)
-        for stride, level in zip(_LEVELS, levels, strict=True)
-    ]
-    features = torch.cat(on_grid, 1)[0].flatten(1).T.contiguous().half()
-    return Cells(features, resize(mask, size).ravel())
+    features = on_grid(normalised(shown[None]), _LEVELS, _GRID)[0]
+    height, width = features.shape[-2:]
+    cover = resize(mask, (height, width)).ravel()
+    return Cells(features.flatten(1).T.contiguous().half(), cover)
 
 
 class _Scale(NamedTuple):
