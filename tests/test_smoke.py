@@ -220,7 +220,7 @@ class TestAugment:
         assert set(record["entries"]) == AUGMENT
         behind = record["entries"]["synthetic_images"]["made_from"]
         assert set(behind) > {"samples", "defect_masks", "controlnet", "synthesis_plan"}
-        assert tracked.data.tags["mlflow.note.content"] == f"`{record['command']}`"
+        assert tracked.data.tags["mlflow.note.content"].endswith(f"`{record['command']}`")
         manifest = pd.read_csv(artifact(tracked, "synthetic_images/manifest.csv"))
         assert len(manifest) == published
 
