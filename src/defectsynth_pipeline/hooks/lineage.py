@@ -93,7 +93,7 @@ class Lineage:
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Note that it is not."""
-        self._end(f"failed: {error}")
+        self._end(redact(f"failed: {error}"))
 
     def _end(self, status: str) -> None:
         if self._run and self._run["entries"]:

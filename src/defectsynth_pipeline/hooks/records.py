@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.publishing import written_whole
 
 RUNS = Path("data", "runs")
 
@@ -63,12 +64,9 @@ class Records:
 
     def write(self, run: str, content: Mapping[str, Any]) -> None:
         """Write the record of a run whole, in place of an earlier one."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{run}.json"
-        partial = path.with_name(f".partial-{path.name}")
         text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
-        partial.write_text(f"{text}\n", encoding="utf-8")
-        partial.replace(path)
+        with written_whole(self._folder / f"{run}.json") as aside:
+            aside.write_text(f"{text}\n", encoding="utf-8")
 
 
 def _plain(value: object) -> Any:
