@@ -31,6 +31,7 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import Motion, landed_mask
 from defectsynth_pipeline.imaging.pixels import fit_mask, from_float, to_float
 from defectsynth_pipeline.options import SynthesisOptions
+from defectsynth_pipeline.provenance import other_references
 from defectsynth_pipeline.resumable import Progress
 
 TRIED = (TRANSFER, PATCH, PASTE)  # by `auto`
@@ -118,7 +119,7 @@ def begun(
         return background
     how |= {"severity": float(row["severity"]), "relative": options.compose.relative}
     if row["engine"] == PATCH:
-        names = [row["reference"], *filter(None, str(row["others"]).split("|"))]
+        names = [row["reference"], *other_references(row)]
         exemplars = [(to_float(image), own) for image, own in map(real, names)]
         rng = np.random.default_rng(int(row["seed"]))
         return from_float(patched(background, mask, exemplars, rng, **how), background)

@@ -155,9 +155,9 @@ class Placer:
         of_type = (masks.manifest["category"] == category) & (
             masks.manifest["defect_type"] == defect_type
         )
-        self.own = masks.manifest[of_type]
-        known = [set(filter(None, str(p).split("|"))) <= {*self.real} for p in self.own["parents"]]
-        self.own = self.own[known]
+        parents = masks.manifest["parents"].astype(str).str.split("|")
+        known = np.array([{*names} - {""} <= {*self.real} for names in parents], dtype=bool)
+        self.own = masks.manifest[of_type & known]
         self.masks, self.placement = masks, placement
         self.category, self.defect_type = category, defect_type
         if not self.normals:
