@@ -11,7 +11,7 @@ import pytest
 
 from categories import disc, surface, write_category
 from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, WIDTH, evidence, see
-from defectsynth_pipeline.certificate.look import fit_look, folds_of, gather, passed, threshold_of
+from defectsynth_pipeline.certificate.look import fit_look, gather, passed, threshold_of
 from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
@@ -121,19 +121,6 @@ def test_nulls_do_not_pass_though_real_ones_be_lost() -> None:
     found = passed(scores)
     assert found[scores["kind"] == "real"].mean() == 0.5
     assert not found[scores["kind"] != "real"].any()
-
-
-def test_folds_keep_groups_together_and_a_lone_group_apart() -> None:
-    def sample(number: int, defect_type: str, group: str) -> Sample:
-        named = dict.fromkeys(Sample.__dataclass_fields__, "")
-        told = {"sample_id": str(number), "defect_type": defect_type, "group": group}
-        return Sample(**{**named, **told})
-
-    several = [sample(n, "dent", group) for n, group in enumerate("aabbc")]
-    lone = [sample(n, "scratch", "d") for n in range(5, 8)]
-    folds = folds_of([*several, *lone])
-    assert folds[0] == folds[1] != folds[2] == folds[3] != folds[4]
-    assert len(set(folds[5:])) == 3
 
 
 def test_what_is_held_out_shows_good_images_that_no_other_fold_has(

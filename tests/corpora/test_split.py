@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.corpora.split import assert_no_test, assign_split
+from defectsynth_pipeline.corpora.split import assert_no_test, assign_split, folds_of
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 from refusals import refused
@@ -175,3 +176,17 @@ def test_split_is_decided_for_every_row(demo: Path) -> None:
     assert base.min() >= 5
     test = samples["split"] == "test"
     assert not set(samples.loc[test, "group"]) & set(samples.loc[~test, "group"])
+
+
+def test_folds_keep_groups_together_and_a_lone_group_apart() -> None:
+    def sample(number: int, defect_type: str, group: str) -> Sample:
+        named = dict.fromkeys(Sample.__dataclass_fields__, "")
+        told = {"sample_id": str(number), "defect_type": defect_type, "group": group}
+        return Sample(**{**named, **told})
+
+    several = [sample(n, "dent", group) for n, group in enumerate("aabbc")]
+    lone = [sample(n, "scratch", "d") for n in range(5, 8)]
+    folds = folds_of([*several, *lone], 10)
+    assert folds[0] == folds[1] != folds[2] == folds[3] != folds[4]
+    assert len(set(folds[5:])) == 3
+    assert folds_of(several, 2) == [0, 0, 1, 1, 0]

@@ -11,6 +11,7 @@ import pytest
 
 from defectsynth_pipeline.appearance.engines import TRIED, Judged, Made, Tried, try_engines
 from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.inspection import engine_choice, usefulness
 from small_models import SYNTHESIS, changed
@@ -38,7 +39,9 @@ def gains(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[float, float]]:
     """Gain and error by engine, told instead of measured."""
     told = dict.fromkeys(TRIED, (0.0, 0.1))
 
-    def measure(base: Sequence, normals: object, trials: object, seed: int) -> pd.DataFrame:
+    def measure(
+        base: Sequence, normals: object, folds: object, trials: object, seed: int
+    ) -> pd.DataFrame:
         assert {sample.split for sample in base} == {"base"}
         list(trials)  # type: ignore[call-overload]
         rows = [
@@ -127,7 +130,9 @@ def test_a_named_engine_is_not_tried(
 def test_held_out_images_have_no_part_in_what_is_tried(
     samples: pd.DataFrame, masks: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folds = usefulness.folds_of([*each_sample(samples[samples["split"] == "base"])])
+    base = [*each_sample(samples[samples["split"] == "base"])]
+    names = (sample.sample_id for sample in base)
+    folds = dict(zip(names, folds_of(base, usefulness.FOLDS), strict=True))
     assert set(folds.values()) == {0, 1, 2}
     seen: list[Made] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,13 @@ import pytest
 
 from defectsynth_pipeline.appearance.engines import Tried
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.inspection.usefulness import (
     ALL,
     FOLDS,
     MOVED,
     REAL,
     cells_of,
-    folds_of,
     usefulness,
 )
 
@@ -33,16 +33,19 @@ def good(samples: pd.DataFrame) -> list[Sample]:
 
 def the_real_thing(real: list[Sample], accepted: bool = True) -> Iterator[Tried]:
     """As good as an engine could be: the very images that are held out."""
-    folds = folds_of(real)
-    for sample in real:
+    for sample, fold in zip(real, folds_of(real, FOLDS), strict=True):
         pictures = sample.image(), sample.mask()
-        yield Tried(sample.defect_type, "oracle", folds[sample.sample_id], accepted, *pictures)
+        yield Tried(sample.defect_type, "oracle", fold, accepted, *pictures)
+
+
+def measured(real: list[Sample], good: list[Sample], trials: Iterable[Tried], seed: int = 0):
+    return usefulness(real, good, folds_of(real, FOLDS), trials, seed)
 
 
 def test_the_real_thing_helps_and_moved_masks_do_not(
     real: list[Sample], good: list[Sample]
 ) -> None:
-    table = usefulness(real, good, the_real_thing(real)).set_index(["candidate", "defect_type"])
+    table = measured(real, good, the_real_thing(real)).set_index(["candidate", "defect_type"])
     assert set(table.index.levels[0]) == {REAL, "oracle", ALL, MOVED}
     assert table.loc["oracle", "ap"].min() > 0.95
     assert (table.loc[MOVED, "gain"] < -0.02).all()
@@ -51,27 +54,18 @@ def test_the_real_thing_helps_and_moved_masks_do_not(
 
 
 def test_what_is_not_accepted_teaches_nothing(real: list[Sample], good: list[Sample]) -> None:
-    table = usefulness(real, good, the_real_thing(real, accepted=False))
+    table = measured(real, good, the_real_thing(real, accepted=False))
     assert set(table["candidate"]) == {REAL}
 
 
 def test_it_is_the_same_twice(real: list[Sample], good: list[Sample]) -> None:
-    first, second = (usefulness(real, good, the_real_thing(real), seed=3) for _ in range(2))
+    first, second = (measured(real, good, the_real_thing(real), seed=3) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
 
 
 def test_a_type_of_one_part_is_not_measured(real: list[Sample], good: list[Sample]) -> None:
     few = [sample for sample in real if sample.defect_type == real[0].defect_type][:1]
-    assert usefulness(few, good, []).empty
-
-
-def test_groups_stay_together_and_types_are_spread(samples: pd.DataFrame) -> None:
-    rows = samples[samples["split"] == "base"]
-    pairs = rows.assign(group=[f"{kind}{n // 2}" for n, kind in enumerate(rows["defect_type"])])
-    folds = folds_of([*each_sample(pairs)])
-    of_group = pairs.assign(fold=pairs["sample_id"].map(folds)).groupby("group")["fold"]
-    assert (of_group.nunique() == 1).all()
-    assert set(folds.values()) <= set(range(FOLDS))
+    assert measured(few, good, []).empty
 
 
 def test_a_mask_thinner_than_a_cell_keeps_its_fullest_cells() -> None:

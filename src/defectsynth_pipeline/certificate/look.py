@@ -20,6 +20,7 @@ from scipy.special import log_softmax
 from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, Seen, evidence, see
 from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTrip, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample
+from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.features.regression import fit_regression
 from defectsynth_pipeline.resumable import Progress
 
@@ -87,7 +88,7 @@ def gather(
     """
     rng = np.random.default_rng(seed)
     rounds = int(np.clip(round(nulls / (_PER_ROUND * len(real))), *_ROUNDS))
-    folds = folds_of(real)
+    folds = folds_of(real, FOLDS)
     count = max(folds) + 1
     rows, shown, numbers = [], [], count_from(0)
     progress = Progress(f"{real[0].category}: base defect", len(real))
@@ -106,19 +107,6 @@ def gather(
         shown.append(evidence(seen.turned(turn) for _, seen, turns in windows for turn in turns))
         progress(number)
     return pd.DataFrame(rows, columns=list(_ROW)), np.concatenate(shown)
-
-
-def folds_of(real: Sequence[Sample]) -> list[int]:
-    """Return a fold per real defect; those of one group share one.
-
-    A type whose real defects are all of one group is held out sample by sample.
-    """
-    groups: dict[str, set[str]] = {}
-    for sample in real:
-        groups.setdefault(sample.defect_type, set()).add(sample.group)
-    parts = [s.group if len(groups[s.defect_type]) > 1 else s.sample_id for s in real]
-    numbers = {part: number % FOLDS for number, part in enumerate(dict.fromkeys(parts))}
-    return [numbers[part] for part in parts]
 
 
 def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.corpora.columns import GOOD, PIXELS, THUMBNAIL, UNUSED
 from defectsynth_pipeline.corpora.files import natural_key
+from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
@@ -50,6 +51,20 @@ def assign_split(samples: pd.DataFrame, options: IngestOptions) -> pd.DataFrame:
     result.loc[undecided & defective & (in_base == True), "split"] = "base"  # noqa: E712
     result.loc[undecided & ~defective & (in_base != False), "split"] = "normal"  # noqa: E712
     return result
+
+
+def folds_of(real: Sequence[Sample], count: int) -> list[int]:
+    """Return a fold below `count` per defective sample; those of one group share one.
+
+    In the order of the samples, so that a type's parts are spread over the folds. A type whose
+    samples are all of one group is held out sample by sample.
+    """
+    groups: dict[str, set[str]] = {}
+    for sample in real:
+        groups.setdefault(sample.defect_type, set()).add(sample.group)
+    parts = [s.group if len(groups[s.defect_type]) > 1 else s.sample_id for s in real]
+    numbers = {part: number % count for number, part in enumerate(dict.fromkeys(parts))}
+    return [numbers[part] for part in parts]
 
 
 def drop_duplicates(samples: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from defectsynth_pipeline.appearance.engines import TRIED, Judged, Made, Tried, try_engines
 from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.inspection import usefulness
 from defectsynth_pipeline.options import SynthesisOptions
@@ -61,9 +62,10 @@ def choose_engines(
         base = list(each_sample(rows[rows["split"] == "base"]))
         normals = list(each_sample(rows[rows["split"] == "normal"]))
         outcomes: Counter[tuple[str, str, bool]] = Counter()
-        folds = usefulness.folds_of(base)
-        trials = _counted(try_engines(rows, masks, options, judge, folds), outcomes)
-        table = usefulness.usefulness(base, normals, trials, options.seed)
+        folds = folds_of(base, usefulness.FOLDS)
+        held = dict(zip((sample.sample_id for sample in base), folds, strict=True))
+        trials = _counted(try_engines(rows, masks, options, judge, held), outcomes)
+        table = usefulness.usefulness(base, normals, folds, trials, options.seed)
         measured = table.set_index(["defect_type", "candidate"])
         tables.append(table)
         for kind in sorted(set(kinds.loc[kinds["category"] == category, "defect_type"])):

@@ -20,9 +20,9 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from defectsynth_pipeline.appearance.engines import Tried
-from defectsynth_pipeline.corpora.reading import Sample
-from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, as_rgb8, normalised, on_grid
-from defectsynth_pipeline.imaging.pixels import resize
+from defectsynth_pipeline.corpora.reading import Example, Sample
+from defectsynth_pipeline.features.encoder import CHANNELS, STRIDES, normalised, on_grid
+from defectsynth_pipeline.inspection.batches import make_view
 from defectsynth_pipeline.resumable import Progress
 
 Array = np.ndarray
@@ -53,19 +53,10 @@ class Cells(NamedTuple):
     cover: Array
 
 
-def folds_of(base: Sequence[Sample]) -> dict[str, int]:
-    """Return the fold of every base sample, whole groups together, types spread over all folds."""
-    folds: dict[str, int] = {}
-    for name in sorted({sample.defect_type for sample in base}):
-        groups = sorted({sample.group for sample in base if sample.defect_type == name})
-        for number, group in enumerate(groups):
-            folds.setdefault(group, number % FOLDS)
-    return {sample.sample_id: folds[sample.group] for sample in base}
-
-
 def usefulness(
     base: Sequence[Sample],
     normals: Sequence[Sample],
+    folds: Sequence[int],
     trials: Iterable[Tried],
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -74,6 +65,7 @@ def usefulness(
     Args:
         base: Base samples of one category.
         normals: Good samples of it.
+        folds: Below `FOLDS`, of each base sample.
         trials: Images of every fold, read once; only accepted ones teach.
         seed: Of draws of cells and of training.
 
@@ -82,9 +74,9 @@ def usefulness(
         ap (mean over them of pixel average precision), gain (over `REAL`, paired) and its standard
         error; nan where no image of the type could be held out or made.
     """
-    rng, folds = np.random.default_rng(seed), folds_of(base)
+    rng = np.random.default_rng(seed)
     real = {sample.sample_id: cells_of(sample.image(), sample.mask()) for sample in base}
-    good = [cells_of(n.image(), n.mask()) for n in normals[: 2 * FOLDS * _NORMALS]]
+    good = [cells_of(n.image(), n.mask()) for n in normals[: FOLDS * _NORMALS]]
     scale = _Scale.of([cells.features for cells in (*real.values(), *good)])
     made: dict[tuple[int, str], list[_Lesson]] = defaultdict(list)
     for trial in trials:
@@ -99,11 +91,11 @@ def usefulness(
     candidates |= {ALL: engines, MOVED: [MOVED]} if engines else {}
     rows, progress = [], Progress(f"{base[0].category}: judging engines", FOLDS * len(candidates))
     for fold in range(FOLDS):
-        held = [sample for sample in base if folds[sample.sample_id] == fold]
-        seen = [sample for sample in base if folds[sample.sample_id] != fold]
+        held = [sample for sample, own in zip(base, folds, strict=True) if own == fold]
+        seen = [sample for sample, own in zip(base, folds, strict=True) if own != fold]
         lessons = [_lesson(s.defect_type, real[s.sample_id], rng) for s in seen]
-        unseen = good[fold::FOLDS][:_NORMALS] or good
-        plain = [cells for cells in good if all(cells is not other for other in unseen)] or good
+        unseen = good[fold::FOLDS] or good
+        plain = [cells for number, cells in enumerate(good) if number % FOLDS != fold] or good
         plain_lessons = [_lesson("", cells, rng) for cells in plain[:_NORMALS]]
         for number, (name, of) in enumerate(candidates.items(), start=1):
             own = [lesson for engine in of for lesson in made[fold, engine]]
@@ -121,15 +113,12 @@ def usefulness(
 
 def cells_of(image: Array, mask: Array) -> Cells:
     """Return an image, uint8 or uint16, and its mask (H, W) as a head sees them."""
-    shown = as_rgb8(image)
-    ratio = min(1.0, SIDE / max(shown.shape[:2]))
-    if ratio < 1:
-        size = (round(shown.shape[0] * ratio), round(shown.shape[1] * ratio))
-        shown = np.rint(resize(shown, size)).astype(np.uint8)
-    features = on_grid(normalised(shown[None]), _LEVELS, _GRID)[0]
+    view = make_view(Example(image, mask), SIDE, square=False)
+    features = on_grid(normalised(view.image[None]), _LEVELS, _GRID)
+    cover = torch.from_numpy(view.cover / np.float32(255))[None, None]
     height, width = features.shape[-2:]
-    cover = resize(mask, (height, width)).ravel()
-    return Cells(features.flatten(1).T.contiguous().half(), cover)
+    on_cells = F.adaptive_avg_pool2d(cover, (height, width))
+    return Cells(features[0].flatten(1).T.contiguous().half(), on_cells.flatten().numpy())
 
 
 class _Scale(NamedTuple):
