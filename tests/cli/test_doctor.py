@@ -49,4 +49,16 @@ def test_a_broken_store_is_no_reason_not_to_run(tmp_path: Path) -> None:
     (tmp_path / "mlruns").mkdir()
     (tmp_path / "mlruns" / "mlflow.db").write_bytes(b"no database at all" * 100)
     found = doctor._store(open_project(tmp_path))
-    assert (found.state, "move it away" in found.said) == ("but", True)
+    assert (found.state, "move the file away" in found.said) == ("but", True)
+
+
+def test_the_store_that_is_looked_at_is_the_one_that_runs_write_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    init_project(tmp_path)
+    elsewhere = tmp_path / "elsewhere.db"
+    elsewhere.write_bytes(b"no database at all" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}")
+    found = doctor._store(open_project(tmp_path))
+    assert found.state == "but"
+    assert str(elsewhere) in found.said

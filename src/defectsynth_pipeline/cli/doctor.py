@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,6 +17,8 @@ from packaging.requirements import Requirement
 from defectsynth_pipeline.cli.project import NO_PROJECT, Project, open_project
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.redact import redact
+from defectsynth_pipeline.hooks.store import check_store, tracking_uri
 from defectsynth_pipeline.options import IngestOptions
 
 PACKAGE = "defectsynth-pipeline"
@@ -229,14 +229,14 @@ def _base_model(model: str) -> str:
 
 def _store(project: Project) -> Finding:
     """The MLflow store: a run goes on without it, so it is never a "no"."""
-    file = project.folder / "mlruns" / "mlflow.db"
-    if not file.exists():
-        return Finding("yes", "MLflow store", "is made by the first run")
+    if not project.mlflow["enabled"]:
+        return Finding(
+            "yes", "MLflow store", "runs are not recorded: enabled is false in mlflow.yml"
+        )
+    uri = tracking_uri(project.mlflow, project.folder)
     try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as store:
-            (said,) = store.execute("PRAGMA quick_check").fetchone()
-    except sqlite3.Error as error:
-        said = str(error)
-    if said == "ok":
-        return Finding("yes", "MLflow store", f"{file} is sound")
-    return Finding("but", "MLflow store", f"{file}: {said}; move it away, and a run makes another")
+        there = check_store(uri)
+    except InputError as error:
+        return Finding("but", "MLflow store", " ".join(str(error).split()))
+    said = f"{redact(uri)} can be used" if there else "is made by the first run"
+    return Finding("yes", "MLflow store", said)

@@ -95,11 +95,13 @@ class Project:
         folder: The project's folder.
         parameters: All stages' parameters in one environment.
         catalog: The catalog's entries as they are written there.
+        mlflow: Where runs are recorded.
     """
 
     folder: Path
     parameters: Mapping[str, Any]
     catalog: Mapping[str, Mapping[str, Any]]
+    mlflow: Mapping[str, Any]
 
     def versions(self, entry: str, part: str = "") -> list[str]:
         """The versions of an entry, oldest first; `part` is "" or such as "partition_1"."""
@@ -165,4 +167,4 @@ def open_project(start: Path, env: str | None = None) -> Project:
     session: Any = KedroSession.create(project_path=folder, env=env)
     with session:
         loader = session.load_context().config_loader
-        return Project(folder, loader["parameters"], loader["catalog"])
+        return Project(folder, loader["parameters"], loader["catalog"], loader["mlflow"])

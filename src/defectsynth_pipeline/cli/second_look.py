@@ -18,12 +18,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.reading import Example, Sample, each_sample
 from defectsynth_pipeline.corpora.thumbnails import copies, thumbnail
-from defectsynth_pipeline.features.encoder import as_rgb8, patch_features
+from defectsynth_pipeline.features.encoder import patch_features
 from defectsynth_pipeline.features.memory import PatchMemory, smoothed
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.figures.previews import outlined
+from defectsynth_pipeline.imaging.pixels import resize
+from defectsynth_pipeline.inspection.batches import make_view
 from defectsynth_pipeline.resumable import Progress
 
 SIDE = 384  # px, the longer side as the encoder sees it
@@ -141,8 +143,7 @@ def follow(unlike: np.ndarray, mask: np.ndarray) -> float:
         unlike: (h, w), per patch.
         mask: (H, W) bool, of the whole image.
     """
-    size = unlike.shape[::-1]
-    cover = np.asarray(Image.fromarray(mask).convert("F").resize(size, Image.Resampling.BOX))
+    cover = resize(mask, (unlike.shape[0], unlike.shape[1]))
     inside = cover > _MASKED * cover.max()
     if inside.all():
         return 1.0
@@ -167,13 +168,10 @@ def _repeated(category: _Category, rows: pd.DataFrame) -> Iterator[Doubt]:
 
 def _look(category: _Category, sample: Sample) -> Tensor:
     """Return the features of an image, (h, w, C) per patch of 8 px."""
-    image = sample.image()
+    shown = Example(sample.image(), sample.mask())
     category.seen.append(sample)
-    category.thumbs.append(thumbnail(image))
-    scale = min(1.0, SIDE / max(image.shape[:2]))
-    height, width = (max(32, round(side * scale)) for side in image.shape[:2])
-    small = Image.fromarray(as_rgb8(image)).resize((width, height), Image.Resampling.BOX)
-    return patch_features(np.asarray(small)[None])[0]
+    category.thumbs.append(thumbnail(shown.image))
+    return patch_features(make_view(shown, SIDE, square=False).image[None])[0]
 
 
 def _unlikeness(memory: PatchMemory, features: Tensor) -> np.ndarray:

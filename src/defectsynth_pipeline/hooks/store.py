@@ -64,14 +64,12 @@ def open_store(uri: str) -> Any:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     try:
-        if uri.startswith(SQLITE):
-            path = Path(uri.removeprefix(SQLITE))
-            if not path.exists() or (path.is_file() and path.stat().st_size == 0):
-                _create(path)
-            _check(path)
+        path = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+        if path is not None and not _is_made(path):
+            _create(path)
+        _check(uri)
+        if path is not None:
             _follow(path)
-        else:
-            _reach(uri)
         for name, value in _SERVER.items():
             os.environ.setdefault(name, value)
         client = MlflowClient(tracking_uri=uri)
@@ -79,6 +77,21 @@ def open_store(uri: str) -> Any:
     except Exception as error:  # whatever a driver or a server raises
         raise store_error("the MLflow store cannot be used", uri, error) from error
     return client
+
+
+def check_store(uri: str) -> bool:
+    """Whether a store is there; it is not made, and a server is not asked.
+
+    Raises:
+        InputError: It is there and cannot be read and written.
+    """
+    if uri.startswith(SQLITE) and not _is_made(Path(uri.removeprefix(SQLITE))):
+        return False
+    try:
+        _check(uri)
+    except Exception as error:  # sqlite3.Error, OSError, whatever a URI's parser raises
+        raise store_error("the MLflow store cannot be used", uri, error) from error
+    return True
 
 
 def store_error(problem: str, uri: str, error: Exception) -> InputError:
@@ -125,8 +138,17 @@ def _publish(made: Path, path: Path) -> None:
         aside.unlink(missing_ok=True)
 
 
-def _check(path: Path) -> None:
-    """Raise sqlite3.Error for a file that is broken, locked or read-only."""
+def _is_made(path: Path) -> bool:
+    """An empty file is none: something may be about to make it."""
+    return path.exists() and not (path.is_file() and path.stat().st_size == 0)
+
+
+def _check(uri: str) -> None:
+    """Raise sqlite3.Error for a file that is broken, locked or read-only, OSError for no server."""
+    if not uri.startswith(SQLITE):
+        _reach(uri)
+        return
+    path = Path(uri.removeprefix(SQLITE))
     with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as store:
         (found,) = store.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
