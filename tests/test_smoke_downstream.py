@@ -182,7 +182,7 @@ def test_another_partition_than_the_images_were_made_from_is_left_or_refused(
     (whole,) = versions(project)["samples"]
     run(project, "ingest", ingest={"partition": 1})
     other = max(versions(project)["samples"])
-    only = ["bank.open_bank"]
+    only = ["open_bank"]
     caplog.set_level("INFO")
     run(project, "downstream", node_names=only)
     assert f"reading defect_masks, samples, synthetic_images of {whole}" in caplog.messages

@@ -8,7 +8,7 @@ from defectsynth_pipeline.datasets.inputs import (
     PretrainedModelDataset,
     WorkFolderDataset,
 )
-from defectsynth_pipeline.datasets.table import TableDataset
+from defectsynth_pipeline.datasets.table import SamplesDataset, TableDataset
 
 __all__ = [
     "CorpusFoldersDataset",
@@ -16,6 +16,7 @@ __all__ = [
     "FinetunedModelDataset",
     "ImageSetDataset",
     "PretrainedModelDataset",
+    "SamplesDataset",
     "TableDataset",
     "TextDataset",
     "WorkFolderDataset",

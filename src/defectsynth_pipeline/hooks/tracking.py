@@ -33,7 +33,7 @@ NOTE = "mlflow.note.content"
 class _Current:
     """The run that `live_metrics` writes to, none outside a tracked session, and for what part.
 
-    `part` is the namespace around the node's own, such as "partition_1", or "".
+    `part` is the partition that the node belongs to, such as "partition_1", or "".
     """
 
     run: MlflowRun | None = None
@@ -139,7 +139,8 @@ class MlflowTracking:
     @hook_impl
     def before_node_run(self, node: Any) -> None:
         """Note the part of the pipeline that the node belongs to."""
-        _Current.part = (node.namespace or "").rpartition(".")[0]
+        outer = (node.namespace or "").partition(".")[0]
+        _Current.part = outer if outer.startswith("partition_") else ""
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
