@@ -121,12 +121,19 @@ class PromptOptions(Options):
         return self
 
 
+def _one_of_steps_and_epochs(steps: int | None, epochs: int | None) -> None:
+    if (steps is None) == (epochs is None):
+        values = f"steps = {steps}, epochs = {epochs}"
+        raise Contradiction(values, "give one of them, and null for the other")
+
+
 class FinetuneOptions(Options):
     """Few-shot adaptation of the ControlNet (Sec. III-B); `adapt` says what else moves."""
 
     adapt: Literal["frozen", "joint", "lora"] = "joint"
     lora_rank: Few = 8
-    steps: Steps = 400
+    steps: Steps | None = 400
+    epochs: int | None = Field(None, ge=1, le=10**5, description="over the base images")
     batch_size: Batch = 16
     gradient_accumulation: Few = 1
     learning_rate: LearningRate = 2e-4
@@ -142,6 +149,11 @@ class FinetuneOptions(Options):
     patience: Few = 6
     checkpoint_every: Steps = 100
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _one_length(self) -> FinetuneOptions:
+        _one_of_steps_and_epochs(self.steps, self.epochs)
+        return self
 
 
 class FramingOptions(Options):
@@ -175,6 +187,7 @@ class SffOptions(Options):
     """Similarity-based Feature Fusion, Eq. 9; `group` images of one type are fused together."""
 
     enabled: bool = True
+    similarity: Literal["cosine", "dot"] = "cosine"
     rate: Share = 0.2
     base_weight: float = Field(0.7, ge=0, le=1)
     group: int = Field(4, ge=1, le=64)
@@ -305,9 +318,7 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingOptions:
-        if (self.steps is None) == (self.epochs is None):
-            values = f"steps = {self.steps}, epochs = {self.epochs}"
-            raise Contradiction(values, "give one of them, and null for the other")
+        _one_of_steps_and_epochs(self.steps, self.epochs)
         return self
 
 

@@ -110,7 +110,7 @@ def finetune(
     """
     trainer = _Trainer(base, crops, options, checkpoints / f"{key}.pt")
     session = trainer.session
-    while session.step < options.steps and not trainer.exhausted():
+    while session.step < trainer.steps and not trainer.exhausted():
         session.count(loss=trainer.take())
         if session.due(options.validate_every):
             on_metrics(session.step, trainer.validate())
@@ -120,6 +120,16 @@ def finetune(
     return trainer.result(key), pd.DataFrame(trainer.history)
 
 
+def _steps(table: pd.DataFrame, options: FinetuneOptions) -> int:
+    """Optimizer steps; an epoch is as many as show each trained base image once."""
+    if options.epochs is None:
+        assert options.steps is not None  # one of the two, says `FinetuneOptions`
+        return options.steps
+    trained = table.loc[~table["normal"] & ~table["held_out"], "sample_id"].nunique()
+    of_defects = (1 - options.normal_share) * options.batch_size * options.gradient_accumulation
+    return options.epochs * max(1, math.ceil(trained / of_defects))
+
+
 class _Trainer:
     """One fine-tuning run: its networks, optimizer, place, history and best weights so far."""
 
@@ -127,7 +137,8 @@ class _Trainer:
         self, base: BaseModel, crops: Crops, options: FinetuneOptions, checkpoint: Path
     ) -> None:
         self.base, self.crops, self.options = base, crops, options
-        self.session = Session("fine-tuning", options.steps, checkpoint)
+        self.steps = _steps(crops.table, options)
+        self.session = Session("fine-tuning", self.steps, checkpoint)
         self.accelerator = _accelerator(base.device, options)
         mixed = self.accelerator.mixed_precision != "no"
         denoiser = build_denoiser(base, options, mixed=mixed)
@@ -167,7 +178,7 @@ class _Trainer:
 
     def learning_rate(self) -> float:
         """Return the rate at the present step: short warm-up, then cosine to a tenth."""
-        rate, steps = self.options.learning_rate, self.options.steps
+        rate, steps = self.options.learning_rate, self.steps
         return learning_rate(rate, self.session.step, steps, warm_up=min(50, steps), floor=0.1)
 
     def _loss(self, micro: int) -> Tensor:

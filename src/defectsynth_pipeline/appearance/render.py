@@ -216,6 +216,7 @@ def _fuse(
                 cells[at : at + size].to(latents.device),
                 rate=options.sff.rate,
                 base_weight=options.sff.base_weight,
+                similarity=options.sff.similarity,
                 seeds=[int(row.seed) for row in rows],
             )
         )
