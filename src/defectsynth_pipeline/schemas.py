@@ -105,6 +105,7 @@ SCHEMAS = {
     "synthesis_plan": Schema(
         _text("image_id category defect_type engine mask background reference others")
         | _real("severity")
+        | _text("blend")
         | _text("prompt normal_prompt group")
         | _whole("seed")
         | _text("placement")

@@ -26,7 +26,7 @@ PROMPTS = PromptOptions()
 COLUMNS = [
     *("image_id", "category", "defect_type", "engine", "mask", "background", "reference"),
     "others",
-    *("severity", "prompt", "normal_prompt", "group", "seed"),
+    *("severity", "blend", "prompt", "normal_prompt", "group", "seed"),
     *("placement", "angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 ]
 Plan = Callable[..., pd.DataFrame]
@@ -48,6 +48,22 @@ def planned(all_samples: pd.DataFrame, masks: ImageSet) -> Plan:
 def renamed(samples: pd.DataFrame, masks: ImageSet, names: dict) -> tuple[pd.DataFrame, ImageSet]:
     """The same data with other names of defect types or categories."""
     return samples.replace(names), ImageSet(masks.root, masks.manifest.replace(names))
+
+
+@pytest.mark.parametrize(
+    ("engine", "blends"),
+    [
+        ("transfer", {"hard", "feather"}),
+        ("paste", {"feather", "membrane"}),
+        ("diffusion", {"feather"}),
+    ],
+)
+def test_blends_differ_between_images(
+    all_samples: pd.DataFrame, masks: ImageSet, engine: str, blends: set[str]
+) -> None:
+    engines = engines_of(masks, engine)
+    rows = plan_synthesis(all_samples, masks, engines, changed(SYNTHESIS, count=24), PROMPTS)
+    assert set(rows["blend"]) == blends
 
 
 def test_columns_and_identity(planned: Plan) -> None:

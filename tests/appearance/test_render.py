@@ -322,6 +322,8 @@ def test_exemplars_start_with_a_real_defect_in_the_mask(
         assert differs[region.mask].mean() > 0.8
         near = ndimage.distance_transform_edt(~region.mask) <= region.reach
         assert not (differs & ~near).any()
+        if region.row.blend == "hard":
+            assert not differs[~region.mask].any()
         assert region.start.shape == (32, 32, 3)
         assert 0 <= region.start.min() < region.start.max() <= 1
 

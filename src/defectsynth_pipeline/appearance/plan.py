@@ -32,13 +32,16 @@ from defectsynth_pipeline.shape.plan import split_count
 
 TRANSFER, PASTE, PATCH, DIFFUSION = "transfer", "paste", "patch", "diffusion"  # engines
 _OTHERS = 1  # real defects that patches come from, beside the reference: more are averaged away
+HARD, FEATHER, MEMBRANE = "hard", "feather", "membrane"  # blends
+# Several, so that a detector cannot learn the one trace that all images share.
+_BLENDS = {PASTE: (FEATHER, MEMBRANE), TRANSFER: (HARD, FEATHER), PATCH: (HARD, FEATHER)}
 _SEVERITY = (0.8, 1.25)  # of the defect's residual, drawn on a log scale
 # What every attempt draws anew.
 DRAWN = (
-    *("mask", "background", "reference", "others", "severity", "seed", "placement"),
+    *("mask", "background", "reference", "others", "severity", "blend", "seed", "placement"),
     *("angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 )
-_FIRST = DRAWN[:5]  # columns before the prompt
+_FIRST = DRAWN[:6]  # columns before the prompt
 
 
 def plan_synthesis(
@@ -52,10 +55,11 @@ def plan_synthesis(
 
     Columns: image_id, category, defect_type, engine, mask, background, reference (sample ids of
     base and normal rows only; the mask's own parent), others (base samples that patches are taken
-    from as well, joined by |), severity, prompt, normal_prompt, group (images fused together),
-    seed, placement (part; as_is, where the mask lies; or texture, where the surroundings are like
-    those of the defect) and its angle (degrees), dy, dx, centre_y, centre_x (pixels of the
-    background) and scale. `engines` is the table `engine_choice`.
+    from as well, joined by |), severity, blend (at the border: hard, feather or membrane), prompt,
+    normal_prompt, group (images fused together), seed, placement (part; as_is, where the mask
+    lies; or texture, where the surroundings are like those of the defect) and its angle (degrees),
+    dy, dx, centre_y, centre_x (pixels of the background) and scale. `engines` is the table
+    `engine_choice`.
 
     Raises:
         InputError: A category has no normal images to put defects on.
@@ -168,7 +172,7 @@ class Placer:
             )
 
     def draw(self, mask: pd.Series, engine: str, rng: np.random.Generator) -> dict[str, Any]:
-        """Draw what a mask is set on, where, and with which reference, severity and seed.
+        """Draw what a mask is set on, where, and with which reference, severity, blend and seed.
 
         Args:
             mask: A row of the masks' manifest; its nearer parent is the reference.
@@ -195,6 +199,7 @@ class Placer:
             "reference": nearest,
             "others": "|".join(map(str, others[:_OTHERS])),
             "severity": severity,
+            "blend": str(rng.choice(_BLENDS.get(engine, (FEATHER,)))),
             "seed": int(rng.integers(1 << 62)),
             "placement": placement,
             **asdict(motion),
