@@ -187,3 +187,26 @@ def prune(keep: int, dry_run: bool) -> None:
         delete(project, old)
     said = "would be deleted" if dry_run else "deleted"
     click.echo(f"{len(old)} versions, {sum(one.size for one in old) / 2**20:.1f} MiB {said}")
+
+
+@cli.command()
+@click.argument("word", default="")
+@click.option("--markdown", is_flag=True, help="As the page of the documentation.")
+def parameters(word: str, markdown: bool) -> None:
+    """Say what every parameter means and may be; with WORD those that have to do with it."""
+    from defectsynth_pipeline.cli import reference
+    from defectsynth_pipeline.cli.project import find_project
+
+    found = [
+        one
+        for one in reference.parameters(find_project(Path.cwd()) / "conf" / "base")
+        if word.lower() in f"{one.name} {one.meaning}".lower()
+    ]
+    if markdown:
+        click.echo(reference.as_markdown(found), nl=False)
+        return
+    for one in found:
+        click.echo(f"{one.name} = {one.value}")
+        click.echo(f"    {one.allowed}{'; ' if one.meaning else ''}{one.meaning}")
+    if not found:
+        raise SystemExit(f"No parameter has to do with {word!r}.")
