@@ -24,7 +24,7 @@ BENCH_ARGS ?= --run
 # All faults take an hour or more; FAULT_ARGS="--kills 4 --moments 1" some minutes.
 FAULT_ARGS ?=
 
-.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench faults bundle clean-data
+.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench faults bundle docs clean-data
 
 help:
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
@@ -34,6 +34,7 @@ help:
 	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
 	@echo "make pretrain | bench                train the compact base again | measure the numbers"
 	@echo "make faults                          bad input, kills, full disks: what a run survives"
+	@echo "make docs                            the documentation as pages, in site/"
 	@echo "make bundle                          a folder that installs on a machine without network"
 	@echo "make clean-data                      delete everything runs have written (not 01_raw)"
 
@@ -85,6 +86,12 @@ bench: $(STAMP)
 
 faults: $(STAMP)
 	$(BIN)/python benchmarks/faults.py $(FAULT_ARGS)
+
+# What a run does not need is not in the lock.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock "mkdocs-material>=9.6"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
 
 # Wheels of everything in the lock, ours with model and settings in it, and how to install them.
 bundle: $(STAMP)
