@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pandas as pd
 from pydantic import Field, ValidationError
@@ -68,6 +68,13 @@ class Review(Options):
     saved: str = Field("", max_length=40)
     images: dict[str, Decision]
     file: Path
+
+
+class Reviewed(NamedTuple):
+    """A review with the set that it is of."""
+
+    review: Review
+    images: ImageSet
 
 
 def parse_review(path: Path) -> Review:
@@ -189,6 +196,11 @@ def apply(review: Review, image_set: ImageSet) -> ImageSet:
         sum(decision.type is not None for decision in images.values()),
     )
     return replace(image_set, manifest=manifest, apart=kept[1][~taken_in])
+
+
+def apply_review(images: ImageSet, reviewed: Reviewed | None) -> ImageSet:
+    """Return the images as a person left them, as they are where nobody looked through them."""
+    return images if reviewed is None else apply(reviewed.review, images)
 
 
 def fingerprint_of_pictures(image_set: ImageSet) -> str:
