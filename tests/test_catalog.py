@@ -18,10 +18,10 @@ from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from sessions import REPOSITORY
 
-IN_MEMORY = {"bank", "generator"}
+IN_MEMORY = {"bank", "generator", "reviewed_images"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
 WORK |= {"mask_work", "image_work"}
-UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model"}
+UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model", "review"}
 LAYERS = {"raw", "intermediate", "primary", "feature"}
 LAYERS |= {"model_input", "models", "model_output", "reporting"}
 
@@ -106,7 +106,7 @@ def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
     free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
     folders = WORK - {"pretrain_checkpoints"}
     assert free == {"corpora", "base_model"} | {
-        f"partition_{k}.{name}" for k in range(3) for name in folders
+        f"partition_{k}.{name}" for k in range(3) for name in folders | {"review"}
     }
 
 
@@ -177,11 +177,12 @@ def test_marks_for_mlflow_are_known(entries):
 
 
 def test_runtime_parameters_reach_the_catalog():
-    given = {"root": "/my parts/ö", "base_model": "/models/sd"}
+    given = {"root": "/my parts/ö", "base_model": "/models/sd", "review": "/r.json"}
     assert set(given) == set(CATALOG_PARAMETERS)
     entries = loader_of(runtime_params=given)["catalog"]
     assert entries["corpora"]["filepath"] == "/my parts/ö"
     assert entries["base_model"]["model"] == "/models/sd"
+    assert entries["review"]["review"] == "/r.json"
 
 
 def test_the_default_is_the_demo_and_the_compact_model(entries):

@@ -148,6 +148,12 @@ SCHEMAS = {
         | _text("sentence"),
         remake="downstream",
     ),
+    "review_summary": Schema(
+        _text("category defect_type what name")
+        | _whole("images decided accepted rejected retyped taken_in")
+        | _optional("rate low high"),
+        remake="downstream",
+    ),
     "ratio_curve": Schema(
         _text("task corpus category defect_type metric arm")
         | _whole("n")

@@ -7,7 +7,7 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-from defectsynth_pipeline.hooks.checks import EarlyChecks
+from defectsynth_pipeline.hooks.checks import EarlyChecks, ReviewCheck
 from defectsynth_pipeline.hooks.console import NodeLog, quiet_libraries, show_input_errors
 from defectsynth_pipeline.hooks.interruption import Interruption
 from defectsynth_pipeline.hooks.lineage import Lineage
@@ -25,6 +25,7 @@ HOOKS = (
     MemoryRefill(),
     MlflowTracking(),
     Interruption(),
+    ReviewCheck(),
     Lineage(),
     EarlyChecks(),
 )

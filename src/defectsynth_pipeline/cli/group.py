@@ -155,6 +155,23 @@ def replay(image: str, env: str | None) -> None:
 
 
 @cli.command()
+@click.argument("version", required=False)
+@click.option("--out", type=FOLDER, help="Folder of the desk; data/08_reporting/review/VERSION.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def review(version: str | None, out: Path | None, show: bool) -> None:
+    """Make a page to look through the images of VERSION, the latest: accept, reject, retype.
+
+    What it saves, review.json, goes to `--params=review=FILE` of augment and downstream.
+    """
+    from defectsynth_pipeline.cli.review import make_desk
+
+    page, count = make_desk(Path.cwd(), version, out)
+    click.echo(f"{count} images to look through: {page}")
+    if show:
+        click.launch(page.as_uri())
+
+
+@cli.command()
 @click.argument("folders", nargs=-1, type=FOLDER)
 def verify(folders: tuple[Path, ...]) -> None:
     """Check every file of the published image sets, or of FOLDERS alone; exit 1 if one is wrong."""

@@ -9,7 +9,9 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
+from defectsynth_pipeline.hooks.memory import lost_nodes
 from defectsynth_pipeline.options import ArmOptions
+from defectsynth_pipeline.review.decisions import apply_review, check_review
 
 _LEAST = 300 << 20
 """Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
@@ -46,6 +48,33 @@ class EarlyChecks:
         if {"corpora", "params:synthesis"} <= inputs.keys():
             images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
         check_space(self._project, images)
+
+
+class ReviewCheck:
+    """A review must be of the very images that its run takes; asked once these are chosen."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Refuse a review of others.
+
+        Raises:
+            InputError: Naming both, or the run that makes images of its own first.
+        """
+        whole = pipeline + lost_nodes(pipeline, catalog)
+        for node in whole.nodes:
+            if node.func is not apply_review:
+                continue
+            images, review = node.inputs
+            reviewed = catalog[review].load()
+            if reviewed is None:
+                continue
+            if images in whole.all_outputs():
+                raise InputError(
+                    "a review is of images that are there, and this run would make others first",
+                    file=reviewed.review.file,
+                    remedy="run downstream alone with it, or augment alone",
+                )
+            check_review(reviewed.review, catalog[images].load())
 
 
 def check_runner(runner: str) -> None:

@@ -41,7 +41,7 @@ STAGES: dict[str, type[Options]] = {
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
 }
-CATALOG_PARAMETERS = ("root", "base_model")
+CATALOG_PARAMETERS = ("root", "base_model", "review")
 
 
 class ParameterCheck:

@@ -22,6 +22,7 @@ from defectsynth_pipeline.options import (
     ProtocolOptions,
     SynthesisOptions,
 )
+from defectsynth_pipeline.review.decisions import apply_review
 from defectsynth_pipeline.verdict.report import (
     classification_report,
     localization_report,
@@ -36,7 +37,7 @@ DETECTORS = {"classification": "classifiers", "localization": "localizers"}
 def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline:
     """`samples`, image sets -> `bank`, the task's plan, detectors, results, history and report.
 
-    `bank` is the same node for both tasks, so that it is opened once where both are run.
+    `bank` is the same for both tasks, so that it is opened once where both are run.
     """
     plan, results = f"{task}_plan", f"{task}_results"
     nodes = [
@@ -64,7 +65,7 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         open_bank,
         inputs=[
             "samples",
-            "synthetic_images",
+            "reviewed_images",
             "defect_masks",
             "params:arms",
             "params:synthesis",
@@ -73,9 +74,12 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         outputs="bank",
         name="open_bank",
     )
-    return Pipeline([bank], namespace="bank", prefix_datasets_with_namespace=False) + Pipeline(
-        nodes, namespace=task, prefix_datasets_with_namespace=False
+    reviewed = Node(
+        apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
     )
+    return Pipeline(
+        [reviewed, bank], namespace="bank", prefix_datasets_with_namespace=False
+    ) + Pipeline(nodes, namespace=task, prefix_datasets_with_namespace=False)
 
 
 def open_bank(

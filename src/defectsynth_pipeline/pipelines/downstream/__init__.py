@@ -11,6 +11,7 @@ from defectsynth_pipeline.pipelines.downstream.nodes import (
     judge,
     measure_ratio,
 )
+from defectsynth_pipeline.review.lessons import summarise_review
 
 
 def create_pipeline() -> Pipeline:
@@ -18,9 +19,10 @@ def create_pipeline() -> Pipeline:
     reports = ["classification_report", "localization_report"]
     verdict = Pipeline(
         [
+            Node(summarise_review, "review", "review_summary", name="summarise_review"),
             Node(
                 judge,
-                inputs=[*reports, "samples", "params:protocol"],
+                inputs=[*reports, "samples", "review_summary", "params:protocol"],
                 outputs=["verdict", "verdict_page"],
                 name="judge",
             ),

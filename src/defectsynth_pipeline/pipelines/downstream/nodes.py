@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from defectsynth_pipeline import figures
 from defectsynth_pipeline.arms.plan import skipped_categories
 from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.review.lessons import review_notes
 from defectsynth_pipeline.verdict.notes import split_notes
 from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.ratio import ratio_curve
@@ -18,6 +19,7 @@ def judge(
     classification: pd.DataFrame,
     localization: pd.DataFrame,
     samples: pd.DataFrame,
+    review: pd.DataFrame,
     protocol: ProtocolOptions,
 ) -> tuple[pd.DataFrame, str]:
     """Pays, no evidence or harms, per defect type and arm; as a table and as a page to read."""
@@ -25,7 +27,7 @@ def judge(
     verdict = make_verdict(pd.concat(reports, ignore_index=True), protocol)
     skipped = skipped_categories(samples, "classification")
     notes = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
-    notes += split_notes(samples)
+    notes += [*review_notes(review), *split_notes(samples)]
     return verdict, verdict_markdown(verdict, reports, protocol, notes)
 
 

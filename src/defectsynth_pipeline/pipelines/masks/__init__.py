@@ -23,7 +23,14 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 generate_masks,
-                inputs=["samples", "area_ratios", "base_model", "mask_work", "params:masks"],
+                inputs=[
+                    "samples",
+                    "area_ratios",
+                    "base_model",
+                    "mask_work",
+                    "review",
+                    "params:masks",
+                ],
                 outputs="defect_masks",
                 name="generate_masks",
             ),

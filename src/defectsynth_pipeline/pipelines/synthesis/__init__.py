@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 choose_engines,
-                ["samples", "defect_masks", "certificate", "params:synthesis"],
+                ["samples", "defect_masks", "certificate", "review", "params:synthesis"],
                 ["engine_choice", "engine_trials"],
                 name="choose_engines",
             ),

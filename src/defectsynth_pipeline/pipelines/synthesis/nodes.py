@@ -15,6 +15,8 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
 from defectsynth_pipeline.provenance import named_plan, other_references, source_licences
 from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
+from defectsynth_pipeline.review.decisions import Reviewed
+from defectsynth_pipeline.review.lessons import without_refused_engines
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
 ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
@@ -39,13 +41,19 @@ def fit_certificate(
 
 
 def choose_engines(
-    samples: pd.DataFrame, masks: ImageSet, certificate: Any, options: SynthesisOptions
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    certificate: Any,
+    reviewed: Reviewed | None,
+    options: SynthesisOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Share every type's images between the engines, by what a few of each are worth."""
     from defectsynth_pipeline.certificate.judging import judge_with
     from defectsynth_pipeline.inspection import engine_choice
 
-    return engine_choice.choose_engines(samples, masks, options, judge_with(certificate))
+    judge = judge_with(certificate)
+    choice, trials = engine_choice.choose_engines(samples, masks, options, judge)
+    return without_refused_engines(choice, reviewed), trials
 
 
 def plan_images(
