@@ -53,7 +53,7 @@ class ReviewDataset(AbstractDataset[NoReturn, Any]):
         Raises:
             InputError: As `load`.
         """
-        self.load()
+        self._read()
 
     def load(self) -> Reviewed | None:
         """Read the review, and open the set that it is of.
@@ -61,6 +61,9 @@ class ReviewDataset(AbstractDataset[NoReturn, Any]):
         Raises:
             InputError: It is broken, of no set of this project, or names what that does not have.
         """
+        return self._read()
+
+    def _read(self) -> Reviewed | None:
         if self._review is None:
             return None
         review = parse_review(self._review)

@@ -150,7 +150,9 @@ class RealImages:
 
 
 def _every(image_set: ImageSet) -> pd.DataFrame:
-    return pd.concat([image_set.manifest, image_set.rejected], ignore_index=True)
+    """All images in the order of the plan, each rejected one in its place."""
+    every = pd.concat([image_set.manifest, image_set.rejected], ignore_index=True)
+    return every.sort_values("image_id", ignore_index=True)
 
 
 def _write_images(

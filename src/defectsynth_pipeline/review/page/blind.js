@@ -49,6 +49,7 @@ function offerCounts() {
 }
 
 function begin() {
+  if (!offered().length) return;
   const some = shuffled(offered()), half = Math.floor(Number(part("many").value) / 2);
   const of = (real) => some.filter((one) => one.real === real).slice(0, half);
   trials = shuffled([...of(true), ...of(false)]);
@@ -114,6 +115,7 @@ function keyInTest(event) {
   const guess = { ArrowLeft: true, ArrowRight: false }[event.key];
   if (event.key === "Escape") blind.hidden = true;
   else if (!part("trial").hidden && guess !== undefined && !event.repeat) answer(guess);
+  else if (!part("start").hidden && event.key === "Enter" && event.target.id !== "leave") begin();
   else if (!part("result").hidden && event.key.toLowerCase() === "s") part("keep").click();
   else return;
   event.preventDefault();

@@ -118,7 +118,10 @@ function keyInQuestion(event) {
 function retype() {
   const image = DESK.images[shown[current]];
   const others = typesOf(image.category).filter((type) => type !== image.type);
-  if (!others.length) return;
+  if (!others.length) {
+    part("warning").textContent = `${image.category} has one defect type only.`;
+    return;
+  }
   question(`Which type is it? It was made as ${image.type}.`, others, false, (type) =>
     decideCurrent({ verdict: "accepted", reason: "", type }));
 }
