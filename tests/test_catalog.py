@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pandas as pd
 import pytest
 from kedro.config import OmegaConfigLoader
@@ -22,7 +24,9 @@ IN_MEMORY = {"bank", "generator", "reviewed_images"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
 WORK |= {"mask_work", "image_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model", "review"}
-LAYERS = {"raw", "intermediate", "primary", "feature"}
+# What judges the images lies in Kedro's folders too, and has layers of its own behind them.
+FOLDERS = {"training_sets": "model_input", "detectors": "models", "predictions": "model_output"}
+LAYERS = {"raw", "intermediate", "primary", "feature", *FOLDERS}
 LAYERS |= {"model_input", "models", "model_output", "reporting"}
 
 
@@ -70,15 +74,17 @@ def test_pipelines_have_the_names_users_type(registry):
     both = registry["augment"] + registry["downstream"]
     assert registry["__default__"].nodes == both.nodes
     judged = {"classification", "localization"}
-    own = {node.name for node in registry["downstream"].nodes if node.namespace == "downstream"}
+    own = {node.name for node in registry["downstream"].nodes if node.namespace == "judging"}
+    own |= {f"reporting.draw_{what}" for what in ("verdict", "ratio", "training")}
     nodes = {node.name for stage in judged for node in registry[stage].nodes}
     assert {node.name for node in registry["downstream"].nodes} == nodes | own
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    stages = "ingest masks controlnet synthesis pretrain classification localization tables"
-    for stage in stages.split():
-        assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
+    stages = "ingest masks synthesis pretrain classification localization tables"
+    boxes = {stage: stage for stage in stages.split()} | {"controlnet": "finetuning"}
+    for stage, box in boxes.items():
+        assert {node.namespace for node in registry[stage].nodes} - {"reporting", None} == {box}
 
 
 def test_no_node_takes_more_than_six_inputs(registry):
@@ -88,7 +94,7 @@ def test_no_node_takes_more_than_six_inputs(registry):
 
 def test_the_bank_is_opened_once_and_every_task_takes_it(registry):
     nodes = registry["downstream"].nodes
-    assert [node.name for node in nodes if "bank" in node.outputs] == ["bank.open_bank"]
+    assert [node.name for node in nodes if "bank" in node.outputs] == ["open_bank"]
     takers = {node.name for node in nodes if "bank" in node.inputs}
     assert takers == {
         "classification.plan_classification",
@@ -116,7 +122,9 @@ def test_a_partition_has_every_entry_one_folder_deeper(entries, single):
     for name, entry in twins.items():
         path, alone = entry.get("filepath", ""), single[name.removeprefix("partition_1.")]
         assert path.replace("/partition_1/", "/") == alone.get("filepath", "")
-        other = {"filepath": "", "optional": ""}
+        layer = entry["metadata"]["kedro-viz"]["layer"]
+        assert layer == f"partition_1 {alone['metadata']['kedro-viz']['layer']}"
+        other = {"filepath": "", "optional": "", "metadata": ""}
         assert entry | other == alone | other
 
 
@@ -138,15 +146,20 @@ def test_every_parameter_is_used(used):
 
 def test_every_entry_has_a_layer(entries):
     layers = {name: entry["metadata"]["kedro-viz"]["layer"] for name, entry in entries.items()}
-    assert set(layers.values()) <= LAYERS
+    assert {_alone(layer) for layer in layers.values()} <= LAYERS
 
 
 def test_files_lie_in_the_folder_of_their_layer(entries):
     for name, entry in entries.items():
-        layer = entry["metadata"]["kedro-viz"]["layer"]
+        layer = _alone(entry["metadata"]["kedro-viz"]["layer"])
         if "filepath" in entry:
             folder = entry["filepath"].split("/")[1]
-            assert folder.split("_", maxsplit=1)[1] == layer, name
+            assert folder.split("_", maxsplit=1)[1] == FOLDERS.get(layer, layer), name
+
+
+def _alone(layer: str) -> str:
+    """A layer without the partition it is of."""
+    return layer.rpartition(" ")[2]
 
 
 def test_everything_but_inputs_and_work_folders_is_versioned(single):
@@ -162,13 +175,18 @@ def test_what_only_memory_holds_is_handed_on_as_it_is(single):
     assert {n: single[n]["copy_mode"] for n in IN_MEMORY} == dict.fromkeys(IN_MEMORY, "assign")
 
 
-def test_what_a_person_would_look_at_has_a_preview(single):
-    unseen = UNVERSIONED | {"controlnet", "certificate", "compact_model"}
-    unseen |= {"classifiers", "localizers", "classification_results", "localization_results"}
-    unseen |= {"verdict_page"}  # Markdown, which Kedro-Viz does not show
+def test_what_a_person_would_look_at_has_a_preview_that_kedro_viz_knows(single):
+    unseen = UNVERSIONED - {"base_model"}
+    shown = {"TablePreview", "ImagePreview", "HTMLPreview", "JSONPreview", "PlotlyPreview"}
     for name, entry in single.items():
         kind, _ = parse_dataset_definition(dict(entry))
         assert hasattr(kind, "preview") == (name not in unseen), name
+        if name in unseen:
+            continue
+        signature = inspect.signature(kind.preview)
+        told = signature.return_annotation
+        assert getattr(told, "__name__", told) in shown, name
+        signature.bind(None, **entry["metadata"]["kedro-viz"].get("preview_args", {}))
 
 
 def test_marks_for_mlflow_are_known(entries):

@@ -198,19 +198,21 @@ class TestAugment:
         assert (summary["pixels_outside_collar"] == 0).all()
 
     def test_mlflow_has_the_run(self, demo: Path, catalog: Any) -> None:
-        (tracked,) = runs_of(demo)
+        tracked, finetuning = runs_of(demo)
         assert tracked.info.status == "FINISHED"
         assert tracked.data.params["finetune.steps"] == "4"
         assert tracked.data.params["synthesis.sae.angles"] == "8"
         metrics = tracked.data.metrics
-        assert {"images", "accepted_share", "rejected_share"} <= set(metrics)
-        assert sum(not name.startswith("finetune.") for name in metrics) <= 8  # beside the curves
+        told = {"accepted_share", "attempts_per_image", "held_out_gain", "nothing_passed"}
+        assert {name for name in metrics if not name.startswith("system/")} == told
         published = len(catalog.load("synthetic_images"))
-        assert tracked.info.run_name == f"augment, demo, {published} images"
+        assert tracked.info.run_name == f"augment demo {published}"
         assert tracked.data.tags["base_model"] == "compact"
         assert tracked.data.tags["device"]
+        (data,) = tracked.inputs.dataset_inputs
+        assert (data.dataset.name, len(data.dataset.digest)) == ("samples", 16)
         client = client_of(demo)
-        curve = client.get_metric_history(tracked.info.run_id, "finetune.train_loss")
+        curve = client.get_metric_history(finetuning.info.run_id, "finetune.train_loss")
         assert [point.step for point in curve] == [2, 4]
         noted = json.loads(artifact(tracked, "dataset_versions.json").read_text())
         assert noted["save"] == {name: v[0] for name, v in versions(demo).items()}

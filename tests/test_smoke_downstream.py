@@ -143,8 +143,24 @@ def test_mlflow_has_a_nested_run_per_training(judged: Path, catalog: Any) -> Non
     client = client_of(judged)
     names = {k for r in children for k in r.data.metrics}
     assert {"loss", "test.pixel_ap", "test.accuracy"} <= names
+    assert {n for n in names if "dent" in n} == set(), "types are rows of tables"
+    assert max(len(r.data.metrics) for r in children) <= 8
     stepwise = next(r for r in children if "loss" in r.data.metrics)  # others are fitted at once
     assert client.get_metric_history(stepwise.info.run_id, "loss")
+
+
+def test_both_runs_show_the_verdict_in_numbers_and_words(judged: Path) -> None:
+    runs = {r.data.tags["pipeline"]: r for r in runs_of(judged) if "pipeline" in r.data.tags}
+    made, told = runs["augment"], runs["downstream"]
+    for name in ("localization.difference", "localization.pays_share"):
+        assert made.data.metrics[name] == told.data.metrics[name]
+    own = [n for n in made.data.metrics if not n.startswith("system/")]
+    assert len(own) <= 8
+    for run_ in (made, told):
+        note = run_.data.tags["mlflow.note.content"]
+        assert note.startswith("### Does it pay?")
+    assert "### Images" in made.data.tags["mlflow.note.content"]
+    assert made.data.tags["judged_by"] == told.info.run_id
 
 
 def test_the_same_seed_gives_the_same_report(augmented: Path, catalog: Any, tmp_path: Path) -> None:
@@ -182,7 +198,7 @@ def test_another_partition_than_the_images_were_made_from_is_left_or_refused(
     (whole,) = versions(project)["samples"]
     run(project, "ingest", ingest={"partition": 1})
     other = max(versions(project)["samples"])
-    only = ["bank.open_bank"]
+    only = ["open_bank"]
     caplog.set_level("INFO")
     run(project, "downstream", node_names=only)
     assert f"reading defect_masks, samples, synthetic_images of {whole}" in caplog.messages

@@ -48,8 +48,18 @@ class PartitionedConfig(OmegaConfigLoader):
             path = PurePosixPath(entry.get("filepath", ""))
             deeper = {"filepath": str(path.parent / "partition_{k}" / path.name)}
             if not name.startswith("partition_"):
-                twins[f"partition_{{k}}.{name}"] = entry | (deeper if path.name else {})
+                twin = entry | (deeper if path.name else {})
+                twins[f"partition_{{k}}.{name}"] = twin | {"metadata": _of_partition(entry)}
         return twins | found
+
+
+def _of_partition(entry: dict[str, Any]) -> dict[str, Any]:
+    """Metadata with a layer per partition: the next begins behind the last layer of this one."""
+    told: dict[str, Any] = entry.get("metadata") or {}
+    shown = told.get("kedro-viz")
+    if not shown:
+        return told
+    return told | {"kedro-viz": shown | {"layer": f"partition_{{k}} {shown['layer']}"}}
 
 
 CONFIG_LOADER_CLASS = PartitionedConfig

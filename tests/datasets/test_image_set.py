@@ -24,6 +24,7 @@ def made(tmp_path):
 
 def finished(work, count: int, image: bool) -> FinishedSet:
     plan = pd.DataFrame({"image_id": [f"hole_{i}" for i in range(count)], "seed": range(count)})
+    plan = plan.assign(category="plate", defect_type=["hole", *["dent"] * (count - 1)])
 
     def render(rows):
         for row in rows.itertuples():
@@ -96,13 +97,13 @@ class TestImageSetDataset:
 
 class TestPreview:
     @pytest.mark.parametrize("image", [True, False])
-    def test_grid_is_a_png_of_the_set(self, dataset, image, made):
+    def test_a_strip_per_type_with_the_masks_outlined(self, dataset, image, made):
         dataset.save(made(image=image))
-        data = base64.b64decode(dataset.preview(images=4, columns=2, side=48))
-        grid = np.asarray(Image.open(io.BytesIO(data)))
-        assert grid.shape == (2 * 52, 2 * 52, 3)
-        if image:
-            assert (grid == (255, 40, 40)).all(axis=2).any(), "the mask is outlined"
+        data = base64.b64decode(dataset.preview(per_type=3, side=48))
+        picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+        assert picture.shape[0] > 2 * 52, "a strip for holes, one for dents"
+        red = (picture[..., 0] > 200) & (picture[..., 1:] < 90).all(axis=2)
+        assert red.any() == image, "the mask is outlined where there is an image"
 
     def test_kedro_viz_recognises_the_annotation(self):
         # Kedro-Viz compares the annotation's name; a quoted one would not match.

@@ -153,11 +153,14 @@ def test_what_is_no_csv_is_named(tmp_path, text):
         written(tmp_path, text).load()
 
 
-def test_the_preview_begins_with_the_first_rows(tmp_path):
-    dataset(tmp_path).save(pd.DataFrame([CURVE, CURVE, CURVE]))
-    preview = dataset(tmp_path).preview(nrows=2)
-    assert len(preview["data"]) == 2
+def test_the_preview_goes_from_the_first_row_to_the_last(tmp_path):
+    rows = [CURVE | {"n": number, "value": number / 7} for number in range(5)]
+    dataset(tmp_path).save(pd.DataFrame(rows))
+    preview = dataset(tmp_path).preview(nrows=3)
     assert preview["columns"] == list(CURVE)
+    chosen = dataset(tmp_path).preview(rows="n > 0", columns=["n", "value"], nrows=2)
+    assert chosen["data"] == [[1, 0.1429], [4, 0.5714]]
+    assert [row[preview["columns"].index("n")] for row in preview["data"]] == [0, 2, 4]
 
 
 def test_kedro_viz_recognises_the_annotation():

@@ -128,7 +128,7 @@ def test_a_mistyped_environment_is_told_with_the_nearest(repository):
 def test_what_kedro_offers_to_copy_runs():
     configure_project("defectsynth_pipeline")
     nodes = pipelines["__default__"].filter(to_outputs=["verdict"]).nodes
-    assert [node.name for node in nodes][-1] == "downstream.judge"
+    assert [node.name for node in nodes][-1] == "judging.judge"
 
 
 def fail_while_handling() -> None:

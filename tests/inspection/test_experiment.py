@@ -81,8 +81,8 @@ def test_what_is_synthetic_is_counted(localized) -> None:
 
 def test_the_final_metrics_are_tracked_per_arm_and_seed(localized) -> None:
     track = localized[3]
-    assert "localization / plate / resnet18 / crop_paste / seed 1" in track.runs
-    assert "localization / plate / patchcore / normals_only / seed 1" in track.runs
+    assert "localization crop_paste seed 1 (plate, resnet18)" in track.runs
+    assert "localization normals_only seed 1 (plate, patchcore)" in track.runs
     for name, points in track.runs.items():
         step, values = points[-1]
         assert step == (0 if "patchcore" in name else 3)

@@ -9,7 +9,7 @@ from defectsynth_pipeline.datasets.inputs import (
     WorkFolderDataset,
 )
 from defectsynth_pipeline.datasets.review import ReviewDataset
-from defectsynth_pipeline.datasets.table import TableDataset
+from defectsynth_pipeline.datasets.table import SamplesDataset, TableDataset
 
 __all__ = [
     "CorpusFoldersDataset",
@@ -18,6 +18,7 @@ __all__ = [
     "ImageSetDataset",
     "PretrainedModelDataset",
     "ReviewDataset",
+    "SamplesDataset",
     "TableDataset",
     "TextDataset",
     "WorkFolderDataset",

@@ -10,9 +10,10 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 import fsspec
 from kedro.io.core import AbstractVersionedDataset, DatasetError, Version, get_protocol_and_path
-from kedro_datasets._typing import ImagePreview
+from kedro_datasets._typing import HTMLPreview, ImagePreview
 from matplotlib.figure import Figure
 
+from defectsynth_pipeline.datasets.cards import from_markdown
 from defectsynth_pipeline.publishing import written_whole
 
 In = TypeVar("In")
@@ -110,8 +111,19 @@ class TextDataset(FileDataset[str, str]):
         """Read the text."""
         return self._read().decode("utf-8")
 
+    def preview(self) -> HTMLPreview:
+        """The text for Kedro-Viz, its Markdown as a page."""
+        return HTMLPreview(from_markdown(self.load()))
+
     def _encode(self, data: str) -> bytes:
         return data.encode("utf-8")
+
+
+def as_preview(figure: Figure) -> ImagePreview:
+    """A figure as Kedro-Viz shows one: a PNG in base64."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return ImagePreview(base64.b64encode(buffer.getvalue()).decode("ascii"))
 
 
 class FigureDataset(FileDataset[Figure, NoReturn]):

@@ -7,7 +7,9 @@ from typing import Any
 
 from kedro.io.core import Version
 from kedro.utils import load_obj
+from kedro_datasets._typing import HTMLPreview
 
+from defectsynth_pipeline.datasets.cards import model_card
 from defectsynth_pipeline.datasets.folder import FolderDataset
 from defectsynth_pipeline.datasets.inputs import MODELS
 from defectsynth_pipeline.errors import InputError
@@ -74,6 +76,10 @@ class FinetunedModelDataset(FolderDataset[Any, Any]):
         with written_whole(Path(self._get_save_path())) as aside:
             aside.mkdir()
             data.save(aside)
+
+    def preview(self) -> HTMLPreview:
+        """What the model says of itself, for Kedro-Viz."""
+        return HTMLPreview(model_card(self._folder()))
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "model": self._model}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from kedro.io.core import DatasetError, Version
 from kedro_datasets._typing import ImagePreview
 
+from defectsynth_pipeline.datasets.file import as_preview
 from defectsynth_pipeline.datasets.folder import FolderDataset
-from defectsynth_pipeline.figures.previews import contact_sheet, outlined, to_display
+from defectsynth_pipeline.figures.gallery import draw_image_set
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.imaging.codec import encode_png
 from defectsynth_pipeline.rendering import FinishedSet, publish
 
 
@@ -63,19 +61,6 @@ class ImageSetDataset(FolderDataset[FinishedSet, ImageSet]):
         version = Path(self._get_save_path()).parent.name
         publish(data, Path(self._filepath), version=version, name=self._filepath.name)
 
-    def preview(self, images: int = 24, columns: int = 6, side: int = 160) -> ImagePreview:
-        """A grid spread evenly over the set, the mask drawn as an outline, as base64 PNG."""
-        image_set = self.load()
-        chosen = np.linspace(0, len(image_set) - 1, min(images, len(image_set))).astype(int)
-        ids = image_set.manifest["image_id"].iloc[chosen]
-        sheet = contact_sheet(
-            [_tile(image_set, image_id) for image_id in ids], columns=columns, side=side
-        )
-        return ImagePreview(base64.b64encode(encode_png(sheet)).decode("ascii"))
-
-
-def _tile(image_set: ImageSet, image_id: str) -> np.ndarray:
-    mask = image_set.array(image_id, "mask")
-    if (image_set.root / "images").exists():
-        return outlined(image_set.array(image_id, "image"), mask)
-    return to_display(mask)
+    def preview(self, per_type: int = 4, side: int = 150) -> ImagePreview:
+        """A strip per defect type, the masks drawn as outlines, as base64 PNG."""
+        return as_preview(draw_image_set(self.load(), per_type=per_type, side=side))

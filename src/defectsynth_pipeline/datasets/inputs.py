@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kedro.io.core import AbstractDataset, DatasetError
+from kedro_datasets._typing import HTMLPreview
 
+from defectsynth_pipeline.datasets.cards import from_markdown, model_card
 from defectsynth_pipeline.publishing import cannot_write
 
 if TYPE_CHECKING:
@@ -133,6 +135,14 @@ class PretrainedModelDataset(AbstractDataset[NoReturn, Any]):
         from defectsynth_pipeline.base_model.loading import find_base_model
 
         find_base_model(self._model)
+
+    def preview(self) -> HTMLPreview:
+        """Its card for Kedro-Viz; nothing is fetched for that."""
+        from defectsynth_pipeline.base_model.loading import find_base_model
+
+        if self._model == "compact" or Path(self._model).is_dir():
+            return HTMLPreview(model_card(find_base_model(self._model)))
+        return HTMLPreview(from_markdown(f"`{self._model}` of the hub: a run fetches it"))
 
     def load(self) -> BaseModel:
         """Load all components.

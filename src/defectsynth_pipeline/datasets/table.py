@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 from kedro.io.core import DatasetError
-from kedro_datasets._typing import TablePreview
+from kedro_datasets._typing import ImagePreview, TablePreview
 
-from defectsynth_pipeline.datasets.file import FileDataset
+from defectsynth_pipeline.datasets.file import FileDataset, as_preview
+from defectsynth_pipeline.figures.gallery import draw_samples
+from defectsynth_pipeline.figures.previews import spread
 from defectsynth_pipeline.schemas import SCHEMAS, empty_table, parse_table
 
 logger = logging.getLogger(__name__)
@@ -56,12 +58,41 @@ class TableDataset(FileDataset[pd.DataFrame, pd.DataFrame]):
             return empty_table(self._table)
         return parse_table(self._read(), Path(self._get_load_path()), self._table)
 
-    def preview(self, nrows: int = 50) -> TablePreview:
-        """The first rows for Kedro-Viz."""
-        return self.load().head(nrows).to_dict(orient="split")
+    def preview(
+        self, nrows: int = 200, rows: str | None = None, columns: list[str] | None = None
+    ) -> TablePreview:
+        """Rows for Kedro-Viz, from the first to the last: an even spread where there are more.
+
+        Args:
+            nrows: At most so many.
+            rows: Only those of which this expression of pandas is true.
+            columns: Only these.
+        """
+        table = self.load()
+        shown = spread(table.query(rows) if rows else table, nrows)[columns or list(table)]
+        plain = shown.map(lambda one: float(f"{one:.4g}") if isinstance(one, float) else one)
+        return TablePreview(plain.astype(object).where(plain.notna(), "").to_dict(orient="split"))
 
     def _encode(self, data: pd.DataFrame) -> bytes:
         return str(data.to_csv(index=False)).encode("utf-8")
 
     def _describe(self) -> dict[str, Any]:
         return {**super()._describe(), "table": self._table}
+
+
+class SamplesDataset(TableDataset):
+    """The table `samples`, which Kedro-Viz shows as pictures.
+
+    Examples:
+        ```yaml
+        samples:
+          type: defectsynth_pipeline.datasets.SamplesDataset
+          table: samples
+          filepath: data/02_intermediate/samples.csv
+          versioned: true
+        ```
+    """
+
+    def preview(self, per_type: int = 4, side: int = 150) -> ImagePreview:
+        """A strip of real images per defect type, their defects outlined."""
+        return as_preview(draw_samples(self.load(), per_type=per_type, side=side))

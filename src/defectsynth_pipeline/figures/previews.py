@@ -97,7 +97,7 @@ def draw_real_and_synthetic(
     every = pd.concat([images.manifest, images.rejected])
     accepted = set(images.manifest["image_id"])
     for label, originals, names in _types(samples, every, real, len(every)):
-        made = _spread(pd.Series([n for n in names if n in accepted], dtype=str), synthetic)
+        made = spread(pd.Series([n for n in names if n in accepted], dtype=str), synthetic)
         pairs = [(sample.image(), sample.mask()) for sample in originals]
         pairs += [(images.array(name, "image"), images.array(name, "mask")) for name in made]
         windows = [closeup(mask, least=64).slices for _, mask in pairs]
@@ -106,7 +106,7 @@ def draw_real_and_synthetic(
         sheet = contact_sheet(tiles, columns=len(pairs))
         then = "then synthetic" if len(made) else "no synthetic image was accepted"
         sheets.append((f"{label}: {len(originals)} real, {then}", sheet))
-    return _stacked(sheets)
+    return stacked(sheets)
 
 
 def draw_real_and_generated_masks(
@@ -119,7 +119,7 @@ def draw_real_and_generated_masks(
         tiles += [masks.array(name, "mask") for name in made]
         title = f"{label}: {len(originals)} real, then generated"
         sheets.append((title, contact_sheet(tiles, columns=len(tiles), side=96)))
-    return _stacked(sheets)
+    return stacked(sheets)
 
 
 def _types(
@@ -130,16 +130,17 @@ def _types(
     for key, items in manifest.groupby(["category", "defect_type"], sort=True):
         category, kind = cast("tuple[str, str]", key)
         originals = base[(base["category"] == category) & (base["defect_type"] == kind)]
-        names = list(_spread(items, made)["image_id"])
-        yield f"{category} / {kind}", list(each_sample(_spread(originals, real))), names
+        names = list(spread(items, made)["image_id"])
+        yield f"{category} / {kind}", list(each_sample(spread(originals, real))), names
 
 
-def _spread(rows: Rows, count: int) -> Rows:
+def spread(rows: Rows, count: int) -> Rows:
+    """At most `count` rows, from the first to the last, evenly."""
     return rows.iloc[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]
 
 
-def _stacked(sheets: Sequence[tuple[str, np.ndarray]]) -> Figure:
-    """One titled strip per type, at the strips' own pixels."""
+def stacked(sheets: Sequence[tuple[str, np.ndarray]]) -> Figure:
+    """Titled strips under one another, each uint8 (h, w, 3) and shown at its own pixels."""
     width = max(sheet.shape[1] for _, sheet in sheets) / 100
     heights = [sheet.shape[0] / 100 + 0.3 for _, sheet in sheets]
     figure = Figure(figsize=(width, sum(heights)), dpi=100, layout="constrained")

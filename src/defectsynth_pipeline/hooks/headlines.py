@@ -1,6 +1,6 @@
-"""What MLflow shows first of a run: name, tags, at most eight numbers beside the curves, a text.
+"""What MLflow shows first of a run: name, tags, at most eight numbers, a text with a picture.
 
-Everything else is in the tables among its artifacts, whose rows have names of types and arms.
+Everything else is in the tables among its artifacts: no number here has the name of a type.
 """
 
 from __future__ import annotations
@@ -22,14 +22,21 @@ from defectsynth_pipeline.verdict.markdown import escape, markdown_table
 _OURS = "defectsynth"
 _PACKAGES = ("torch", "diffusers", "kedro")
 _COUNTS = ("images", "accepted", "relabelled", "rejected")
-_PAGE_LIMIT = 4500
+_PAGE_LIMIT = 3000
+
+SECTIONS = {
+    "verdict_page": "Does it pay?",
+    "verdict_figure": "",
+    "synthesis_summary": "Images",
+    "synthetic_preview": "",
+}
+"""The entries that a run's text is made of, in its order, with their headings."""
 
 
 def run_name(facts: Mapping[str, str]) -> str:
-    """Pipeline, corpus and number of images, as far as they are known yet."""
-    images = facts.get("images", "")
-    parts = (facts["pipeline"], facts.get("corpus", ""), images and f"{images} images")
-    return ", ".join(part for part in parts if part)
+    """Pipeline, data and number of images, what is known yet: `augment mvtec/screw 8`."""
+    parts = (facts["pipeline"], facts.get("data", ""), facts.get("images", ""))
+    return " ".join(part for part in parts if part)
 
 
 def facts_in(entry: str, data: Any) -> dict[str, str]:
@@ -40,10 +47,13 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
         data: What was loaded or saved; a set may be a `FinishedSet`.
     """
     if entry == "samples":
-        folders = [Path(root) for root in data["root"].unique()]
+        corpora, categories = list(data["corpus"].unique()), list(data["category"].unique())
+        folder = os.path.commonpath([Path(root) for root in data["root"].unique()])
+        where = corpora[0] if len(corpora) == 1 else os.path.basename(folder)
         return {
-            "corpus": os.path.basename(os.path.commonpath(folders)),
-            "categories": ", ".join(data["category"].unique()),
+            "data": f"{where}/{categories[0]}" if len(categories) == 1 else where,
+            "corpus": ", ".join(corpora),
+            "categories": ", ".join(categories),
         }
     if entry == "synthetic_images":
         return {"images": str(len(data) if isinstance(data, ImageSet) else data.images)}
@@ -63,14 +73,25 @@ def platform_facts() -> dict[str, str]:
 
 
 def headline(entry: str, data: Any) -> dict[str, float]:
-    """Return the numbers of `synthesis_summary` (5) or `verdict` (4 per task), of others none."""
-    if entry == "synthesis_summary":
-        return _of_images(data)
-    return _of_verdict(data) if entry == "verdict" else {}
+    """Return an entry's numbers, of most entries none.
+
+    accepted_share, attempts_per_image: Of `synthesis_summary`.
+    held_out_gain: Of `engine_choice`: what the mixture brought on held-out base images, in AP.
+    nothing_passed: Of `certificate_test`: the share of the worst kind of null that passes.
+    TASK.difference, TASK.pays_share: Of `verdict`: to the base arm, and of the types.
+    """
+    numbers = {
+        "synthesis_summary": _of_images,
+        "engine_choice": _of_engines,
+        "certificate_test": _of_certificate,
+        "verdict": _of_verdict,
+    }.get(entry)
+    found = {} if numbers is None else numbers(data)
+    return {name: float(value) for name, value in found.items() if pd.notna(value)}
 
 
 def description(entry: str, data: Any) -> str:
-    """Return Markdown from `synthesis_summary` or `verdict_page`, "" from others."""
+    """Return Markdown from `synthesis_summary` or the answers of `verdict_page`, "" from others."""
     if entry == "synthesis_summary":
         lines = [
             [escape(f"{row['category']} / {row['defect_type']}"), *(str(row[n]) for n in _COUNTS)]
@@ -79,10 +100,10 @@ def description(entry: str, data: Any) -> str:
         return markdown_table(["type", *_COUNTS], lines)
     if entry != "verdict_page":
         return ""
-    if len(data) <= _PAGE_LIMIT:
-        return str(data)
-    whole_lines = data[:_PAGE_LIMIT].rpartition("\n")[0]
-    return f"{whole_lines}\n\nThe whole page is among the artifacts."
+    answers = str(data).partition("\n## ")[0].partition("\n")[2].strip()
+    if len(answers) > _PAGE_LIMIT:
+        answers = answers[:_PAGE_LIMIT].rpartition("\n")[0]
+    return f"{answers}\n\nThe whole page is among the artifacts."
 
 
 def _of_images(summary: pd.DataFrame) -> dict[str, float]:
@@ -92,16 +113,28 @@ def _of_images(summary: pd.DataFrame) -> dict[str, float]:
         return {}
     weights = summary[["accepted", "relabelled", "rejected"]].sum(axis=1)
     return {
-        "images": float(summary["images"].sum()),
-        "accepted_share": float(made["accepted"] / total),
-        "rejected_share": float(made["rejected"] / total),
-        "attempts": float((summary["mean_attempts"] * weights).sum() / total),
-        "network_share": float((summary["network"] * weights).sum() / total),
+        "accepted_share": made["accepted"] / total,
+        "attempts_per_image": (summary["mean_attempts"] * weights).sum() / total,
     }
 
 
+def _of_engines(choice: pd.DataFrame) -> dict[str, float]:
+    shared = choice.assign(gain=choice["gain"] * choice["share"])
+    return {
+        "held_out_gain": shared.groupby(["category", "defect_type"])["gain"].sum(min_count=1).mean()
+    }
+
+
+def _of_certificate(test: pd.DataFrame) -> dict[str, float]:
+    from defectsynth_pipeline.certificate.certificate import worst_null
+    from defectsynth_pipeline.corpora.columns import ALL_TYPES
+
+    of_all = test[test["defect_type"] == ALL_TYPES]
+    return {} if of_all.empty else {"nothing_passed": worst_null(of_all)["passed"]}
+
+
 def _of_verdict(verdict: pd.DataFrame) -> dict[str, float]:
-    """Per task our arm, base, their difference (means over categories), share of types that pay.
+    """Per task our arm against base (mean over categories), and the share of types that pay.
 
     Another arm where ours was not tested.
     """
@@ -119,9 +152,7 @@ def _of_verdict(verdict: pd.DataFrame) -> dict[str, float]:
         found = overall(mine)
         single = found[found["defect_type"] != ALL]
         numbers |= {
-            f"{task}.value": against["value"].mean(),
-            f"{task}.base": against["against_value"].mean(),
             f"{task}.difference": against["difference"].mean(),
             f"{task}.pays_share": (single["verdict"] == PAYS).mean(),
         }
-    return {name: float(value) for name, value in numbers.items() if pd.notna(value)}
+    return numbers

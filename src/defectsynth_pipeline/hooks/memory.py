@@ -53,7 +53,11 @@ def lost_nodes(pipeline: Pipeline, catalog: Any) -> Pipeline:
 
 
 def maker_of(name: str) -> str | None:
-    """The pipeline that makes an entry, by the name that people type; None if none does."""
+    """The pipeline that makes an entry or has a node, by the name that people type, or None."""
     pipelines.set_requested(None)  # a run loads the pipelines alone that it was asked for
     order = ["augment", "downstream", *sorted(pipelines, key=lambda one: len(pipelines[one].nodes))]
-    return next((one for one in order if name in pipelines[one].all_outputs()), None)
+    return next((one for one in order if name in _made_in(pipelines[one])), None)
+
+
+def _made_in(pipeline: Pipeline) -> set[str]:
+    return pipeline.all_outputs() | {node.name for node in pipeline.nodes}

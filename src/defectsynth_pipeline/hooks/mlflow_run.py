@@ -19,6 +19,7 @@ from pydantic import BaseModel
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.redact import redact, redact_setting, safe_name
+from defectsynth_pipeline.hooks.seen import Seen
 from defectsynth_pipeline.hooks.store import artifact_location, open_store, store_error
 from defectsynth_pipeline.imagesets import MANIFEST
 
@@ -29,7 +30,7 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _VALUE_LIMIT = 500
 _TAG_LIMIT = 5000
 _BATCH = 100
-_DIGEST_LIMIT = 36
+VERSION = "save_version"
 _Result = TypeVar("_Result")
 
 
@@ -142,13 +143,34 @@ class MlflowRun:
         self._client.update_run(self._id, name=name)
 
     @_while_the_store_lasts
-    def dataset(self, name: str, version: str, source: str) -> None:
-        """Note a version that the run read."""
+    def dataset(self, seen: Seen) -> None:
+        """Note data that the run works on."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        read = Dataset(name, version[:_DIGEST_LIMIT], "local", json.dumps({"uri": source}))
+        source = json.dumps({"uri": seen.source})
+        read = Dataset(seen.name, seen.digest, "local", source, profile=seen.profile)
         context = [InputTag("mlflow.data.context", "input")]
         self._client.log_inputs(self._id, [DatasetInput(read, context)])
+
+    @_while_the_store_lasts
+    def maker(self, version: str) -> MlflowRun | None:
+        """The run that wrote a version, of the same experiment; None where none is recorded."""
+        found = self._client.search_runs(
+            [self._client.get_run(self._id).info.experiment_id],
+            f"tags.{VERSION} = '{version}'",
+            max_results=1,
+        )
+        return MlflowRun(self._client, found[0].info.run_id, self.health) if found else None
+
+    @_while_the_store_lasts
+    def tag(self, name: str) -> str:
+        """Return a tag of the run, "" where it has none."""
+        return str(self._client.get_run(self._id).data.tags.get(name, ""))
+
+    @property
+    def id(self) -> str:
+        """Its id in the store."""
+        return self._id
 
     @_while_the_store_lasts
     def child(self, name: str) -> MlflowRun:

@@ -16,24 +16,29 @@ from kedro.framework.hooks import hook_impl
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.command import repeating_command
 from defectsynth_pipeline.hooks.headlines import (
+    SECTIONS,
     description,
     facts_in,
     headline,
     platform_facts,
     run_name,
 )
-from defectsynth_pipeline.hooks.mlflow_run import MlflowRun, flatten
+from defectsynth_pipeline.hooks.machine import MachineWatch
+from defectsynth_pipeline.hooks.mlflow_run import VERSION, MlflowRun, flatten
+from defectsynth_pipeline.hooks.records import RUNS
 from defectsynth_pipeline.hooks.redact import redact, redact_command
+from defectsynth_pipeline.hooks.seen import of_samples, of_version
 from defectsynth_pipeline.hooks.store import tracking_uri
 
 logger = logging.getLogger(__name__)
 NOTE = "mlflow.note.content"
+IMAGES = "synthetic_images"
 
 
 class _Current:
     """The run that `live_metrics` writes to, none outside a tracked session, and for what part.
 
-    `part` is the namespace around the node's own, such as "partition_1", or "".
+    `part` is the partition that the node belongs to, such as "partition_1", or "".
     """
 
     run: MlflowRun | None = None
@@ -97,6 +102,8 @@ class MlflowTracking:
         self._versions: dict[str, dict[str, str]] = {}
         self._facts: dict[str, str] = {}
         self._command = ""
+        self._text: dict[str, str] = {}
+        self._watch: MachineWatch | None = None
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
@@ -119,10 +126,11 @@ class MlflowTracking:
         if "base_model" in pipeline.inputs():
             tags["base_model"] = str(catalog["base_model"]._describe().get("model"))
         self._facts = {"pipeline": tags["pipeline"]}
-        if "synthesis.count" in params and "synthetic_images" in pipeline.all_outputs():
+        self._text = {}
+        if "synthesis.count" in params and IMAGES in pipeline.all_outputs():
             self._facts["images"] = str(params["synthesis.count"])
         try:
-            self._run = MlflowRun.start(
+            run = MlflowRun.start(
                 tracking_uri(self._config, self._project),
                 experiment=self._config["experiment"],
                 name=run_name(self._facts),
@@ -132,14 +140,16 @@ class MlflowTracking:
             self._untracked = error
             logger.warning("this run is not recorded in MLflow: %s", error)
             return
-        _Current.run = self._run
+        self._run = _Current.run = run
+        self._watch = MachineWatch(lambda values, step: run.metrics(values, step=step))
         atexit.register(self._end, "KILLED")
         self._run.params({**params, **flatten(run_params.get("runtime_params") or {})})
 
     @hook_impl
     def before_node_run(self, node: Any) -> None:
         """Note the part of the pipeline that the node belongs to."""
-        _Current.part = (node.namespace or "").rpartition(".")[0]
+        outer = (node.namespace or "").partition(".")[0]
+        _Current.part = outer if outer.startswith("partition_") else ""
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
@@ -148,9 +158,10 @@ class MlflowTracking:
             return
         version = self._note("load", dataset_name)
         self._learn(dataset_name, data)
-        if version is not None and dataset_name not in self._versions["save"]:
-            source = self._catalog[dataset_name]._filepath
-            self._run.dataset(dataset_name, version, str(source))
+        made_here = dataset_name in self._versions["save"]
+        if version is not None and dataset_name != "samples" and not made_here:
+            source = str(self._catalog[dataset_name]._filepath)
+            self._run.dataset(of_version(dataset_name, version, source, data))
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
@@ -160,14 +171,14 @@ class MlflowTracking:
         self._note("save", dataset_name)
         self._learn(dataset_name, data)
         self._run.metrics(headline(dataset_name, data))
-        text = description(dataset_name, data)
-        if text:
-            self._run.tags({NOTE: f"{text}\n\n`{self._command}`"})
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
         if kind == "artifact":
             self._run.artifact(dataset_name, _saved_path(dataset))
-        elif kind is not None:
+        self._describe(dataset_name, data)
+        if dataset_name in ("verdict", "verdict_page"):
+            self._tell_the_maker(dataset_name, data)
+        if kind not in ("artifact", None):
             raise InputError(
                 "a catalog entry asks MLflow for something unknown",
                 file=f"catalog entry {dataset_name}",
@@ -187,8 +198,33 @@ class MlflowTracking:
             self._run.tags({"error": f"{type(error).__name__}: {error}"})
         self._end("FAILED")
 
+    def _describe(self, name: str, data: Any) -> None:
+        """Write the run's text of the entries that are there yet, and show their pictures."""
+        if name not in SECTIONS or self._run is None:
+            return
+        picture = f"![{name}](get-artifact?path={name}/{name}.png&run_uuid={self._run.id})"
+        self._text[name] = description(name, data) or picture
+        self._run.tags({NOTE: _written(self._text, self._command)})
+
+    def _tell_the_maker(self, name: str, data: Any) -> None:
+        """Let the run that made the images show the verdict too: there versions are compared."""
+        version = self._versions["load"].get(IMAGES)
+        if self._run is None or version is None or IMAGES in self._versions["save"]:
+            return
+        maker = self._run.maker(version)
+        if maker is None:
+            return
+        maker.metrics(headline(name, data))
+        if text := description(name, data):
+            heading = f"### {SECTIONS[name]}"
+            told = maker.tag(NOTE) or ""
+            own = told[told.find("\n### ") + 1 :] if told.startswith(heading) else told
+            maker.tags({NOTE: f"{heading}\n\n{text}\n\n{own}", "judged_by": self._run.id})
+
     def _learn(self, name: str, data: Any) -> None:
         """Tag the run with what an entry tells, and name it after that."""
+        if name == "samples" and self._run is not None:
+            self._run.dataset(of_samples(data))
         new = {k: v for k, v in facts_in(name, data).items() if self._facts.get(k) != v}
         if new and self._run is not None:
             self._facts |= new
@@ -210,9 +246,20 @@ class MlflowTracking:
         if self._run is None:
             return
         run, self._run, _Current.run = self._run, None, None
+        if self._watch is not None:
+            self._watch.stop()
         run.tags(platform_facts())
         run.end(status, self._versions)
         atexit.unregister(self._end)
+
+
+def _written(text: Mapping[str, str], command: str) -> str:
+    """The text of a run: its sections in their order, and the command that makes it again."""
+    parts = []
+    for name, heading in SECTIONS.items():
+        if name in text:
+            parts += [f"### {heading}", text[name]] if heading else [text[name]]
+    return "\n\n".join([*parts, f"`{command}`"])
 
 
 def _saved_path(dataset: Any) -> Path:
@@ -226,7 +273,8 @@ def _tags(run_params: Mapping[str, Any], project: Path) -> dict[str, str]:
         "pipeline": ", ".join(run_params.get("pipeline_names") or ["__default__"]),
         "env": run_params.get("env") or "local",
         "kedro.version": run_params["kedro_version"],
-        "save_version": run_params["run_id"],
+        VERSION: run_params["run_id"],
+        "record": (RUNS / f"{run_params['run_id']}.json").as_posix(),
         "command": redact_command([Path(sys.argv[0]).name, *sys.argv[1:]]),
         **_code(project),
     }

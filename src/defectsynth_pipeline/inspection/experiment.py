@@ -58,6 +58,9 @@ from defectsynth_pipeline.inspection.training import Fitting, Task, count_steps
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, ProtocolOptions
 from defectsynth_pipeline.resumable import OnMetrics
 
+# Of a test's metrics those that are told at once; the report has all, and those of the types.
+_TOLD = {"accuracy", "macro_f1", "image_auroc", "pixel_ap", "pixel_f1", "pro", "score"}
+
 log = logging.getLogger(__name__)
 Track: TypeAlias = Callable[[str, Mapping[str, object]], AbstractContextManager[OnMetrics]]
 HELD_OUT = "held_out_score"
@@ -170,7 +173,7 @@ def _run(
             length, score = best_length(curve[of_arm].rename(columns={HELD_OUT: "score"}))
             facts = trainer.facts(job, length if protocol.select == "validation" else 0)
             told = {"task": kind.name, **facts, **found_by}
-            with track(f"{kind.name} / {job.name}", told) as on_metrics:
+            with track(f"{kind.name} {job.name}", told) as on_metrics:
                 finished: Finished[Result] = _trained(trainer, job, facts, folder, on_metrics)
             where = {"task": kind.name, **job.where, "fold": -1 if job.fold is None else job.fold}
             curves.append(pd.DataFrame({**where, **finished.history}))
@@ -209,7 +212,7 @@ def _trained(
             on_metrics(step, known)
     for result in finished.results[:1]:
         metrics = trainer.task_of(job).metrics(result).items()
-        tested = {f"test.{name}": value for name, value in metrics if math.isfinite(value)}
+        tested = {f"test.{n}": v for n, v in metrics if n in _TOLD and math.isfinite(v)}
         on_metrics(facts["steps"], tested)
     return finished
 

@@ -100,9 +100,9 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Category, detector, arm, seed and fold in words."""
-        parts = [self.category, self.network, self.arm, f"seed {self.seed}"]
-        return " / ".join([*parts, *([] if self.fold is None else [f"fold {self.fold}"])])
+        """Arm, seed and fold in words, then of what: "base seed 0 (flange, lite0)"."""
+        fold = "" if self.fold is None else f" fold {self.fold}"
+        return f"{self.arm} seed {self.seed}{fold} ({self.category}, {self.network})"
 
 
 def detectors(options: TaskOptions, protocol: ProtocolOptions) -> list[Detector]:

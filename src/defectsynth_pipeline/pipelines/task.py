@@ -22,6 +22,7 @@ from defectsynth_pipeline.options import (
     ProtocolOptions,
     SynthesisOptions,
 )
+from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.review.decisions import apply_review
 from defectsynth_pipeline.verdict.report import (
     classification_report,
@@ -40,27 +41,6 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
     `bank` is the same for both tasks, so that it is opened once where both are run.
     """
     plan, results = f"{task}_plan", f"{task}_results"
-    nodes = [
-        Node(
-            training_planner(task),
-            inputs=["bank", f"params:{task}"],
-            outputs=plan,
-            name=f"plan_{task}",
-        ),
-        Node(
-            trainer(task),
-            inputs=[plan, "bank", "downstream_checkpoints", f"params:{task}", "params:protocol"],
-            outputs=[DETECTORS[task], results, f"{task}_history"],
-            name=f"train_{DETECTORS[task]}",
-        ),
-        Node(
-            reporter(task),
-            inputs=[results, "samples", "params:protocol"],
-            outputs=f"{task}_report",
-            name=f"report_{task}",
-        ),
-        *_drawings(task, results),
-    ]
     bank = Node(
         open_bank,
         inputs=[
@@ -74,12 +54,33 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         outputs="bank",
         name="open_bank",
     )
+    planning = Node(
+        training_planner(task),
+        inputs=["bank", f"params:{task}"],
+        outputs=plan,
+        name=f"plan_{task}",
+    )
+    training = Node(
+        trainer(task),
+        inputs=[plan, "bank", "downstream_checkpoints", f"params:{task}", "params:protocol"],
+        outputs=[DETECTORS[task], results, f"{task}_history"],
+        name=f"train_{DETECTORS[task]}",
+        tags="training",
+    )
+    reporting = Node(
+        reporter(task),
+        inputs=[results, "samples", "params:protocol"],
+        outputs=f"{task}_report",
+        name=f"report_{task}",
+    )
     reviewed = Node(
         apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
     )
-    return Pipeline(
-        [reviewed, bank], namespace="bank", prefix_datasets_with_namespace=False
-    ) + Pipeline(nodes, namespace=task, prefix_datasets_with_namespace=False)
+    return (
+        Pipeline([reviewed, bank], tags="judgement")
+        + boxed(task, [planning, training, reporting], tags="judgement")
+        + pictures(_drawings(task, results))
+    )
 
 
 def open_bank(

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.controlnet.nodes import draw_curves, finetune_controlnet
 
 
 def create_pipeline() -> Pipeline:
     """`samples`, `base_model` -> `controlnet`, `finetune_history`, `finetune_curves`."""
-    return Pipeline(
-        [
-            Node(
-                finetune_controlnet,
-                inputs=[
-                    "samples",
-                    "base_model",
-                    "finetune_checkpoints",
-                    "params:finetune",
-                    "params:framing",
-                    "params:prompts",
-                ],
-                outputs=["controlnet", "finetune_history"],
-                name="finetune_controlnet",
-            ),
-            Node(
-                draw_curves,
-                inputs="finetune_history",
-                outputs="finetune_curves",
-                name="draw_curves",
-            ),
-        ],
-        namespace="controlnet",
-        prefix_datasets_with_namespace=False,
-    )
+    stage = [
+        Node(
+            finetune_controlnet,
+            inputs=[
+                "samples",
+                "base_model",
+                "finetune_checkpoints",
+                "params:finetune",
+                "params:framing",
+                "params:prompts",
+            ],
+            outputs=["controlnet", "finetune_history"],
+            name="finetune_controlnet",
+        )
+    ]
+    drawn = [Node(draw_curves, "finetune_history", "finetune_curves", name="draw_finetuning")]
+    return boxed("finetuning", stage, tags=["appearance", "training"]) + pictures(drawn)

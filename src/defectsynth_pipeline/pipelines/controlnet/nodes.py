@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
-from defectsynth_pipeline.hooks.tracking import live_metrics
+from defectsynth_pipeline.hooks.tracking import nested_run
 from defectsynth_pipeline.options import FinetuneOptions, FramingOptions, PromptOptions
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
@@ -34,9 +34,10 @@ def finetune_controlnet(
         told, options, framing, prompts, base_model.fingerprint, code_fingerprint(*ROOMS)
     )
     crops = make_crops(seen, base_model, options, framing, prompts)
-    return finetune(
-        base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=live_metrics
-    )
+    with nested_run("finetuning", options.model_dump()) as on_metrics:
+        return finetune(
+            base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=on_metrics
+        )
 
 
 def draw_curves(history: pd.DataFrame) -> Figure:

@@ -6,6 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures import draw_ratio, draw_verdict
 from defectsynth_pipeline.pipelines import task
+from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.downstream.nodes import (
     draw_training,
     judge,
@@ -17,27 +18,21 @@ from defectsynth_pipeline.review.lessons import summarise_review
 def create_pipeline() -> Pipeline:
     """`synthetic_images` -> `classification_report`, `localization_report`, `verdict`."""
     reports = ["classification_report", "localization_report"]
-    verdict = Pipeline(
-        [
-            Node(summarise_review, "review", "review_summary", name="summarise_review"),
-            Node(
-                judge,
-                inputs=[*reports, "samples", "review_summary", "params:protocol"],
-                outputs=["verdict", "verdict_page"],
-                name="judge",
-            ),
-            Node(draw_verdict, inputs="verdict", outputs="verdict_figure", name="draw_verdict"),
-            Node(measure_ratio, inputs=reports, outputs="ratio_curve", name="measure_ratio"),
-            Node(draw_ratio, inputs="ratio_curve", outputs="ratio_figure", name="draw_ratio"),
-            Node(
-                draw_training,
-                inputs=["classification_history", "localization_history"],
-                outputs="training_curves",
-                name="draw_training",
-            ),
-        ],
-        namespace="downstream",
-        prefix_datasets_with_namespace=False,
-    )
+    histories = ["classification_history", "localization_history"]
+    stage = [
+        Node(summarise_review, "review", "review_summary", name="summarise_review"),
+        Node(
+            judge,
+            inputs=[*reports, "samples", "review_summary", "params:protocol"],
+            outputs=["verdict", "verdict_page"],
+            name="judge",
+        ),
+        Node(measure_ratio, inputs=reports, outputs="ratio_curve", name="measure_ratio"),
+    ]
+    drawn = [
+        Node(draw_verdict, "verdict", "verdict_figure", name="draw_verdict"),
+        Node(draw_ratio, "ratio_curve", "ratio_figure", name="draw_ratio"),
+        Node(draw_training, histories, "training_curves", name="draw_training"),
+    ]
     tasks = [task.create_pipeline(name) for name in ("classification", "localization")]
-    return sum(tasks, verdict)
+    return sum(tasks, boxed("judging", stage, tags="judgement") + pictures(drawn))

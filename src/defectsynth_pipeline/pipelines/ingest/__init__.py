@@ -10,6 +10,7 @@ from kedro.pipeline import Node, Pipeline
 from defectsynth_pipeline.corpora.layout import Corpus
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
+from defectsynth_pipeline.pipelines.boxes import boxed
 
 
 def read_samples(corpora: list[Corpus], options: IngestOptions) -> pd.DataFrame:
@@ -33,8 +34,4 @@ def create_pipeline(partition: int | None = None) -> Pipeline:
     """`corpora` -> `samples`; of one partition, after the verdict on the partition `before` it."""
     read = read_samples if partition is None else partition_reader(partition)
     inputs = ["corpora", "params:ingest", *(["before"] if partition else [])]
-    return Pipeline(
-        [Node(read, inputs, "samples", name="read_samples")],
-        namespace="ingest",
-        prefix_datasets_with_namespace=False,
-    )
+    return boxed("ingest", [Node(read, inputs, "samples", name="read_samples")])

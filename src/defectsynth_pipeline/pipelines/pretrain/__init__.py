@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from defectsynth_pipeline.fingerprints import fingerprint
 from defectsynth_pipeline.hooks.tracking import live_metrics
 from defectsynth_pipeline.options import PretrainOptions
+from defectsynth_pipeline.pipelines.boxes import boxed
 
 
 def pretrain(checkpoints: Path, options: PretrainOptions) -> tuple[Any, Figure]:
@@ -27,15 +28,12 @@ def pretrain(checkpoints: Path, options: PretrainOptions) -> tuple[Any, Figure]:
 
 def create_pipeline() -> Pipeline:
     """Nothing but options -> `compact_model`, `pretrain_preview`."""
-    return Pipeline(
-        [
-            Node(
-                pretrain,
-                inputs=["pretrain_checkpoints", "params:pretrain"],
-                outputs=["compact_model", "pretrain_preview"],
-                name="pretrain",
-            )
-        ],
-        namespace="pretrain",
-        prefix_datasets_with_namespace=False,
-    )
+    stage = [
+        Node(
+            pretrain,
+            inputs=["pretrain_checkpoints", "params:pretrain"],
+            outputs=["compact_model", "pretrain_preview"],
+            name="train_compact_model",
+        )
+    ]
+    return boxed("pretrain", stage, tags="training")

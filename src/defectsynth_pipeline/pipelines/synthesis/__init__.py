@@ -1,4 +1,4 @@
-"""Stage 2, inference: plan, render, look."""
+"""Stage 2, inference: choose, plan, render, look."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.engines import draw_engines
 from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
+from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     choose_engines,
     fit_certificate,
@@ -18,68 +19,66 @@ from defectsynth_pipeline.pipelines.synthesis.nodes import (
 
 
 def create_pipeline() -> Pipeline:
-    """`defect_masks`, `controlnet` -> `synthesis_plan`, `synthetic_images`, `synthetic_preview`."""
-    return Pipeline(
-        [
-            Node(
-                fit_certificate,
-                ["samples", "base_model", "params:synthesis"],
-                ["certificate", "certificate_test"],
-                name="fit_certificate",
-            ),
-            Node(
-                choose_engines,
-                ["samples", "defect_masks", "certificate", "review", "params:synthesis"],
-                ["engine_choice", "engine_trials"],
-                name="choose_engines",
-            ),
-            Node(
-                draw_engines,
-                ["engine_choice", "engine_trials"],
-                "engine_figure",
-                name="draw_engines",
-            ),
-            Node(
-                plan_images,
-                ["samples", "defect_masks", "engine_choice", "params:synthesis", "params:prompts"],
+    """`defect_masks`, `controlnet` -> `synthesis_plan`, `synthetic_images`, `synthetic_preview`.
+
+    The two decisions, what passes and which engine makes what, are in no box.
+    """
+    decisions = [
+        Node(
+            fit_certificate,
+            ["samples", "base_model", "params:synthesis"],
+            ["certificate", "certificate_test"],
+            name="fit_certificate",
+        ),
+        Node(
+            choose_engines,
+            ["samples", "defect_masks", "certificate", "review", "params:synthesis"],
+            ["engine_choice", "engine_trials"],
+            name="choose_engines",
+        ),
+    ]
+    stage = [
+        Node(
+            plan_images,
+            ["samples", "defect_masks", "engine_choice", "params:synthesis", "params:prompts"],
+            "synthesis_plan",
+            name="plan_images",
+        ),
+        Node(
+            make_generator,
+            ["base_model", "controlnet", "certificate", "params:framing"],
+            "generator",
+            name="make_generator",
+        ),
+        Node(
+            render_images,
+            inputs=[
                 "synthesis_plan",
-                name="plan_images",
-            ),
-            Node(
-                draw_certificate,
-                "certificate_test",
-                "certificate_figure",
-                name="draw_certificate",
-            ),
-            Node(
-                make_generator,
-                ["base_model", "controlnet", "certificate", "params:framing"],
+                "samples",
+                "defect_masks",
                 "generator",
-                name="make_generator",
-            ),
-            Node(
-                render_images,
-                inputs=[
-                    "synthesis_plan",
-                    "samples",
-                    "defect_masks",
-                    "generator",
-                    "image_work",
-                    "params:synthesis",
-                ],
-                outputs="synthetic_images",
-                name="render_images",
-            ),
-            Node(
-                draw_real_and_synthetic,
-                ["samples", "synthetic_images"],
-                "synthetic_preview",
-                name="preview_images",
-            ),
-            Node(
-                summarise_images, "synthetic_images", "synthesis_summary", name="summarise_images"
-            ),
-        ],
-        namespace="synthesis",
-        prefix_datasets_with_namespace=False,
+                "image_work",
+                "params:synthesis",
+            ],
+            outputs="synthetic_images",
+            name="render_images",
+        ),
+    ]
+    drawn = [
+        Node(draw_certificate, "certificate_test", "certificate_figure", name="draw_certificate"),
+        Node(
+            draw_engines, ["engine_choice", "engine_trials"], "engine_figure", name="draw_engines"
+        ),
+        Node(
+            draw_real_and_synthetic,
+            ["samples", "synthetic_images"],
+            "synthetic_preview",
+            name="preview_images",
+        ),
+        Node(summarise_images, "synthetic_images", "synthesis_summary", name="summarise_images"),
+    ]
+    return (
+        Pipeline(decisions, tags="appearance")
+        + boxed("synthesis", stage, tags="appearance")
+        + pictures(drawn)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.paper import draw_paper_tables
+from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.verdict.paper_tables import PARTITIONS, make_paper_tables
 
 
@@ -13,11 +14,6 @@ def create_pipeline() -> Pipeline:
     names = ["table_viii", "table_ix", "table_x"]
     tasks, numbers = ("classification", "localization"), range(PARTITIONS)
     reports = [f"partition_{number}.{task}_report" for task in tasks for number in numbers]
-    return Pipeline(
-        [
-            Node(make_paper_tables, reports, names, name="average_partitions"),
-            Node(draw_paper_tables, names, "paper_tables", name="draw_tables"),
-        ],
-        namespace="tables",
-        prefix_datasets_with_namespace=False,
-    )
+    stage = [Node(make_paper_tables, reports, names, name="average_partitions")]
+    drawn = [Node(draw_paper_tables, names, "paper_tables", name="draw_tables")]
+    return boxed("tables", stage, tags="judgement") + pictures(drawn)
