@@ -89,14 +89,8 @@ def _loss_panel(ax: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
                 circles.set(markersize=4, markerfacecolor="none")
     ax.set_yscale("log")
     for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        set_formatter(_plain)
+        set_formatter(style.plain_number)
     ax.tick_params(which="both", labelsize=style.SMALL)
-
-
-def _plain(value: float, place: float = 0) -> str:
-    """A label at 1, 2 and 5 times a power of ten, without an exponent."""
-    text = f"{value:g}"
-    return text if text.strip("0.") in ("1", "2", "5") else ""
 
 
 def _grid(count: int, *, height: float) -> tuple[Figure, np.ndarray]:

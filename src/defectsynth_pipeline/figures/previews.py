@@ -61,6 +61,17 @@ def closeup(mask: np.ndarray, *, least: int) -> Rectangle:
     return box.square(max(2 * box.extent, least), mask.shape)
 
 
+def boxed(image: np.ndarray, window: Rectangle, colour: style.Colour = style.BOX) -> np.ndarray:
+    """The picture for display with a frame drawn inside the border of a window, uint8 (H, W, 3)."""
+    shown = to_display(image).copy()
+    width = max(1, max(shown.shape[:2]) // 120)
+    inner = window.grown(-width)
+    kept = shown[inner.slices].copy()
+    shown[window.slices] = colour
+    shown[inner.slices] = kept
+    return shown
+
+
 def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, side: int = 128) -> np.ndarray:
     """Tiles in rows on white, each scaled to fit a square, uint8 (rows*(side+4), ..., 3).
 

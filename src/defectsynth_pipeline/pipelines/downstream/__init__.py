@@ -10,11 +10,15 @@ from defectsynth_pipeline.pipelines.downstream.nodes import (
     draw_training,
     judge,
     measure_ratio,
+    report_verdict,
 )
 
 
 def create_pipeline() -> Pipeline:
-    """`synthetic_images` -> `classification_report`, `localization_report`, `verdict`."""
+    """`synthetic_images` -> `classification_report`, `localization_report`, `verdict`.
+
+    `verdict_report` is the `report` of the images with the verdict in it.
+    """
     reports = ["classification_report", "localization_report"]
     verdict = Pipeline(
         [
@@ -32,6 +36,19 @@ def create_pipeline() -> Pipeline:
                 inputs=["classification_history", "localization_history"],
                 outputs="training_curves",
                 name="draw_training",
+            ),
+            Node(
+                report_verdict,
+                inputs=[
+                    "report",
+                    "verdict",
+                    "verdict_page",
+                    "localization_results",
+                    "samples",
+                    "ratio_curve",
+                ],
+                outputs="verdict_report",
+                name="report_verdict",
             ),
         ],
         namespace="downstream",

@@ -1,0 +1,30 @@
+"""The end of `augment`: one page on what was made, from what and how well."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from defectsynth_pipeline.pipelines.report.nodes import write_report
+
+
+def create_pipeline() -> Pipeline:
+    """`synthetic_images` and the tables on them -> `report`."""
+    return Pipeline(
+        [
+            Node(
+                write_report,
+                inputs=[
+                    "samples",
+                    "synthetic_images",
+                    "synthesis_summary",
+                    "engine_choice",
+                    "engine_trials",
+                    "certificate_test",
+                ],
+                outputs="report",
+                name="write_report",
+            )
+        ],
+        namespace="report",
+        prefix_datasets_with_namespace=False,
+    )
