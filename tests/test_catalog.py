@@ -63,7 +63,7 @@ def single(entries) -> dict:
 
 
 def test_pipelines_have_the_names_users_type(registry):
-    stages = {"ingest", "masks", "controlnet", "synthesis"}
+    stages = {"ingest", "masks", "controlnet", "synthesis", "report"}
     assert stages | {"augment", "pretrain", "__default__"} <= set(registry)
     nodes = {node.name for stage in stages for node in registry[stage].nodes}
     assert {node.name for node in registry["augment"].nodes} == nodes
@@ -76,7 +76,7 @@ def test_pipelines_have_the_names_users_type(registry):
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    stages = "ingest masks controlnet synthesis pretrain classification localization tables"
+    stages = "ingest masks controlnet synthesis report pretrain classification localization tables"
     for stage in stages.split():
         assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
 
@@ -165,7 +165,8 @@ def test_what_only_memory_holds_is_handed_on_as_it_is(single):
 def test_what_a_person_would_look_at_has_a_preview(single):
     unseen = UNVERSIONED | {"controlnet", "certificate", "compact_model"}
     unseen |= {"classifiers", "localizers", "classification_results", "localization_results"}
-    unseen |= {"verdict_page"}  # Markdown, which Kedro-Viz does not show
+    # Markdown and HTML, which Kedro-Viz does not show
+    unseen |= {"verdict_page", "report", "verdict_report"}
     for name, entry in single.items():
         kind, _ = parse_dataset_definition(dict(entry))
         assert hasattr(kind, "preview") == (name not in unseen), name

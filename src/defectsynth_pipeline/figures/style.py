@@ -98,6 +98,11 @@ def plain_number(value: float, place: float = 0) -> str:
     return text if text.strip("0.") in ("1", "2", "5") else ""
 
 
+def power_of_ten(value: float, place: float = 0) -> str:
+    """A label of a logarithmic axis over many powers of ten; matplotlib's own is a formula."""
+    return f"{value:g}"
+
+
 def title(figure: Figure, text: str) -> None:
     """Say above all panels what the figure shows."""
     figure.suptitle(text, fontsize=NORMAL + 1, fontweight="bold")

@@ -77,9 +77,9 @@ class Closing:
         opened = {}
         for name in self._saved:
             part, _, entry = name.rpartition(".")
-            dataset = self._catalog[name]
-            if entry not in _OPENED or not is_versioned(dataset):
+            if entry not in _OPENED or not is_versioned(self._catalog[name]):
                 continue
+            dataset = self._catalog[name]
             version = dataset.resolve_save_version()
             target = Path(dataset._get_versioned_path(version))
             try:

@@ -129,21 +129,21 @@ def _engines(tables: Tables) -> Iterator[str]:
 def _few_photographs(tables: Tables) -> Iterator[str]:
     base = tables.samples[tables.samples["split"] == "base"]
     base = base[base["defect_type"] != GOOD]
-    for (category, kind), rows in base.groupby(_TYPE, sort=True):
-        if (parts := rows["group"].nunique()) < FEW:
-            yield (
-                f"{category} / {kind}: made from {parts} photographed "
-                f"part{'s' if parts != 1 else ''}; other defects of the type may look different."
-            )
+    parts = base.groupby(_TYPE, sort=True)["group"].nunique()
+    if few := [f"{' / '.join(map(str, key))} ({n})" for key, n in parts.items() if n < FEW]:
+        yield (
+            f"{', '.join(few)}: made from photographs of so few parts; other defects of the type "
+            "may look different."
+        )
 
 
 def _ceiling(tables: Tables) -> Iterator[str]:
     trials = tables.engine_trials
-    high = trials[(trials["candidate"] == REAL_ALONE) & (trials["ap"] > CEILING)]
-    for row in _rows(high):
+    alone = trials[(trials["candidate"] == REAL_ALONE) & (trials["ap"] > CEILING)]
+    if high := [f"{_named(row)} ({row['ap']:.2f})" for row in _rows(alone)]:
         yield (
-            f"{_named(row)}: the real images alone reach AP {row['ap']:.2f}; more images can "
-            "hardly show a gain."
+            f"{', '.join(high)}: the real images alone reach an AP above {CEILING:g}; more images "
+            "can hardly show a gain."
         )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.figures.previews import boxed, closeup, contact_sheet, outlined
+from defectsynth_pipeline.figures.strips import best_median_worst
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.report.inline import photograph
 
@@ -60,7 +61,7 @@ def galleries(samples: pd.DataFrame, images: ImageSet) -> list[TypeGallery]:
         category, kind = cast("tuple[str, str]", key)
         mine = base[(base["category"] == category) & (base["defect_type"] == kind)]
         real = [
-            Shown(strip(one.image(), one.mask()), one.sample_id, "real", "photograph")
+            Shown(strip(one.image(), one.mask()), one.sample_id, "real", "")
             for one in each_sample(mine.iloc[_evenly(len(mine), count)])
         ]
         published = images.manifest[
@@ -71,28 +72,6 @@ def galleries(samples: pd.DataFrame, images: ImageSet) -> list[TypeGallery]:
             for heading, rows in best_median_worst(published, count).items()
         }
         found.append(TypeGallery(f"{category} / {kind}", real, made))
-    return found
-
-
-def best_median_worst(published: pd.DataFrame, count: int) -> dict[str, pd.DataFrame]:
-    """Rows of a manifest by heading, from the surest down; none is shown twice.
-
-    Args:
-        published: With the column certainty.
-        count: Rows per heading, fewer where there are not as many.
-    """
-    ranked = published.sort_values("certainty", ascending=False, kind="stable")
-    count = min(count, -(-len(ranked) // 3))
-    middle = (len(ranked) - count) // 2
-    places = {"best": range(count), "median": range(middle, middle + count)}
-    places["worst"] = range(len(ranked) - count, len(ranked))
-    taken: set[int] = set()
-    found = {}
-    for heading, wanted in places.items():
-        fresh = [place for place in wanted if place not in taken]
-        taken.update(fresh)
-        if fresh:
-            found[heading] = ranked.iloc[fresh]
     return found
 
 

@@ -6,11 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.report.distributions import Distributions
 
 _BINS = 18
+_DECADES = 30  # ratio of the largest to the smallest area from which the axis is logarithmic
 _HEAT = LinearSegmentedColormap.from_list("places", ["#f4f4f4", style.BLUE])
 
 
@@ -22,10 +24,10 @@ def draw_spreads(found: Distributions) -> Figure:
     nothing = np.array([])
     _bars(
         figure.add_subplot(grid[0, :3]),
-        ("Size", "area of the defect, share of the image (log scale)"),
+        ("Size", "area of the defect, % of the image"),
         real.areas,
         made.areas if made else nothing,
-        log=True,
+        share=True,
     )
     _bars(
         figure.add_subplot(grid[0, 3:]),
@@ -53,27 +55,33 @@ def _bars(
     real: np.ndarray,
     made: np.ndarray,
     *,
-    log: bool = False,
+    share: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> None:
     style.clean(ax, *names)
+    ax.set_ylabel("synthetic images", fontsize=style.SMALL)
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    real, made = (100 * values if share else values for values in (real, made))
     every = np.concatenate([real, made])
     if not len(every):
         ax.text(0.5, 0.5, "none", ha="center", va="center", transform=ax.transAxes)
         ax.set(xticks=[], yticks=[])
         return
     low, high = limits or (every.min(), every.max())
+    log = share and high > _DECADES * low
     space = np.geomspace if log else np.linspace
-    wide = 1.05 if log else 0
-    edges = space(low / wide, high * wide, _BINS) if log else space(low, high + 1e-9, _BINS)
-    ax.hist(made, bins=edges, color=style.SKY, label="synthetic")
+    ax.hist(made, bins=space(low, high * (1 + 1e-9) + 1e-9, _BINS), color=style.SKY)
     if log:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(style.plain_number)
         ax.xaxis.set_minor_formatter(style.plain_number)
+        ax.set_xlabel(f"{names[1]} (log scale)", fontsize=style.SMALL)
+    elif limits:
+        ax.set_xticks([-90, -45, 0, 45, 90])
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     for value in real:
         ax.axvline(value, ymax=0.18, color=style.VERMILLION, linewidth=1.6)
-    ax.set_ylabel("synthetic images", fontsize=style.SMALL)
 
 
 def _places(ax: Axes, title: str, places: np.ndarray) -> None:

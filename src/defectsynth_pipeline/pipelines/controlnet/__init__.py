@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from defectsynth_pipeline.pipelines.controlnet.nodes import draw_curves, finetune_controlnet
+from defectsynth_pipeline.figures.lines import draw_finetuning
+from defectsynth_pipeline.pipelines.controlnet.nodes import finetune_controlnet
 
 
 def create_pipeline() -> Pipeline:
@@ -25,7 +26,7 @@ def create_pipeline() -> Pipeline:
                 name="finetune_controlnet",
             ),
             Node(
-                draw_curves,
+                draw_finetuning,
                 inputs="finetune_history",
                 outputs="finetune_curves",
                 name="draw_curves",
