@@ -100,8 +100,9 @@ class Closing:
             yield _judged(pd.concat(verdicts))
         page = opened.get("verdict_report", opened.get("report"))
         if page is not None:
-            images = opened.get("synthetic_images")
-            yield f"open {page}" + (f"; images and masks: {images}" if images else "")
+            named = {"the picture": "synthetic_preview", "images and masks": "synthetic_images"}
+            more = [f"{what}: {opened[name]}" for what, name in named.items() if name in opened]
+            yield "; ".join([f"open {page}", *more])
         if "synthetic_images" in opened:
             yield from self._suspicious()
         if page is not None:
