@@ -149,7 +149,7 @@ class TestSuspicions:
         assert "accepts 15 of the 30 real defects" in told
         assert "only 80% were accepted at the first attempt" in told
         assert "the trials of engines say nothing" in told
-        assert "no engine was shown to help" in told
+        assert "no engine in use was shown to help" in told
         assert "tile / dent (3): made from photographs of so few parts" in told
         assert "tile / dent (0.99): the real images alone" in told
         assert "under CC-BY-NC-SA-4.0" in told

@@ -116,13 +116,14 @@ def _engines(tables: Tables) -> Iterator[str]:
             f"{_named(row)}: defects with the mask beside them helped as well; the trials of "
             "engines say nothing here."
         )
-    tried = choice.dropna(subset="gain")
+    tried = choice[choice["share"] > 0].dropna(subset="gain")
     for (category, kind), rows in tried.groupby(_TYPE, sort=False):
         if not (rows["gain"] > rows["error"].fillna(float("inf"))).any():
             best = rows.loc[rows["gain"].idxmax()]
             yield (
-                f"{category} / {kind}: no engine was shown to help a detector on held-out real "
-                f"defects (the best, {best['engine']}, gains {best['gain']:+.3f} AP)."
+                f"{category} / {kind}: no engine in use was shown to help a detector on held-out "
+                f"real defects (the best, {best['engine']}, gains {best['gain']:+.3f} AP, "
+                f"standard error {best['error']:.3f})."
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from defectsynth_pipeline.report.sources import licences_of, models_of, sources
 from defectsynth_pipeline.report.spreads import draw_spreads
 
 _OURS = "defectsynth_pipeline"
+_NAMED = 5  # categories in the title
 
 
 def image_report(tables: Tables, images: ImageSet, seconds: Mapping[str, float]) -> str:
@@ -38,7 +39,7 @@ def image_report(tables: Tables, images: ImageSet, seconds: Mapping[str, float])
     gone = images.rejected
     return _template("report.html.j2").render(
         version=images.root.parent.name,
-        corpora=sorted(tables.samples["corpus"].unique()),
+        subject=_subject(tables.synthesis_summary["category"].unique()),
         made=made_by_type(tables, images),
         suspicions=[*suspicions(tables), *differences(spreads)],
         galleries=galleries(tables.samples, images),
@@ -138,6 +139,11 @@ def _environment() -> Environment:
 
 def _template(name: str) -> Any:
     return _environment().get_template(name)
+
+
+def _subject(categories: Sequence[str]) -> str:
+    more = f" and {len(categories) - _NAMED} more" if len(categories) > _NAMED else ""
+    return ", ".join(categories[:_NAMED]) + more
 
 
 def _counted(values: pd.Series) -> list[tuple[str, int]]:
