@@ -131,6 +131,15 @@ def test_the_page_tells_numbers_sources_and_cost(tables: Tables, images: ImageSe
     assert f"run {images.root.parent.name}" in page
 
 
+def test_a_type_of_which_nothing_was_published_is_told(tables: Tables, images: ImageSet):
+    none = ImageSet(images.root, images.manifest.iloc[:0])
+    summary = tables.synthesis_summary.assign(images=0, accepted=0, rejected=1)
+    page = image_report(tables._replace(synthesis_summary=summary), none, {})
+    assert "all 1 images were rejected; there is none to use" in page
+    assert "No image of this type was published" in page
+    assert "Not known: this page was not written by the run" in page
+
+
 def test_best_median_and_worst_are_by_certainty_and_none_twice():
     table = pd.DataFrame({"certainty": [0.1, 0.9, 0.5, 0.7, 0.3]})
     found = best_median_worst(table, 2)

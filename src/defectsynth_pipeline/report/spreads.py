@@ -70,7 +70,8 @@ def _bars(
     low, high = limits or (every.min(), every.max())
     log = share and high > _DECADES * low
     space = np.geomspace if log else np.linspace
-    ax.hist(made, bins=space(low, high * (1 + 1e-9) + 1e-9, _BINS), color=style.SKY)
+    edges = space(low, high * (1 + 1e-9) + 1e-9, _BINS).tolist()
+    ax.hist(made, bins=edges, color=style.SKY)
     if log:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(style.plain_number)
