@@ -13,6 +13,8 @@ TEST_ARGS ?=
 # Another port, say: VIZ_ARGS="--port 4142", MLFLOW_ARGS="--port 5001".
 VIZ_ARGS ?=
 MLFLOW_ARGS ?=
+# What `make try` makes smaller: a look at the whole in about a minute, not the best images.
+TRY = masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
 # What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
 # PIP_ARGS="--extra-index-url URL", unless your index has them.
 BUNDLE ?= dist/bundle
@@ -24,9 +26,10 @@ BENCH_ARGS ?= --run
 # All faults take an hour or more; FAULT_ARGS="--kills 4 --moments 1" some minutes.
 FAULT_ARGS ?=
 
-.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench faults bundle docs clean-data
+.PHONY: help install try augment downstream partitions pretrain test lint viz mlflow bench faults bundle docs clean-data
 
 help:
+	@echo "make try                             60 images of the demo in about a minute, and a report"
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
 	@echo "make downstream                      trains detectors on them: does the data pay?"
 	@echo "make partitions [ROOT=...]           both, over the three partitions: the paper's tables"
@@ -48,6 +51,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
+
+try: $(STAMP)
+	$(BIN)/kedro run --pipeline=augment "--params=$(TRY)$(if $(GIVEN),$(comma)$(GIVEN))" $(KEDRO_ARGS)
 
 augment: $(STAMP)
 	$(BIN)/kedro run --pipeline=augment $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)

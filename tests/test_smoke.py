@@ -55,6 +55,7 @@ AUGMENT = {
     "certificate_test",
     "certificate_figure",
     "synthesis_summary",
+    "report",
 }
 PRETRAIN = {"compact_model", "pretrain_preview"}
 

@@ -33,6 +33,7 @@ WRITTEN = {
     "ratio_curve",
     "ratio_figure",
     "training_curves",
+    "verdict_report",
 }
 ARMS = {"base", "crop_paste", "defectsynth"}
 

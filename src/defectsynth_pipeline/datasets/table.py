@@ -93,6 +93,9 @@ class SamplesDataset(TableDataset):
         ```
     """
 
-    def preview(self, per_type: int = 4, side: int = 150) -> ImagePreview:
+    # Kedro-Viz alone calls it, with the entry's own `preview_args`.
+    def preview(  # type: ignore[override]
+        self, per_type: int = 4, side: int = 150
+    ) -> ImagePreview:
         """A strip of real images per defect type, their defects outlined."""
         return as_preview(draw_samples(self.load(), per_type=per_type, side=side))

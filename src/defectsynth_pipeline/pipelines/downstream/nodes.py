@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline import figures
 from defectsynth_pipeline.arms.plan import skipped_categories
+from defectsynth_pipeline.hooks.timing import seconds_so_far
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.review.lessons import review_notes
 from defectsynth_pipeline.verdict.notes import split_notes
@@ -39,3 +42,18 @@ def measure_ratio(classification: pd.DataFrame, localization: pd.DataFrame) -> p
 def draw_training(classification: pd.DataFrame, localization: pd.DataFrame) -> Figure:
     """Training loss over steps, per category and arm."""
     return figures.draw_training(pd.concat([classification, localization], ignore_index=True))
+
+
+def report_verdict(
+    page: str,
+    verdict: pd.DataFrame,
+    verdict_page: str,
+    localization: Any,
+    samples: pd.DataFrame,
+    ratio: pd.DataFrame,
+) -> str:
+    """The report of the images, with what the detectors made of them in it."""
+    from defectsynth_pipeline.report.judgement import Judged, with_verdict
+
+    judged = Judged(verdict, verdict_page, localization, samples, ratio)
+    return with_verdict(page, judged, seconds_so_far())

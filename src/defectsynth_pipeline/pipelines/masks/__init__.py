@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from defectsynth_pipeline.figures.previews import draw_real_and_generated_masks
+from defectsynth_pipeline.figures.strips import draw_real_and_generated_masks
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.masks.nodes import (
     generate_masks,

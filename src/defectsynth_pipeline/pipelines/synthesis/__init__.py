@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.engines import draw_engines
-from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
+from defectsynth_pipeline.figures.strips import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     choose_engines,
