@@ -35,7 +35,8 @@ class Seen:
         features, logits, vectors: By region, float32 (N, D); no vectors where they were
             clustered.
         clusters: By region, around the base images.
-        iou, estimated: (N,) of the masks, see `look`; nan where a background is not known.
+        iou, estimated: Of the masks of the first ones, see `look`; nan where a background is not
+            known.
     """
 
     features: dict[str, Tensor]
@@ -46,7 +47,7 @@ class Seen:
     estimated: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.iou)
+        return len(self.features[WHOLE])
 
 
 def joined(parts: Sequence[Seen]) -> Seen:
@@ -70,14 +71,14 @@ def look(
 ) -> Seen:
     """See images, whole and in a square window around their masks.
 
-    A mask's IoU is that with what changed against the background (`certificate.label`); a second
-    one is against the background as its surroundings would continue it, which is all that is known
-    of a real image or of another system's.
+    A mask's IoU, of the first `options.labels` images, is that with what changed against the
+    background (`certificate.label`); a second one is against the background as its surroundings
+    would continue it, which is all that is known of a real image or of another system's.
 
     Args:
         shown: At least one.
         extractor: What sees them.
-        options: Sizes.
+        options: Sizes, and how many masks are judged.
         seeds: By region (R, V), vectors of the base images that they are clustered around; without
             them the images' own vectors are kept.
     """
@@ -86,7 +87,7 @@ def look(
     labels: list[tuple[float, float]] = []
     images = iter(shown)
     while batch := list(islice(images, _BATCH)):
-        labels += map(_label_fits, batch)
+        labels += map(_label_fits, batch[: max(0, options.labels - len(labels))])
         views = [_views(one, options) for one in batch]
         for number, name in enumerate(REGIONS):
             features, logits, vectors = extractor.see(np.stack([view[number] for view in views]))
