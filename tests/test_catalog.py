@@ -173,7 +173,7 @@ def test_what_a_person_would_look_at_has_a_preview(single):
 
 def test_marks_for_mlflow_are_known(entries):
     marks = {entry["metadata"].get("mlflow") for entry in entries.values()}
-    assert marks == {"artifact", None}
+    assert marks == {"artifact", "table", None}
 
 
 def test_runtime_parameters_reach_the_catalog():
