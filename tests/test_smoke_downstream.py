@@ -121,6 +121,26 @@ def test_pictures_can_be_looked_at(judged: Path) -> None:
             assert np.asarray(picture.convert("L")).std() > 3
 
 
+def test_the_quality_of_the_same_images_is_measured(augmented: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    catalog = run(project, "quality")
+    table, samples = catalog.load("generation_quality"), catalog.load("samples")
+    types = samples.loc[samples["split"] == "base", "defect_type"]
+    assert set(table["defect_type"]) == {*types, "all"}
+    assert set(table["arm"]) == {"real", "defectsynth", "crop_paste", "untouched"}
+    assert table["kid"].notna().any()
+    (path,) = (project / "data" / "08_reporting").glob("generation_quality_figure.png/*/*.png")
+    with Image.open(path) as picture:
+        assert np.asarray(picture.convert("L")).std() > 3
+    last = next(r for r in runs_of(project) if r.data.tags.get("pipeline") == "quality")
+    shown = client_of(project).load_table(
+        "defectsynth", "generation_quality/generation_quality.json"
+    )
+    assert len(shown) == len(table)
+    assert last.data.tags["images"] == str(len(catalog.load("synthetic_images")))
+
+
 def test_models_can_be_used_again(catalog: Any) -> None:
     import torch
 

@@ -24,6 +24,7 @@ from defectsynth_pipeline.options import (
     PretrainOptions,
     PromptOptions,
     ProtocolOptions,
+    QualityOptions,
     SynthesisOptions,
 )
 
@@ -40,6 +41,7 @@ STAGES: dict[str, type[Options]] = {
     "classification": ClassificationOptions,
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
+    "quality": QualityOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model", "review")
 

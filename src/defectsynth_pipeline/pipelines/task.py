@@ -41,19 +41,6 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
     `bank` is the same for both tasks, so that it is opened once where both are run.
     """
     plan, results = f"{task}_plan", f"{task}_results"
-    bank = Node(
-        open_bank,
-        inputs=[
-            "samples",
-            "reviewed_images",
-            "defect_masks",
-            "params:arms",
-            "params:synthesis",
-            "params:framing",
-        ],
-        outputs="bank",
-        name="open_bank",
-    )
     planning = Node(
         training_planner(task),
         inputs=["bank", f"params:{task}"],
@@ -73,14 +60,32 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         outputs=f"{task}_report",
         name=f"report_{task}",
     )
-    reviewed = Node(
-        apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
-    )
     return (
-        Pipeline([reviewed, bank], tags="judgement")
+        bank_pipeline()
         + boxed(task, [planning, training, reporting], tags="judgement")
         + pictures(_drawings(task, results))
     )
+
+
+def bank_pipeline() -> Pipeline:
+    """`samples`, image sets -> `bank`."""
+    reviewed = Node(
+        apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
+    )
+    bank = Node(
+        open_bank,
+        inputs=[
+            "samples",
+            "reviewed_images",
+            "defect_masks",
+            "params:arms",
+            "params:synthesis",
+            "params:framing",
+        ],
+        outputs="bank",
+        name="open_bank",
+    )
+    return Pipeline([reviewed, bank], tags="judgement")
 
 
 def open_bank(
