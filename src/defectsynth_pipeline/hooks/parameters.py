@@ -14,6 +14,7 @@ from yaml import YAMLError
 from defectsynth_pipeline.bounds import Contradiction, Options
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
+    AblationOptions,
     ArmOptions,
     ClassificationOptions,
     FinetuneOptions,
@@ -40,6 +41,7 @@ STAGES: dict[str, type[Options]] = {
     "classification": ClassificationOptions,
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
+    "ablation": AblationOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model")
 
