@@ -19,7 +19,7 @@ import pandas as pd
 import psutil
 import torch
 
-from defectsynth_pipeline.ablation.rows import ALL, STEPS, Recipe, Row
+from defectsynth_pipeline.ablation.rows import ALL, Recipe, Row
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.render import render_plan
@@ -30,7 +30,6 @@ from defectsynth_pipeline.schemas import own_columns
 from defectsynth_pipeline.shape.render import render_masks
 
 ASSET = Path(__file__).parents[1] / "assets" / "paper_cost.csv"
-_TIMED = ("without_hmi", "without_sff", "without_sae")
 _MASKS = 4  # timed per image that is: they are made much faster
 _LOOK = 0.005  # seconds between two looks at the memory
 _MIB = 2**20
@@ -58,11 +57,6 @@ class Variant:
     masks: ImageSet
     plan: pd.DataFrame
     mask_plan: pd.DataFrame
-
-
-def timed_rows(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows whose cost is told: `all`, those without an idea, other numbers of steps."""
-    return [r for r in rows if r.name in (ALL, *_TIMED) or r.table == STEPS]
 
 
 def measure_cost(

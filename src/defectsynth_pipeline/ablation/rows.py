@@ -6,6 +6,7 @@ and the fine-tuned network wherever the change leaves them alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from defectsynth_pipeline.options import (
 from defectsynth_pipeline.shape.area import area_ratio_table
 
 ALL = "all"
+_TIMED = (ALL, "without_hmi", "without_sff", "without_sae")
 _ON = {True: "yes", False: "no"}
 V, VI, STEPS = "V", "VI", "steps"
 """Which table of the paper a row belongs to; of steps it has none."""
@@ -114,6 +116,11 @@ def _row(name: str, options: AblationOptions, recipe: Recipe) -> Row:
             value=f"{name}, synthesis.strength = {recipe.synthesis.strength:g}",
             remedy="leave the row out, ask for more steps, or raise synthesis.strength",
         ) from error
+
+
+def timed_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows whose cost is told: `all`, those without an idea, other numbers of steps."""
+    return [r for r in rows if r.name in _TIMED or r.table == STEPS]
 
 
 def plainly(masks: MaskOptions, samples: pd.DataFrame) -> MaskOptions:

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.ablation.judging import OURS
 from defectsynth_pipeline.ablation.rating import Place, Rating, Reference
-
 from defectsynth_pipeline.corpora.shots import keep_shots
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.features.extractors import Extractor
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import AblationOptions
 from defectsynth_pipeline.schemas import own_columns
-
 from defectsynth_pipeline.verdict.comparison import is_primary
 from defectsynth_pipeline.verdict.quality import DEFECT, MEASURES
 
