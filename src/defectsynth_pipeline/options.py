@@ -409,6 +409,26 @@ class ProtocolOptions(Options):
         return self
 
 
+class QualityOptions(Options):
+    """How generated images are measured against real ones, as the field does."""
+
+    arms: Names = Field(["defectsynth", "crop_paste_matched"])
+    images: Images = Field(100, description="of each arm and type, fewer where one has fewer")
+    real: Literal["all", "base", "test"] = "all"
+    inception: str = "auto"
+    lpips: str = "auto"
+    lpips_network: Literal["alex", "vgg"] = "alex"
+    side: Side = Field(256, description="px to which a whole image is brought")
+    region_side: Side = Field(128, description="px to which the window of a defect is brought")
+    context: float = Field(2.0, ge=1, le=10, description="that window, in extents of the mask")
+    subset: int = Field(8, ge=2, le=1000, description="images of either in a subset of KID")
+    subsets: Few = 100
+    splits: Few = Field(1, description="of IS")
+    neighbours: Few = Field(3, description="of precision and recall")
+    halvings: Few = Field(10, description="of the real images, for the floor")
+    seed: Seed = 0
+
+
 ROWS = (
     *("all", "without_hmi", "without_sff", "without_sae"),
     *("masks_geometric", "masks_perlin", "masks_image", "masks_latent", "masks_hybrid"),

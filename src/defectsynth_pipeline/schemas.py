@@ -147,6 +147,14 @@ SCHEMAS = {
         | _text("sentence"),
         remake="downstream",
     ),
+    "generation_quality": Schema(
+        _text("corpus category defect_type arm region")
+        | _optional("kid kid_std feature_distance ic_distance inception_score precision recall")
+        | _optional("mask_iou mask_iou_estimated paper_kid paper_lpips paper_is")
+        | _whole("n_generated n_real n_base subset subsets")
+        | _text("real extractor distance note"),
+        remake="quality",
+    ),
     "ratio_curve": Schema(
         _text("task corpus category defect_type metric arm")
         | _whole("n")

@@ -56,7 +56,7 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
     categories = [c for c in mine["category"].unique() if c != AVERAGE]
     figure = Figure(figsize=(3.1 * len(names) + 1.6, 0.34 * len(rows) + 2.2), layout="constrained")
     axes = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    looks = dict(zip(categories, cycle(_COLOURS)))
+    looks = dict(zip(categories, cycle(_COLOURS), strict=False))
     for ax, name in zip(axes, names, strict=True):
         style.clean(ax, "", _NAMES[name])
         for category, own in mine.groupby("category", sort=False):
@@ -156,11 +156,12 @@ def draw_cost(table: pd.DataFrame) -> Figure:
         "memory_mib": "peak memory",
     }
     figure = Figure(figsize=(11, 0.36 * len(ours) + 2.0), layout="constrained")
-    for ax, (name, said) in zip(figure.subplots(1, len(panels), sharey=True), panels.items()):
+    axes = figure.subplots(1, len(panels), sharey=True)
+    for ax, (name, said) in zip(axes, panels.items(), strict=True):
         style.clean(ax, said, "times that of all")
         ax.barh(range(len(ours)), ours[f"ratio.{name}"], color=style.SKY, height=0.6)
         ax.axvline(1, color=style.GREY, linewidth=1)
-        for place, (ratio, value) in enumerate(zip(ours[f"ratio.{name}"], ours[name])):
+        for place, (ratio, value) in enumerate(zip(ours[f"ratio.{name}"], ours[name], strict=True)):
             text = f" {value:,.0f} MiB" if name == "memory_mib" else f" {value:.3f} s"
             ax.text(ratio, place, text, va="center", fontsize=style.SMALL)
         if name == "seconds_per_image":
@@ -204,8 +205,8 @@ def _gains(ax: Axes, rows: pd.DataFrame) -> None:
     """Ours less each control, with its interval."""
     own = rows[(rows["defect_type"] == ALL_TYPES) & (rows["arm"] == OURS) & (rows["against"] != "")]
     looks = style.strokes(own["against"])
-    for shift, (control, points) in enumerate(own.groupby("against", sort=False)):
-        points = points.sort_values("base_images")
+    ordered = own.sort_values("base_images")
+    for shift, (control, points) in enumerate(ordered.groupby("against", sort=False)):
         x = points["base_images"] * (1 + 0.02 * shift)
         ends = np.array([points["value"] - points["low"], points["high"] - points["value"]])
         colour = looks[str(control)].colour
@@ -227,8 +228,8 @@ def _gains(ax: Axes, rows: pd.DataFrame) -> None:
 
 def _quality(ax: Axes, rows: pd.DataFrame) -> None:
     """A line per defect type."""
-    for (kind, points), colour in zip(rows.groupby("defect_type", sort=True), cycle(_COLOURS)):
-        points = points.dropna(subset="value").sort_values("base_images")
+    ordered = rows.dropna(subset="value").sort_values("base_images").groupby("defect_type")
+    for (kind, points), colour in zip(ordered, cycle(_COLOURS), strict=False):
         ax.plot(
             points["base_images"], points["value"], "o-", color=colour, label=kind, markersize=4
         )
