@@ -150,7 +150,9 @@ def measure(
             theirs, ours, options.neighbours
         )
     else:
-        notes.append(f"precision and recall: {options.neighbours} neighbours need more than {have}")
+        notes.append(
+            f"precision and recall: {options.neighbours} neighbours need more than {have}"
+        )
     if len(ours) >= options.splits:
         values["inception_score"] = generation.inception_score(
             generated.logits[region], splits=options.splits, seed=options.seed
@@ -162,10 +164,7 @@ def measure(
         values["ic_distance"] = float(np.mean(means))
     else:
         notes.append("ic_distance: no base image has two images in its cluster")
-    for name, overlaps in (
-        ("mask_iou", generated.iou),
-        ("mask_iou_estimated", generated.estimated),
-    ):
+    for name, overlaps in (("mask_iou", generated.iou), ("mask_iou_estimated", generated.estimated)):
         known = overlaps[~np.isnan(overlaps)]
         values[name] = float(known.mean()) if len(known) else math.nan
     if np.isnan(generated.iou).all():
