@@ -29,6 +29,9 @@ from defectsynth_pipeline.resumable import load_checkpoint
 from defectsynth_pipeline.schemas import read_table
 
 
+CLOCK = "seconds.json"
+
+
 class Made(NamedTuple):
     """Images and their masks."""
 
@@ -61,7 +64,7 @@ class Workshop:
     @property
     def clock(self) -> estimate.Clock:
         """What steps took, for the next estimate."""
-        return estimate.Clock(self.folder / "seconds.json")
+        return estimate.Clock(self.folder / CLOCK)
 
     def network(self, samples: pd.DataFrame) -> Network:
         """The network fine-tuned on the base samples."""
