@@ -26,7 +26,7 @@ from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import AblationOptions
-from defectsynth_pipeline.schemas import own_columns
+from defectsynth_pipeline.schemas import SCHEMAS, own_columns
 from defectsynth_pipeline.shape.render import render_masks
 
 ASSET = Path(__file__).parents[1] / "assets" / "paper_cost.csv"
@@ -206,6 +206,6 @@ def _beside_paper(lines: pd.DataFrame) -> pd.DataFrame:
     ours = lines.merge(paper, how="left", on="row")
     others = paper[~paper["row"].isin(lines["row"])].assign(table="IV")
     every = pd.concat([ours, others], ignore_index=True)
-    columns = own_columns("cost_table")
-    text = {n: "" for n in columns if every.get(n, pd.Series(dtype=object)).dtype == object}
-    return every.reindex(columns=columns).fillna(text)
+    table = every.reindex(columns=own_columns("cost_table"))
+    text = [name for name, kind in SCHEMAS["cost_table"].columns.items() if kind == "str"]
+    return table.fillna(dict.fromkeys(text, ""))

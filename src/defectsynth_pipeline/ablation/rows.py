@@ -120,7 +120,12 @@ def _row(name: str, options: AblationOptions, recipe: Recipe) -> Row:
 
 def timed_rows(rows: Sequence[Row]) -> list[Row]:
     """Return the rows whose cost is told: `all`, those without an idea, other numbers of steps."""
-    return [r for r in rows if r.name in _TIMED or r.table == STEPS]
+    usual = rows[0].synthesis.steps
+    return [
+        row
+        for row in rows
+        if row.name in _TIMED or (row.table == STEPS and row.synthesis.steps != usual)
+    ]
 
 
 def plainly(masks: MaskOptions, samples: pd.DataFrame) -> MaskOptions:

@@ -14,7 +14,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.features.extractors import Extractor
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import AblationOptions
-from defectsynth_pipeline.schemas import own_columns
+from defectsynth_pipeline.schemas import SCHEMAS, own_columns
 from defectsynth_pipeline.verdict.comparison import is_primary
 from defectsynth_pipeline.verdict.quality import DEFECT, MEASURES
 
@@ -84,7 +84,8 @@ def shots_curve(
     table = pd.concat(tables, ignore_index=True).reindex(columns=own_columns("shots_curve"))
     single = ["category", "defect_type", "base_images", "measure", "arm", "against"]
     table = table.drop_duplicates(single, keep="last").reset_index(drop=True)
-    return table.fillna({"extractor": "", "note": "", "detector": "", "task": ""})
+    text = [name for name, kind in SCHEMAS["shots_curve"].columns.items() if kind == "str"]
+    return table.fillna(dict.fromkeys(text, ""))
 
 
 def quality_rows(

@@ -28,7 +28,6 @@ from defectsynth_pipeline.rendering import FinishedSet
 from defectsynth_pipeline.resumable import load_checkpoint
 from defectsynth_pipeline.schemas import read_table
 
-
 CLOCK = "seconds.json"
 
 
