@@ -8,13 +8,16 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from defectsynth_pipeline.arms.arm import TASKS, Types
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.defectsynth import take_rows
+from defectsynth_pipeline.arms.external import check_fits
 from defectsynth_pipeline.arms.registry import ARMS, parse
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
+from defectsynth_pipeline.options import ArmOptions
 
 UNTOUCHED = "untouched"
 _NONE_MADE = ("base", "normals_only")
@@ -49,19 +52,43 @@ class Source:
     typed: bool = True
 
 
+def check_measurable(name: str, options: ArmOptions) -> None:
+    """Refuse an arm whose images are real, or of a set that is not given.
+
+    Raises:
+        InputError: It is such an arm.
+    """
+    parts = [part.partition("@")[0].strip() for part in name.split("+")]
+    if real := [part for part in parts if part in _NONE_MADE]:
+        others = ", ".join(arm for arm in ARMS if arm not in _NONE_MADE)
+        raise InputError(
+            "an arm of real images alone has no quality to measure",
+            file="quality.arms",
+            value=real[0],
+            remedy=f"name arms that make images: {others}, external:<name>",
+        )
+    sets = [part.removeprefix("external:") for part in parts if part.startswith("external:")]
+    if unknown := [given for given in sets if given not in options.external]:
+        raise InputError(
+            "an arm names an external set that is not given",
+            file="quality.arms",
+            value=f"external:{unknown[0]}",
+            remedy=f"give its folder: arms.external.{unknown[0]}.path",
+        )
+
+
 def arm_source(bank: Bank, name: str) -> Source:
     """The images of an arm, drawn as for a training set.
 
     Raises:
-        InputError: There is no such arm, or it makes no images.
+        InputError: There is no such arm, it makes no images, or they are another system's that do
+            not fit the corpus.
     """
-    if name in _NONE_MADE:
-        raise InputError(
-            "an arm of real images alone has no quality to measure",
-            file="quality.arms",
-            value=name,
-            remedy=f"name arms that make images: {', '.join(set(ARMS) - {*_NONE_MADE})}",
-        )
+    check_measurable(name, bank.options)
+    for part in name.split("+"):
+        given = part.partition("@")[0].strip().removeprefix("external:")
+        if part.strip().startswith("external:"):
+            check_fits(bank.external[given], bank.samples)
     arm, backgrounds = parse(name), _Backgrounds(bank)
 
     def show(category: str, types: Types, count: int) -> Iterator[Shown]:
@@ -95,7 +122,8 @@ class _Backgrounds:
     @cached_property
     def _of_synthetic(self) -> Mapping[str, str]:
         sets = (self._bank.synthetic.manifest, self._bank.synthetic.rejected)
-        return {i: b for rows in sets for i, b in zip(rows["image_id"], rows["background"])}
+        rows = pd.concat(sets)
+        return dict(zip(rows["image_id"], rows["background"], strict=True))
 
     def of(self, recipe: Mapping[str, Any]) -> np.ndarray | None:
         recipe = recipe.get("recipe", recipe)  # of a mixture

@@ -56,6 +56,20 @@ def choose_extractor(
 ) -> Extractor:
     """Return the field's networks where both are there, else the judge's encoder.
 
+    Arguments and errors as `find_weights`.
+
+    Raises:
+        InputError: Also where a file is not of its network.
+    """
+    files = find_weights(inception, lpips, network)
+    return lite0() if files is None else paper_networks(*files, network)
+
+
+def find_weights(
+    inception: str, lpips: str, network: Literal["alex", "vgg"]
+) -> tuple[Path, Path] | None:
+    """Find the weights of the field's networks; None where the judge's encoder is to see.
+
     Args:
         inception: Weights of the Inception of FID: "auto" for those in torch's cache, "none", or a
             path.
@@ -63,35 +77,32 @@ def choose_extractor(
         network: Which that is.
 
     Raises:
-        InputError: A named file is missing, of another network or the only one of the two.
+        InputError: A named file is missing, or the only one of the two, or torch-fidelity is.
     """
     given = {"inception": inception, "lpips": lpips}
-    files = {
-        "inception": _found(inception, INCEPTION_FILES),
-        "lpips": _found(lpips, (LPIPS_FILES[network],)),
-    }
-    missing = [name for name, file in files.items() if file is None]
+    first, second = _found(inception, INCEPTION_FILES), _found(lpips, (LPIPS_FILES[network],))
+    package = find_spec("torch_fidelity") is not None
+    if first is not None and second is not None and package:
+        return first, second
     named = [name for name in given if given[name] not in ("auto", "none")]
-    if missing and named:
+    lacking = [name for name, file in zip(given, (first, second), strict=True) if file is None]
+    if not named:
+        missing = lacking or ["torch-fidelity"]
+        _log.info("quality is seen by EfficientNet-Lite0: no %s at hand", " and no ".join(missing))
+        return None
+    if lacking:
         raise InputError(
-            "weights of one of two networks are given",
+            "only one of two networks is given weights, and numbers of two kinds do not mix",
             file=given[named[0]],
-            value=f"quality.{missing[0]}: {given[missing[0]]}",
-            remedy=f"give quality.{missing[0]} a file too, or set both to none",
+            value=f"quality.{lacking[0]}: {given[lacking[0]]}",
+            remedy=f"give quality.{lacking[0]} a file too, or set both to none",
         )
-    if find_spec("torch_fidelity") is None and not missing:
-        if named:
-            raise InputError(
-                "the Inception of FID needs a package",
-                file=files["inception"],
-                value="torch-fidelity",
-                remedy="pip install torch-fidelity, or set quality.inception and lpips: none",
-            )
-        missing = ["torch-fidelity"]
-    if missing:
-        _log.info("quality is seen by EfficientNet-Lite0: no %s", " and no ".join(missing))
-        return lite0()
-    return paper_networks(files["inception"], files["lpips"], network)  # type: ignore[arg-type]
+    raise InputError(
+        "the Inception of FID needs a package that is not installed",
+        file=given[named[0]],
+        value="torch-fidelity",
+        remedy="pip install torch-fidelity, or set quality.inception and quality.lpips to none",
+    )
 
 
 def lite0() -> Extractor:
@@ -191,7 +202,7 @@ def _found(given: str, names: Sequence[str]) -> Path | None:
 
 
 def _vectors(maps: Sequence[Tensor], roots: Sequence[Tensor] | None = None) -> Tensor:
-    """Maps (B, C, h, w), of length 1 everywhere, as vectors (B, V) (Zhang et al., CVPR 2018, Eq. 1).
+    """Maps (B, C, h, w), of length 1 everywhere, as vectors (B, V); Zhang et al., CVPR 2018.
 
     Squared distances of the vectors are means over places and sums over levels. `roots` are those
     of the channels' weights, (C,) per level; without them all count alike, and levels are averaged.

@@ -9,7 +9,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.options import ArmOptions
+from defectsynth_pipeline.options import ArmOptions, QualityOptions
 
 _LEAST = 300 << 20
 """Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
@@ -42,6 +42,8 @@ class EarlyChecks:
                 dataset.check()
         if "params:arms" in inputs:
             check_arms(inputs["params:arms"].load())
+        if "params:quality" in inputs:
+            check_quality(inputs["params:quality"].load(), inputs["params:arms"].load())
         images = 0
         if {"corpora", "params:synthesis"} <= inputs.keys():
             images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
@@ -75,6 +77,22 @@ def check_arms(options: ArmOptions) -> None:
 
     for name in arm_names(options):
         parse(name)
+
+
+def check_quality(options: QualityOptions, arms: ArmOptions) -> None:
+    """Refuse arms that cannot be measured, and weights that are not there.
+
+    Raises:
+        InputError: Naming one.
+    """
+    from defectsynth_pipeline.arms.registry import parse
+    from defectsynth_pipeline.arms.shown import check_measurable
+    from defectsynth_pipeline.features.extractors import find_weights
+
+    for name in options.arms:
+        parse(name)
+        check_measurable(name, arms)
+    find_weights(options.inception, options.lpips, options.lpips_network)
 
 
 def check_space(folder: Path, images: int) -> None:

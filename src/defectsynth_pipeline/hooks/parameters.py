@@ -25,6 +25,7 @@ from defectsynth_pipeline.options import (
     PretrainOptions,
     PromptOptions,
     ProtocolOptions,
+    QualityOptions,
     SynthesisOptions,
 )
 
@@ -41,6 +42,7 @@ STAGES: dict[str, type[Options]] = {
     "classification": ClassificationOptions,
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
+    "quality": QualityOptions,
     "ablation": AblationOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model")

@@ -84,8 +84,9 @@ def nested_run(
 class MlflowTracking:
     """Kedro hooks; configured by `conf/<env>/mlflow.yml`.
 
-    `metadata: {mlflow: artifact}` in the catalog sends an entry's file to MLflow; what MLflow shows
-    of a run besides is in `headlines`.
+    `metadata: {mlflow: artifact}` in the catalog sends an entry's file to MLflow, `{mlflow: table}`
+    also what it holds, which MLflow shows beside that of other runs; what else it shows of a run is
+    in `headlines`.
     """
 
     def __init__(self) -> None:
@@ -165,14 +166,16 @@ class MlflowTracking:
             self._run.tags({NOTE: f"{text}\n\n`{self._command}`"})
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
-        if kind == "artifact":
+        if kind in ("artifact", "table"):
             self._run.artifact(dataset_name, _saved_path(dataset))
-        elif kind is not None:
+        if kind == "table":
+            self._run.table(dataset_name, data)
+        elif kind not in (None, "artifact"):
             raise InputError(
                 "a catalog entry asks MLflow for something unknown",
                 file=f"catalog entry {dataset_name}",
                 value=kind,
-                remedy="write metadata: {mlflow: artifact}",
+                remedy="write metadata: {mlflow: artifact} or {mlflow: table}",
             )
 
     @hook_impl

@@ -34,9 +34,7 @@ def kernel_distance(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        metric = KernelInceptionDistance(
-            feature=nn.Identity(), subsets=subsets, subset_size=subset
-        )
+        metric = KernelInceptionDistance(feature=nn.Identity(), subsets=subsets, subset_size=subset)
         metric.update(real, real=True)
         metric.update(generated, real=False)
         mean, deviation = metric.compute()
@@ -87,11 +85,9 @@ def precision_recall(real: Tensor, generated: Tensor, neighbours: int) -> tuple[
     """
     real, generated = real.double(), generated.double()
     between = torch.cdist(generated, real)
-    reach = [
-        torch.cdist(side, side).kthvalue(neighbours + 1).values for side in (real, generated)
-    ]
+    reach = [torch.cdist(side, side).kthvalue(neighbours + 1).values for side in (real, generated)]
     precision = (between <= reach[0]).any(1).double().mean()
-    recall = (between.T <= reach[1]).any(1).double().mean()
+    recall = (reach[1][:, None] >= between).any(0).double().mean()
     return float(precision), float(recall)
 
 

@@ -60,6 +60,12 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         ),
         *_drawings(task, results),
     ]
+    own = Pipeline(nodes, namespace=task, prefix_datasets_with_namespace=False)
+    return bank_pipeline() + own
+
+
+def bank_pipeline() -> Pipeline:
+    """`samples`, image sets -> `bank`."""
     bank = Node(
         open_bank,
         inputs=[
@@ -73,9 +79,7 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         outputs="bank",
         name="open_bank",
     )
-    return Pipeline([bank], namespace="bank", prefix_datasets_with_namespace=False) + Pipeline(
-        nodes, namespace=task, prefix_datasets_with_namespace=False
-    )
+    return Pipeline([bank], namespace="bank", prefix_datasets_with_namespace=False)
 
 
 def open_bank(

@@ -8,10 +8,9 @@ defect.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count as count_from
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,25 +18,21 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from defectsynth_pipeline.appearance.framing import roi_frame
 from defectsynth_pipeline.arms.arm import rng_of
-from defectsynth_pipeline.arms.shown import Shown, Source
-from defectsynth_pipeline.certificate.label import measure_label
+from defectsynth_pipeline.arms.shown import UNTOUCHED, Shown, Source
 from defectsynth_pipeline.corpora.columns import GOOD
-from defectsynth_pipeline.corpora.inpainting import remove_defect
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.features.encoder import as_rgb8
 from defectsynth_pipeline.features.extractors import Extractor
-from defectsynth_pipeline.imaging.pixels import crop, resize
 from defectsynth_pipeline.measures import generation
 from defectsynth_pipeline.options import QualityOptions
 from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.schemas import own_columns
 from defectsynth_pipeline.verdict.comparison import ALL
+from defectsynth_pipeline.verdict.paper_quality import beside_paper
+from defectsynth_pipeline.verdict.seen import DEFECT, REGIONS, WHOLE, Seen, joined, look
 
 REAL = "real"  # the row of the floor
-WHOLE, DEFECT = REGIONS = ("whole", "defect")
 MEASURES = (
     "kid",
     "feature_distance",
@@ -50,83 +45,6 @@ MEASURES = (
 )
 _NUMBERS = (*MEASURES, "kid_std")
 _SPLITS = {"all": ("base", "test"), "base": ("base",), "test": ("test",)}
-_BATCH = 16
-_LEAST = 32  # px, side of a defect's window
-_CONTEXT, _SURROUND = 4.0, 128  # of the window in which a background is estimated
-
-
-@dataclass
-class Seen:
-    """Images as an extractor sees them.
-
-    Attributes:
-        features, logits, vectors: By region, float32 (N, D); vectors only where they were kept.
-        clusters: By region, around the base images.
-        iou, estimated: (N,) of the masks, see `look`; nan where a background is not known.
-    """
-
-    features: dict[str, Tensor]
-    logits: dict[str, Tensor]
-    vectors: dict[str, Tensor]
-    clusters: dict[str, list[generation.Clusters]]
-    iou: np.ndarray
-    estimated: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.iou)
-
-
-def joined(parts: Sequence[Seen]) -> Seen:
-    """Several types as one; clusters stay those of the types."""
-    return Seen(
-        *(
-            {name: torch.cat([getattr(p, kind)[name] for p in parts]) for name in REGIONS}
-            for kind in ("features", "logits")
-        ),
-        {name: torch.cat([p.vectors[name] for p in parts if p.vectors]) for name in REGIONS}
-        if any(p.vectors for p in parts)
-        else {},
-        {name: [c for p in parts for c in p.clusters.get(name, [])] for name in REGIONS},
-        *(np.concatenate([getattr(p, kind) for p in parts]) for kind in ("iou", "estimated")),
-    )
-
-
-def look(
-    shown: Iterable[Shown],
-    extractor: Extractor,
-    options: QualityOptions,
-    seeds: Mapping[str, Tensor] | None = None,
-) -> Seen:
-    """See images, whole and in a square window around their masks.
-
-    A mask's IoU is that with what changed against the background (`certificate.label`); a second
-    one is against the background as its surroundings would continue it, which is all that is known
-    of a real image or of another system's.
-
-    Args:
-        shown: At least one.
-        extractor: What sees them.
-        options: Sizes.
-        seeds: By region (R, V), vectors of the base images that they are clustered around; without
-            them the images' own vectors are kept.
-    """
-    clusters = {n: [generation.Clusters(s)] for n, s in seeds.items()} if seeds else {}
-    found: dict[str, list[list[Tensor]]] = {name: [] for name in REGIONS}
-    labels: list[tuple[float, float]] = []
-    images = iter(shown)
-    while batch := list(islice(images, _BATCH)):
-        labels += map(_label_fits, batch)
-        for name, sides in zip(REGIONS, zip(*(_views(s, options) for s in batch)), strict=True):
-            features, logits, vectors = extractor.see(np.stack(sides))
-            found[name].append([features, logits, *([] if clusters else [vectors])])
-            if clusters:
-                clusters[name][0].update(vectors)
-    columns = {name: [torch.cat(part) for part in zip(*found[name])] for name in REGIONS}
-    features, logits, vectors = (
-        {name: parts[n] for name, parts in columns.items() if len(parts) > n} for n in range(3)
-    )
-    iou, estimated = np.array(labels).T
-    return Seen(features, logits, vectors, clusters, iou, estimated)
 
 
 def measure(
@@ -150,9 +68,7 @@ def measure(
             theirs, ours, options.neighbours
         )
     else:
-        notes.append(
-            f"precision and recall: {options.neighbours} neighbours need more than {have}"
-        )
+        notes.append(f"precision and recall: {options.neighbours} neighbours need more than {have}")
     if len(ours) >= options.splits:
         values["inception_score"] = generation.inception_score(
             generated.logits[region], splits=options.splits, seed=options.seed
@@ -164,10 +80,11 @@ def measure(
         values["ic_distance"] = float(np.mean(means))
     else:
         notes.append("ic_distance: no base image has two images in its cluster")
-    for name, overlaps in (("mask_iou", generated.iou), ("mask_iou_estimated", generated.estimated)):
-        known = overlaps[~np.isnan(overlaps)]
-        values[name] = float(known.mean()) if len(known) else math.nan
-    if np.isnan(generated.iou).all():
+    known = generated.iou[~np.isnan(generated.iou)]
+    values["mask_iou_estimated"] = float(generated.estimated.mean())
+    if len(known):
+        values["mask_iou"] = float(known.mean())
+    else:
         notes.append("mask_iou: backgrounds not known")
     return values, notes
 
@@ -191,7 +108,7 @@ def measure_quality(
         options: What is measured, and how.
 
     Returns:
-        The table `generation_quality`, without its paper's numbers.
+        The table `generation_quality`; the paper's numbers where the extractor is the paper's.
 
     Raises:
         InputError: No type can be measured.
@@ -200,11 +117,13 @@ def measure_quality(
     rows: list[dict[str, Any]] = []
     for place, own in real.groupby(["corpus", "category"], sort=True):
         rows += _category(*map(str, place), own, sources, extractor, options)
-    table = pd.DataFrame(rows, columns=own_columns("generation_quality"))
-    if table["kid"].isna().all():
+    table = pd.DataFrame(rows).pipe(beside_paper, extractor.of_paper)
+    table = table.reindex(columns=own_columns("generation_quality"))
+    made = table[~table["arm"].isin([REAL, UNTOUCHED])]
+    if made["kid"].isna().all():
         raise InputError(
             "no defect type has enough images to be measured",
-            value=table["note"].iloc[0] if len(table) else "no real defects",
+            value=made["note"].iloc[0],
             remedy="lower quality.subset, or set quality.real: all",
         )
     return table
@@ -341,21 +260,3 @@ def _floor(
     notes += [note for note in more if note.startswith(("ic_", "inception"))]
     counted = {"n_real": half, "n_generated": len(images) - half}
     return {str(key): value for key, value in values.items()}, notes, counted
-
-
-def _views(shown: Shown, options: QualityOptions) -> tuple[np.ndarray, np.ndarray]:
-    """An image as it is seen, and the window of its defect: uint8 squares (s, s, 3)."""
-    image = as_rgb8(shown.image)
-    frame = roi_frame(shown.mask, options.context, _LEAST)
-    whole = resize(image, (options.side, options.side))
-    region = crop(image, frame, options.region_side)
-    return tuple(np.rint(view).astype(np.uint8) for view in (whole, region))  # type: ignore[return-value]
-
-
-def _label_fits(shown: Shown) -> tuple[float, float]:
-    """IoU of a mask with what changed, against the known background and an estimated one."""
-    image, mask, background = shown
-    known = math.nan if background is None else measure_label(image, background, mask).overlap
-    frame = roi_frame(mask, _CONTEXT, _SURROUND)
-    part, inside = crop(image, frame), crop(mask, frame)
-    return known, measure_label(part, remove_defect(part, inside), inside).overlap
