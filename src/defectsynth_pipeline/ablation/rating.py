@@ -28,7 +28,8 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import QualityOptions
 from defectsynth_pipeline.publishing import written_whole
 from defectsynth_pipeline.shape.plan import file_safe
-from defectsynth_pipeline.verdict.quality import REGIONS, Seen, joined, look, measure
+from defectsynth_pipeline.verdict.quality import measure
+from defectsynth_pipeline.verdict.seen import REGIONS, Seen, joined, look
 
 Place = tuple[str, str]  # category, defect type
 RESAMPLES = 1000

@@ -16,7 +16,8 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import AblationOptions
 from defectsynth_pipeline.schemas import SCHEMAS, own_columns
 from defectsynth_pipeline.verdict.comparison import is_primary
-from defectsynth_pipeline.verdict.quality import DEFECT, MEASURES
+from defectsynth_pipeline.verdict.quality import MEASURES
+from defectsynth_pipeline.verdict.seen import DEFECT
 
 _log = logging.getLogger(__name__)
 _TYPE = ["category", "defect_type"]

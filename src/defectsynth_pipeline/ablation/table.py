@@ -19,7 +19,8 @@ from defectsynth_pipeline.measures.resampling import interval
 from defectsynth_pipeline.schemas import own_columns
 from defectsynth_pipeline.verdict.comparison import is_primary
 from defectsynth_pipeline.verdict.paper_tables import paper_corpus
-from defectsynth_pipeline.verdict.quality import MEASURES, REGIONS
+from defectsynth_pipeline.verdict.quality import MEASURES
+from defectsynth_pipeline.verdict.seen import REGIONS
 
 ASSET = Path(__file__).parents[1] / "assets" / "paper_ablation.csv"
 CONFIDENCE = 0.95

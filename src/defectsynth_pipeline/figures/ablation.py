@@ -20,7 +20,7 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.verdict.comparison import ALL as ALL_TYPES
 from defectsynth_pipeline.verdict.comparison import METRIC_NAMES
-from defectsynth_pipeline.verdict.quality import DEFECT
+from defectsynth_pipeline.verdict.seen import DEFECT
 
 _NAMES = {
     "kid_difference": "KID x 10^3 less that of all (below 0: better)",
