@@ -18,9 +18,9 @@ from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from sessions import REPOSITORY
 
-IN_MEMORY = {"bank", "generator"}
+IN_MEMORY = {"bank", "generator", "recipe", "judges", "workshop"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
-WORK |= {"mask_work", "image_work"}
+WORK |= {"mask_work", "image_work", "ablation_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model"}
 LAYERS = {"raw", "intermediate", "primary", "feature"}
 LAYERS |= {"model_input", "models", "model_output", "reporting"}
@@ -76,7 +76,7 @@ def test_pipelines_have_the_names_users_type(registry):
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    stages = "ingest masks controlnet synthesis pretrain classification localization tables"
+    stages = "ingest masks controlnet synthesis pretrain classification localization tables ablation"
     for stage in stages.split():
         assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
 
@@ -104,7 +104,7 @@ def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
     names |= {node.name for node in registry["tables"].nodes}
     assert {node.name for node in registry["partitions"].nodes} == names
     free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
-    folders = WORK - {"pretrain_checkpoints"}
+    folders = WORK - {"pretrain_checkpoints", "ablation_work"}
     assert free == {"corpora", "base_model"} | {
         f"partition_{k}.{name}" for k in range(3) for name in folders
     }
