@@ -71,8 +71,11 @@ def compare_rows(
     samples: pd.DataFrame, workshop: Any, judges: Any, options: AblationOptions
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make and measure every row, and train detectors on them if that is asked for."""
+    from defectsynth_pipeline.ablation.shots import shot_samples
     from defectsynth_pipeline.ablation.table import ablation_table
 
+    if "shots" in options.parts:
+        shot_samples(samples, options, workshop.recipe.ingest.seed)  # fails now, not in an hour
     if "table" not in options.parts:
         return empty_table("ablation_table"), empty_table("ablation_report")
     rows = plan_rows(options, workshop.recipe)
