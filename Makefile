@@ -20,19 +20,25 @@ TRY = masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls
 BUNDLE ?= dist/bundle
 PIP_ARGS ?=
 comma := ,
+# What `make paper` makes fewer of, so that the demo takes less than 90 minutes on two cores; of
+# your own parts it makes what conf/ says.
+PAPER_COUNTS ?= $(if $(ROOT),,ablation.count=40,ablation.shots_categories=flange,quality.images=40)
+PAPER_TABLES ?= $(if $(ROOT),,ingest.categories=flange,masks.count=200,synthesis.count=200)
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # Empty: `make bench` judges the latest run in data/ instead of making one of its own.
 BENCH_ARGS ?= --run
 # All faults take an hour or more; FAULT_ARGS="--kills 4 --moments 1" some minutes.
 FAULT_ARGS ?=
 
-.PHONY: help install try augment downstream partitions pretrain test lint viz mlflow bench faults bundle docs clean-data
+.PHONY: help install try augment downstream partitions ablation paper pretrain test lint viz mlflow bench faults bundle docs clean-data
 
 help:
 	@echo "make try                             60 images of the demo in about a minute, and a report"
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
 	@echo "make downstream                      trains detectors on them: does the data pay?"
 	@echo "make partitions [ROOT=...]           both, over the three partitions: the paper's tables"
+	@echo "make ablation [ROOT=...]             what each idea is worth and costs, and more real defects"
+	@echo "make paper                           every table of the paper at reduced counts, on the demo"
 	@echo "make test | lint                     the checks CI runs"
 	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
 	@echo "make pretrain | bench                train the compact base again | measure the numbers"
@@ -64,6 +70,19 @@ downstream: $(STAMP)
 # One run; stopped, the same command goes on.
 partitions: $(STAMP)
 	$(BIN)/kedro run --pipeline=partitions $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+
+ablation: $(STAMP)
+	$(BIN)/kedro run --pipeline=ablation $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+
+# Quality is that of the latest images, if there are any. Stopped, the same command goes on.
+paper: FEW = $(PAPER_COUNTS)$(if $(and $(PAPER_COUNTS),$(GIVEN)),$(comma))$(GIVEN)
+paper: TABLES = $(PAPER_TABLES)$(if $(and $(PAPER_TABLES),$(GIVEN)),$(comma))$(GIVEN)
+paper: $(STAMP)
+	@test -d data/07_model_output/synthetic_images || \
+	  $(BIN)/kedro run --pipeline=augment $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=quality "--params=$(FEW)" $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=ablation "--params=$(FEW)" $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=partitions "--params=$(TABLES)" $(KEDRO_ARGS)
 
 pretrain: $(STAMP)
 	$(BIN)/kedro run --pipeline=pretrain $(KEDRO_ARGS)

@@ -20,9 +20,9 @@ from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from sessions import REPOSITORY
 
-IN_MEMORY = {"bank", "generator", "reviewed_images"}
+IN_MEMORY = {"bank", "generator", "reviewed_images", "recipe", "judges", "workshop"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
-WORK |= {"mask_work", "image_work"}
+WORK |= {"mask_work", "image_work", "ablation_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model", "review"}
 # What judges the images lies in Kedro's folders too, and has layers of its own behind them.
 FOLDERS = {"training_sets": "model_input", "detectors": "models", "predictions": "model_output"}
@@ -82,7 +82,7 @@ def test_pipelines_have_the_names_users_type(registry):
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    stages = "ingest masks synthesis pretrain classification localization tables quality"
+    stages = "ingest masks synthesis pretrain classification localization tables quality ablation"
     boxes = {stage: stage for stage in stages.split()} | {"controlnet": "finetuning"}
     for stage, box in boxes.items():
         assert {node.namespace for node in registry[stage].nodes} - {"reporting", None} == {box}
@@ -112,7 +112,7 @@ def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
     names |= {node.name for node in registry["tables"].nodes}
     assert {node.name for node in registry["partitions"].nodes} == names
     free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
-    folders = WORK - {"pretrain_checkpoints"}
+    folders = WORK - {"pretrain_checkpoints", "ablation_work"}
     assert free == {"corpora", "base_model"} | {
         f"partition_{k}.{name}" for k in range(3) for name in folders | {"review"}
     }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from defectsynth_pipeline.bounds import (
     Batch,
@@ -23,6 +24,8 @@ from defectsynth_pipeline.bounds import (
     Share,
     Side,
     Steps,
+    distinct,
+    words,
 )
 
 
@@ -436,3 +439,45 @@ class QualityOptions(Options):
     neighbours: Few = Field(3, description="of precision and recall")
     halvings: Few = Field(10, description="of the real images, for the floor")
     seed: Seed = 0
+
+
+ROWS = (
+    *("all", "without_hmi", "without_sff", "without_sae"),
+    *("masks_geometric", "masks_perlin", "masks_image", "masks_latent", "masks_hybrid"),
+    *("steps_10", "steps_20", "steps_50"),
+)
+Parts = Annotated[
+    list[Literal["table", "cost", "shots"]],
+    BeforeValidator(words),
+    Field(min_length=1),
+    AfterValidator(distinct),
+]
+Shots = Annotated[
+    list[Annotated[int, Field(ge=2, le=10**6)] | Literal["all"]],
+    BeforeValidator(words),
+    Field(min_length=1),
+    AfterValidator(distinct),
+]
+
+
+class AblationOptions(Options):
+    """What each idea is worth: which rows, how many images, and what is measured of them."""
+
+    parts: Parts = Field(["table", "cost", "shots"])
+    rows: Names = Field(list(ROWS))
+    count: Images = Field(100, description="images of a row per defect type, one attempt at each")
+    downstream: bool = Field(False, description="train detectors on every row's images too")
+    shots: Shots = Field([3, 5, "all"], description="base images per type")
+    shots_categories: Names | None = Field(None, description="None: all")
+    cost_images: Few = Field(16, description="that are timed")
+    cost_repeats: Few = Field(5, description="of every timing; the median is told")
+
+    @model_validator(mode="after")
+    def _rows_are_known(self) -> AblationOptions:
+        for name in self.rows:
+            if name in ROWS or re.fullmatch(r"steps_([1-9][0-9]{0,2}|1000)", name):
+                continue
+            close = get_close_matches(name, ROWS, n=1)
+            known = f"use some of {', '.join(ROWS)}; steps_<n> with any n"
+            raise Contradiction(f"rows: {name}", f"did you mean {close[0]}?" if close else known)
+        return self

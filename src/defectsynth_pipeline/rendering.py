@@ -80,6 +80,11 @@ class FinishedSet:
     work: Path
     images: int
 
+    @property
+    def set(self) -> Path:
+        """The folder of the set as long as it is not published."""
+        return self.work / _SET
+
 
 def render_set(job: ImageSetJob, folder: Path) -> FinishedSet:
     """Render what is missing of a set in a work folder, where sets of other fingerprints may lie.

@@ -169,6 +169,43 @@ SCHEMAS = {
         | _whole("seeds worth_making"),
         remake="downstream",
     ),
+    "ablation_table": Schema(
+        _text("table row hmi sff sae masks")
+        | _whole("steps")
+        | _text("corpus category defect_type region")
+        | _optional("kid kid_std kid_difference kid_low kid_high feature_distance ic_distance")
+        | _optional("inception_score precision recall mask_iou mask_iou_estimated")
+        | _optional("accepted changed")
+        | _optional("macro_f1 macro_f1_difference macro_f1_difference_low")
+        | _optional("macro_f1_difference_high")
+        | _optional("pixel_ap pixel_ap_difference pixel_ap_difference_low")
+        | _optional("pixel_ap_difference_high")
+        | _optional("paper.kid paper.lpips paper.is paper.mask_iou")
+        | _whole("n_generated n_real")
+        | _text("extractor distance same_as note"),
+        remake="ablation",
+    ),
+    "ablation_report": Schema(_REPORT.columns, remake="ablation"),
+    "cost_table": Schema(
+        _text("table row hmi sff sae masks device")
+        | _optional("steps steps_run threads images repeats parameters trained")
+        | _optional("finetune_seconds seconds_per_mask seconds_per_image pairs_per_second")
+        | _optional("memory_mib ratio.finetune_seconds ratio.seconds_per_mask")
+        | _optional("ratio.seconds_per_image ratio.memory_mib")
+        | _optional("paper.training_hours paper.pairs_per_second paper.seconds_per_image")
+        | _optional("paper.ratio")
+        | _text("note"),
+        remake="ablation",
+    ),
+    "shots_curve": Schema(
+        _text("corpus category defect_type shots")
+        | _optional("base_images")
+        | _text("task detector measure arm against")
+        | _optional("value low high")
+        | _whole("n_synthetic")
+        | _text("extractor note"),
+        remake="ablation",
+    ),
     "table_viii": Schema(_text("corpus category partitions note"), remake="tables", more=True),
     "table_ix": Schema(_text("arm partitions note"), remake="tables", more=True),
     "table_x": Schema(_text("task corpus metric partitions note"), remake="tables", more=True),

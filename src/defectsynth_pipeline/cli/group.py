@@ -79,6 +79,25 @@ def downstream(
 
 
 @cli.command()
+@click.option("--env", help="Environment of conf/, for example sd15 or smoke.")
+@click.option("--params", default="", callback=nested, help="As `kedro run` takes them.")
+@click.option("--root", type=FOLDER, help="Your folder of parts; the demo if it is left out.")
+@click.option("--dry-run", is_flag=True, help="Only say which rows there are and their minutes.")
+def ablation(env: str | None, params: dict[str, Any], root: Path | None, dry_run: bool) -> None:
+    """Say what each idea of the method is worth and costs on these parts."""
+    if root is not None:
+        params["root"] = str(root.expanduser().absolute())
+    if dry_run:
+        from defectsynth_pipeline.cli.ablation import rows_and_minutes
+
+        click.echo("\n".join(rows_and_minutes(env, params)))
+        return
+    from defectsynth_pipeline.cli.runs import run
+
+    run("ablation", env, params)
+
+
+@cli.command()
 @click.argument("folder", type=FOLDER)
 def init(folder: Path) -> None:
     """Make a project in FOLDER: settings in conf/, an empty data/, ready to run."""

@@ -28,7 +28,7 @@ def augment(
     given = _with_count(params, count, _AUGMENT)
     if root is not None:
         given["root"] = str(root.expanduser().absolute())
-    _run("augment", env, given)
+    run("augment", env, given)
 
 
 def downstream(
@@ -47,7 +47,7 @@ def downstream(
     """
     if root is not None:
         _check_root(root.expanduser().resolve())
-    _run("downstream", env, _with_count(params, count, _DOWNSTREAM))
+    run("downstream", env, _with_count(params, count, _DOWNSTREAM))
 
 
 def _with_count(params: dict[str, Any], count: int | None, stages: tuple[str, ...]) -> Any:
@@ -76,7 +76,8 @@ def _check_root(root: Path) -> None:
             )
 
 
-def _run(pipeline: str, env: str | None, params: dict[str, Any]) -> None:
+def run(pipeline: str, env: str | None, params: dict[str, Any]) -> None:
+    """Run a pipeline of the project that the current folder lies in."""
     from kedro.framework.session import KedroSession
     from kedro.runner import SequentialRunner
 

@@ -14,6 +14,7 @@ from yaml import YAMLError
 from defectsynth_pipeline.bounds import Contradiction, Options
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
+    AblationOptions,
     ArmOptions,
     ClassificationOptions,
     FinetuneOptions,
@@ -42,6 +43,7 @@ STAGES: dict[str, type[Options]] = {
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
     "quality": QualityOptions,
+    "ablation": AblationOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model", "review")
 
