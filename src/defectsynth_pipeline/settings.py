@@ -9,6 +9,7 @@ from kedro.config import OmegaConfigLoader
 
 from defectsynth_pipeline.hooks.checks import EarlyChecks
 from defectsynth_pipeline.hooks.console import NodeLog, quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.forecast import Forecasts
 from defectsynth_pipeline.hooks.interruption import Interruption
 from defectsynth_pipeline.hooks.lineage import Lineage
 from defectsynth_pipeline.hooks.memory import MemoryRefill
@@ -22,6 +23,7 @@ show_input_errors()
 HOOKS = (
     ParameterCheck(),
     NodeLog(),
+    Forecasts(),
     MemoryRefill(),
     MlflowTracking(),
     Interruption(),

@@ -16,6 +16,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
     ArmOptions,
     ClassificationOptions,
+    ExecutionOptions,
     FinetuneOptions,
     FramingOptions,
     IngestOptions,
@@ -35,6 +36,7 @@ STAGES: dict[str, type[Options]] = {
     "prompts": PromptOptions,
     "finetune": FinetuneOptions,
     "synthesis": SynthesisOptions,
+    "execution": ExecutionOptions,
     "pretrain": PretrainOptions,
     "arms": ArmOptions,
     "classification": ClassificationOptions,
