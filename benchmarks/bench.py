@@ -84,6 +84,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         **{name.replace(" ", "_"): round(value, 3) for name, value in tops.items()},
         "machine": machine(device),
         "peak_memory_mb": memory.peaks,
+        "seconds_of_the_benchmark": memory.seconds,
         "rows": [
             {
                 "stage": row.stage,

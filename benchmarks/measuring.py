@@ -94,10 +94,11 @@ def medians(calls: Mapping[str, Call], repeats: int, device: str = "cpu") -> dic
 
 
 class Memory:
-    """Peak of this process's memory, MB, while a stage runs."""
+    """Peak of this process's memory, MB, while a stage runs, and its seconds."""
 
     def __init__(self) -> None:
         self.peaks: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
 
     @contextmanager
     def watch(self, stage: str) -> Iterator[None]:
@@ -109,12 +110,14 @@ class Memory:
                 peak[0] = max(peak[0], process.memory_info().rss)
 
         watcher = threading.Thread(target=look, daemon=True)
+        begin = time.perf_counter()
         watcher.start()
         try:
             yield
         finally:
             done.set()
             watcher.join()
+            self.seconds[stage] = round(time.perf_counter() - begin, 1)
             self.peaks[stage] = round(max(peak[0], process.memory_info().rss) / 2**20)
 
 

@@ -61,7 +61,7 @@ def steps(base: Any, name: str, repeats: int, batch: int, tops: dict[str, float]
         written.update(sae_weights(z_ref, z_t, cells), (latent, latent))
         step()
         for network, processors in kept:
-            network.set_attn_processor(processors)
+            network.set_attn_processor(dict(processors))
 
     with install_sae(base.unet, fused), install_sae(base.controlnet, fused):
         times = in_turns({"plain": plain, "sae": sae, "explicit": explicit}, repeats, device)
@@ -179,7 +179,7 @@ def published(material: Material, base: Any, count: int, tops: dict[str, float])
         for region in regions:
             published_image(base, region, 50, state, rng)
         for network, processors in zip(networks, kept, strict=True):
-            network.set_attn_processor(processors)
+            network.set_attn_processor(dict(processors))
 
     plan = material.plan.iloc[:32]
 

@@ -39,7 +39,7 @@ from defectsynth_pipeline.shape.parents import load_masks
 from defectsynth_pipeline.shape.plan import plan_masks
 from defectsynth_pipeline.shape.render import render_masks
 
-COUNT = 48  # masks per strategy and size
+COUNT = 24  # masks per strategy and size
 MATCHED = 2  # masks of the loop over pixels
 
 

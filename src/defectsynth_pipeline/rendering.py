@@ -80,6 +80,11 @@ class FinishedSet:
     work: Path
     images: int
 
+    @property
+    def folder(self) -> Path:
+        """The set as it will be published."""
+        return self.work / _SET
+
 
 Spread: TypeAlias = Callable[[ImageSetJob, pd.DataFrame, Path], None]  # job, rows, work folder
 
@@ -114,13 +119,13 @@ def publish(finished: FinishedSet, folder: Path, *, version: str, name: str) -> 
     """
     root = folder / version / name
     with _locked(finished.work), _told_if_unwritable(root):
-        if not (finished.work / _SET).is_dir():
+        if not finished.folder.is_dir():
             raise InputError(
                 "another run has published the same images in the meantime",
                 file=finished.work,
                 remedy="run the same command again",
             )
-        move_whole(finished.work / _SET, root)
+        move_whole(finished.folder, root)
         shutil.rmtree(finished.work)
     published = ImageSet.open(root)
     logger.info("published %d images in %s", len(published), root)

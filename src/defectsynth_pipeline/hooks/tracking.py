@@ -165,7 +165,10 @@ class MlflowTracking:
             self._run.tags({NOTE: f"{text}\n\n`{self._command}`"})
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
-        if kind == "artifact":
+        protocol = getattr(dataset, "_protocol", "file")
+        if kind == "artifact" and protocol != "file":  # it lies where others find it
+            self._run.tags({f"stored.{dataset_name}": f"{protocol}://{_saved_path(dataset)}"})
+        elif kind == "artifact":
             self._run.artifact(dataset_name, _saved_path(dataset))
         elif kind is not None:
             raise InputError(
