@@ -37,6 +37,8 @@ from defectsynth_pipeline.shape.plan import plan_masks
 from defectsynth_pipeline.shape.render import render_masks
 
 Call = Callable[[], object]
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+clock = ["wall"]
 
 
 @dataclass(frozen=True)
@@ -66,23 +68,24 @@ class Row:
 
 
 def timed(call: Call, device: str = "cpu") -> float:
-    """Seconds of one call, the device's queue included."""
-    begin = time.perf_counter()
+    """Seconds of one call by the chosen clock, the device's queue included."""
+    now = CLOCKS[clock[0]]
+    begin = now()
     call()
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return time.perf_counter() - begin
+    return now() - begin
 
 
 def in_turns(
     calls: Mapping[str, Call], repeats: int, device: str = "cpu"
 ) -> dict[str, list[float]]:
-    """Seconds of every call, `repeats` of each in turns; the first of each is thrown away."""
+    """Seconds of every call, `repeats` of each in turns; the first of several is thrown away."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for repeat in range(repeats + 1):
+    for repeat in range(repeats + (repeats > 1)):
         for name in list(calls) if repeat % 2 else list(reversed(calls)):
             elapsed = timed(calls[name], device)
-            if repeat:
+            if repeat or repeats == 1:
                 times[name].append(elapsed)
     return times
 
@@ -127,6 +130,7 @@ def machine(device: str) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "cores": psutil.cpu_count(),
         "threads": torch.get_num_threads(),
+        "clock": clock[0],
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "architecture": platform.machine(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),

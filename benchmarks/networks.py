@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from defectsynth_pipeline.appearance.attention import SaeState, install_sae, sae_weights
 from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.fusion import fuse
+from defectsynth_pipeline.appearance.plan import batched
 from defectsynth_pipeline.appearance.render import region_maker, render_plan
 from defectsynth_pipeline.base_model.denoising import build_controlnet, denoise
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
@@ -135,18 +136,13 @@ def images(material: Material, base: Any, repeats: int) -> Iterator[Row]:
     options = SynthesisOptions(engine="diffusion")
     rates = {}
     for batch in (1, 2, 4, 8, 16):
-        chosen = options.model_copy(update={
-            "batch_size": batch,
-            "sff": options.sff.model_copy(update={"group": min(4, batch)}),
-        })  # fmt: skip
-        plan = material.plan.assign(group=_groups(len(material.plan), min(4, batch)))
+        group = min(4, batch)
+        chosen = options.model_copy(update={"batch_size": batch})
+        groups = [f"{i // group:05d}" for i in range(len(material.plan))]
+        plan = batched(material.plan.assign(group=groups), batch)
         rates[batch] = _rate(material._replace(plan=plan), base, chosen, repeats)
         yield Row("images", f"{options.steps} steps x {options.strength:g}, batch of {batch}",
                   rates[batch], "images", "batch of 1", rates[1])  # fmt: skip
-
-
-def _groups(count: int, size: int) -> list[str]:
-    return [f"{i // size:05d}" for i in range(count)]
 
 
 def _rate(material: Material, base: Any, options: SynthesisOptions, repeats: int) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import torch
 from detectors import TYPES, make_views, stepper
 from masks import procedural_masks, write_samples
 from measuring import Material, Row, medians, timed
+from networks import accepted
 from published import candidates
 from scipy import ndimage
 
@@ -19,7 +22,8 @@ from defectsynth_pipeline.appearance.alignment import align
 from defectsynth_pipeline.appearance.crops import make_crops
 from defectsynth_pipeline.appearance.engines import begun, planned_mask
 from defectsynth_pipeline.appearance.finetune import _Trainer
-from defectsynth_pipeline.appearance.plan import plan_synthesis
+from defectsynth_pipeline.appearance.plan import batched, plan_synthesis
+from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.appearance.transfer import transferred
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.certificate import fit_certificate
@@ -27,6 +31,7 @@ from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.imaging.pixels import resize, to_float
 from defectsynth_pipeline.inspection.localization import Localization
 from defectsynth_pipeline.options import (
+    ExecutionOptions,
     FinetuneOptions,
     FramingOptions,
     LocalizationOptions,
@@ -34,10 +39,12 @@ from defectsynth_pipeline.options import (
     PromptOptions,
     SynthesisOptions,
 )
+from defectsynth_pipeline.rendering import ImageSetJob, render_set
 from defectsynth_pipeline.shape.area import area_ratio_table
 from defectsynth_pipeline.shape.parents import load_masks
 from defectsynth_pipeline.shape.plan import plan_masks
 from defectsynth_pipeline.shape.render import render_masks
+from defectsynth_pipeline.shards import spread_over
 
 COUNT = 24  # masks per strategy and size
 MATCHED = 2  # masks of the loop over pixels
@@ -181,6 +188,26 @@ def training(material: Material, base: BaseModel, repeats: int) -> Iterator[Row]
     step()
     seconds = float(np.median([step() for _ in range(3)]))
     yield Row("detector", "U-Net, batch of 8 windows of 128 px", 1 / seconds, "steps")
+
+
+def processes(material: Material, base: BaseModel) -> Iterator[Row]:
+    """The same images by one process and by two, of one thread each."""
+    plan = batched(pd.concat([material.plan] * 2, ignore_index=True), 16)
+    plan = plan.assign(image_id=[f"image_{i:04d}" for i in range(len(plan))])
+    given: dict[str, Any] = {"samples": material.samples, "masks": material.masks, "base": base}
+    given |= {"options": SynthesisOptions(), "framing": FramingOptions(), "judge": accepted}
+    job = ImageSetJob("0" * 16, plan, partial(render_plan, plan=plan, **given))
+    threads, seconds = torch.get_num_threads(), {}
+    for workers in (2, 1, 2):  # the first one pays for what every later one finds imported
+        torch.set_num_threads(workers)  # which they share
+        with tempfile.TemporaryDirectory() as folder:
+            spread = spread_over(ExecutionOptions(workers=workers))
+            call = partial(render_set, job, Path(folder), spread)
+            seconds[workers] = timed(call)
+    torch.set_num_threads(threads)
+    rates = {workers: len(plan) / spent for workers, spent in seconds.items()}
+    yield Row("processes", f"{len(plan)} images by 2 processes of one thread", rates[2], "images",
+              "by one", rates[1])  # fmt: skip
 
 
 def scaling(material: Material, base: BaseModel) -> Iterator[Row]:
