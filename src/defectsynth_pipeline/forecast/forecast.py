@@ -144,10 +144,10 @@ def _augment(
     yield Stage("augment", "fine-tuning", f"{finetune.steps} steps of {batch} images",
                 finetune.steps * batch * speed.step * 1.08 + encoded)  # fmt: skip
     seconds = 0.0
-    for _, own in base.groupby("category"):
-        rounds = min(max(round(synthesis.nulls / (_PER_ROUND * len(own))), _ROUNDS[0]), _ROUNDS[1])
+    for own in base["category"].value_counts():
+        rounds = min(max(round(synthesis.nulls / (_PER_ROUND * own)), _ROUNDS[0]), _ROUNDS[1])
         views = 8 + 2 * rounds * (speed.windows - 1)
-        seconds += len(own) * (rounds * speed.nulls + views * speed.view)
+        seconds += own * (rounds * speed.nulls + views * speed.view)
     yield Stage("augment", "certificate", f"{len(base)} real defects", 1.2 * seconds / at_once)
     slow = masks * facts.latent
     yield Stage("augment", "masks", f"{masks} masks",
