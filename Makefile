@@ -25,12 +25,13 @@ comma := ,
 PAPER_COUNTS ?= $(if $(ROOT),,ablation.count=40,ablation.shots_categories=flange,quality.images=40)
 PAPER_TABLES ?= $(if $(ROOT),,ingest.categories=flange,masks.count=200,synthesis.count=200)
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
-# Empty: `make bench` judges the latest run in data/ instead of making one of its own.
-BENCH_ARGS ?= --run
+# More of `benchmarks/bench.py`, say BENCH_ARGS="--quick --no-sd15".
+BENCH_ARGS ?=
+RUN_ARGS ?= --run
 # All faults take an hour or more; FAULT_ARGS="--kills 4 --moments 1" some minutes.
 FAULT_ARGS ?=
 
-.PHONY: help install try augment downstream partitions ablation paper pretrain test lint viz mlflow bench faults bundle docs clean-data
+.PHONY: help install try augment downstream partitions ablation paper pretrain test lint viz mlflow bench bench-run faults bundle docs clean-data
 
 help:
 	@echo "make try                             60 images of the demo in about a minute, and a report"
@@ -105,9 +106,11 @@ mlflow: $(STAMP)
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db $(MLFLOW_ARGS)
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/masks.py
-	$(BIN)/python benchmarks/attention.py
-	$(BIN)/python benchmarks/augment.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+# A whole run of the demo, timed and counted again; RUN_ARGS= judges the latest one in data/.
+bench-run: $(STAMP)
+	$(BIN)/python benchmarks/augment.py $(RUN_ARGS)
 
 faults: $(STAMP)
 	$(BIN)/python benchmarks/faults.py $(FAULT_ARGS)

@@ -237,6 +237,13 @@ class SynthesisOptions(Options):
         return self
 
 
+class ExecutionOptions(Options):
+    """Which processes share the work; no result depends on it."""
+
+    engine: Literal["local", "torchrun", "ray"] = "local"
+    workers: int | None = Field(None, ge=1, le=4096, description="None: one per card or core")
+
+
 class PretrainOptions(Options):
     """The compact base, trained from nothing on procedural scenes drawn afresh at every step."""
 

@@ -106,7 +106,7 @@ SCHEMAS = {
         _text("image_id category defect_type engine mask background reference others")
         | _real("severity")
         | _text("blend")
-        | _text("prompt normal_prompt group")
+        | _text("prompt normal_prompt group batch")
         | _whole("seed")
         | _text("placement")
         | _real("angle dy dx centre_y centre_x scale"),

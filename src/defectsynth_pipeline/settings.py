@@ -10,6 +10,7 @@ from kedro.config import OmegaConfigLoader
 from defectsynth_pipeline.hooks.checks import EarlyChecks, ReviewCheck
 from defectsynth_pipeline.hooks.closing import Closing
 from defectsynth_pipeline.hooks.console import NodeLog, quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.forecast import Forecasts
 from defectsynth_pipeline.hooks.interruption import Interruption
 from defectsynth_pipeline.hooks.lineage import Lineage
 from defectsynth_pipeline.hooks.memory import MemoryRefill
@@ -27,6 +28,7 @@ HOOKS = (
     ParameterCheck(),
     NodeLog(),
     NodeTimes(),
+    Forecasts(),
     MemoryRefill(),
     MlflowTracking(),
     Interruption(),

@@ -13,6 +13,7 @@ from defectsynth_pipeline.ablation.rating import pixels_changed
 from defectsynth_pipeline.ablation.rows import Recipe, plan_rows
 from defectsynth_pipeline.options import (
     AblationOptions,
+    ExecutionOptions,
     IngestOptions,
     MaskOptions,
     PromptOptions,
@@ -35,7 +36,9 @@ DRAWN = ["planned", "mask", "background", "reference", "seed", "severity", "angl
 def workshop(base, folder: Path) -> Workshop:
     for name in ("checkpoints", "work"):
         (folder / name).mkdir(exist_ok=True)
-    return Workshop(base, folder / "checkpoints", folder / "work", RECIPE)
+    return Workshop(
+        base, folder / "checkpoints", folder / "work", RECIPE, ExecutionOptions(workers=1)
+    )
 
 
 @pytest.fixture(scope="module")

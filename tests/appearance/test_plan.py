@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from categories import publish_job, save
-from defectsynth_pipeline.appearance.plan import plan_synthesis
+from defectsynth_pipeline.appearance.plan import batched, plan_synthesis
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import STAY, Motion
@@ -26,7 +26,7 @@ PROMPTS = PromptOptions()
 COLUMNS = [
     *("image_id", "category", "defect_type", "engine", "mask", "background", "reference"),
     "others",
-    *("severity", "blend", "prompt", "normal_prompt", "group", "seed"),
+    *("severity", "blend", "prompt", "normal_prompt", "group", "batch", "seed"),
     *("placement", "angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 ]
 Plan = Callable[..., pd.DataFrame]
@@ -126,6 +126,18 @@ def test_every_mask_is_used_before_one_comes_twice(planned: Plan) -> None:
     assert (twice["mask"].value_counts() == 2).all()
     half = planned(per="type", count=2)
     assert half["mask"].is_unique
+
+
+def test_batches_are_whole_groups_in_order_and_no_larger_than_asked(planned: Plan) -> None:
+    rows = planned(per="type", count=5, sff={"group": 2}, batch_size=5)
+    assert (rows.groupby("group")["batch"].nunique() == 1).all()
+    assert rows["batch"].is_monotonic_increasing
+    sizes = rows.groupby("batch").size()
+    assert sizes.max() <= 5
+    assert len(sizes) < rows["group"].nunique()
+    again = batched(rows, 1)
+    assert list(again) == list(rows)
+    assert (again.groupby("batch")["group"].nunique() == 1).all()
 
 
 def test_groups_hold_images_of_one_type(planned: Plan) -> None:

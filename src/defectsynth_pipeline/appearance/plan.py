@@ -56,10 +56,10 @@ def plan_synthesis(
     Columns: image_id, category, defect_type, engine, mask, background, reference (sample ids of
     base and normal rows only; the mask's own parent), others (base samples that patches are taken
     from as well, joined by |), severity, blend (at the border: hard, feather or membrane), prompt,
-    normal_prompt, group (images fused together), seed, placement (part; as_is, where the mask
-    lies; or texture, where the surroundings are like those of the defect) and its angle (degrees),
-    dy, dx, centre_y, centre_x (pixels of the background) and scale. `engines` is the table
-    `engine_choice`.
+    normal_prompt, group (images fused together), batch (groups rendered together), seed, placement
+    (part; as_is, where the mask lies; or texture, where the surroundings are like those of the
+    defect) and its angle (degrees), dy, dx, centre_y, centre_x (pixels of the background) and
+    scale. `engines` is the table `engine_choice`.
 
     Raises:
         InputError: A category has no normal images to put defects on.
@@ -78,7 +78,27 @@ def plan_synthesis(
             mask = own.iloc[i % len(own) if count >= len(own) else i * len(own) // count]
             rows.append(_row(placer, i, turns[i // options.sff.group], mask, options, prompts))
             progress(len(rows))
-    return pd.DataFrame(rows)
+    return batched(pd.DataFrame(rows), options.batch_size)
+
+
+def batched(plan: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Return a plan whose column `batch` gathers whole groups until a batch of `size` is full.
+
+    It is planned, as the last bits of a pixel depend on what is denoised beside it: so an image is
+    the same whoever renders it, and after whatever stop.
+    """
+    names: dict[str, str] = {}
+    number, filled = 0, 0
+    for group, rows in plan.groupby("group", sort=False):
+        if filled and filled + len(rows) > size:
+            number, filled = number + 1, 0
+        names[str(group)] = f"{number:05d}"
+        filled += len(rows)
+    batches = plan["group"].map(names)
+    if "batch" in plan:
+        return plan.assign(batch=batches)
+    at = list(plan.columns).index("group") + 1
+    return pd.concat([plan.iloc[:, :at], batches.rename("batch"), plan.iloc[:, at:]], axis=1)
 
 
 def _turns(shares: pd.Series, count: int) -> list[str]:

@@ -98,6 +98,23 @@ def ablation(env: str | None, params: dict[str, Any], root: Path | None, dry_run
 
 
 @cli.command()
+@click.option("--env", help="Environment of conf/, for example sd15 or smoke.")
+@click.option(
+    "--params", default="", callback=nested, help="Parameters as `kedro run` takes them: a.b=1."
+)
+@click.option("--root", type=FOLDER, help="Your folder of parts; else that of the settings.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=1), help="Find settings that fit into this time."
+)
+def plan(env: str | None, params: dict[str, Any], root: Path | None, minutes: float | None) -> None:
+    """Say what `augment` and `downstream` will cost here: minutes, memory, disk."""
+    from defectsynth_pipeline.cli.plan import plan
+
+    for line in plan(env=env, params=params, root=root, minutes=minutes):
+        click.echo(line)
+
+
+@cli.command()
 @click.argument("folder", type=FOLDER)
 def init(folder: Path) -> None:
     """Make a project in FOLDER: settings in conf/, an empty data/, ready to run."""

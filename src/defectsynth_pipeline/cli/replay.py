@@ -72,7 +72,7 @@ def replay(found: Found) -> Outcome:
             " that `defectsynth explain` names",
         )
     named = named_plan(plan, row["of_set"])
-    batch = named[named["group"].isin(str(row["batch"]).split("|"))]
+    batch = named[named["batch"] == row["batch"]]
     (again,) = render_plan(
         batch[batch["image_id"] == row["image_id"]],
         batch,

@@ -174,7 +174,10 @@ class MlflowTracking:
         self._run.metrics(headline(dataset_name, data))
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
-        if kind in ("artifact", "table"):
+        protocol = getattr(dataset, "_protocol", "file")
+        if kind in ("artifact", "table") and protocol != "file":  # it lies where others find it
+            self._run.tags({f"stored.{dataset_name}": f"{protocol}://{_saved_path(dataset)}"})
+        elif kind in ("artifact", "table"):
             self._run.artifact(dataset_name, _saved_path(dataset))
         self._describe(dataset_name, data)
         if dataset_name in ("verdict", "verdict_page"):

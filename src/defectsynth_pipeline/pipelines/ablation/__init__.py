@@ -41,7 +41,7 @@ def create_pipeline() -> Pipeline:
         ),
         Node(
             open_workshop,
-            ["base_model", "finetune_checkpoints", "ablation_work", "recipe"],
+            ["base_model", "finetune_checkpoints", "ablation_work", "recipe", "params:execution"],
             "workshop",
             name="open_workshop",
         ),

@@ -19,7 +19,7 @@ from defectsynth_pipeline.ablation.cost import Network
 from defectsynth_pipeline.ablation.rows import Recipe, Row, plainly
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.options import MaskOptions, SynthesisOptions
+from defectsynth_pipeline.options import ExecutionOptions, MaskOptions, SynthesisOptions
 from defectsynth_pipeline.pipelines.controlnet.nodes import finetune_controlnet
 from defectsynth_pipeline.pipelines.masks.nodes import generate_masks, measure_area_ratios
 from defectsynth_pipeline.pipelines.synthesis import nodes as synthesis
@@ -52,12 +52,14 @@ class Workshop:
         checkpoints: Of fine-tuning; those of `augment`, so that no network is trained twice.
         folder: Work folder of the ablation.
         recipe: The options of all stages.
+        execution: Which processes share the work.
     """
 
     base: Any
     checkpoints: Path
     folder: Path
     recipe: Recipe
+    execution: ExecutionOptions
     _kept: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -128,7 +130,7 @@ class Workshop:
         folder = self.folder / "certificates" / fingerprint(seen, *given, code)
         if not folder.is_dir():
             began = time.time()
-            found, _ = synthesis.fit_certificate(samples, self.base, options)
+            found, _ = synthesis.fit_certificate(samples, self.base, options, self.execution)
             with written_whole(folder) as aside:
                 aside.mkdir()
                 found.save(aside)
@@ -139,21 +141,22 @@ class Workshop:
     def _interpolate(self, samples: pd.DataFrame, options: MaskOptions) -> ImageSet:
         ratios, began = measure_area_ratios(samples, options), time.time()
         folder = self.folder / "masks"
-        done = generate_masks(samples, ratios, self.base, folder, options)
+        done = generate_masks(samples, ratios, self.base, folder, None, options)
         latent = set(ratios["space"]) == {"latent"}
         step = "latent_masks" if latent else "masks"
         self._note(step, estimate.SECONDS[step], done, began)
-        return ImageSet.open(done.set)
+        return ImageSet.open(done.folder)
 
     def _render(
         self, samples: pd.DataFrame, mask_options: MaskOptions, options: SynthesisOptions
     ) -> Made:
         masks, plan = self.masks(samples, mask_options), self.plan(samples, mask_options, options)
         generator, folder, began = self.generator(samples), self.folder / "images", time.time()
-        done = synthesis.render_images(plan, samples, masks, generator, folder, options)
+        given = plan, samples, masks, generator, folder, options
+        done = synthesis.render_images(*given, self.execution)
         if options.engine == "diffusion":
             self._note("images", estimate.image_seconds(1, options), done, began)
-        return Made(ImageSet.open(done.set), masks)
+        return Made(ImageSet.open(done.folder), masks)
 
     def _engines(
         self, samples: pd.DataFrame, masks: ImageSet, options: SynthesisOptions
@@ -163,7 +166,8 @@ class Workshop:
         file = self.folder / "engines" / f"{key}.csv"
         if not file.exists():
             certificate = self.certificate(samples)
-            choice, _ = synthesis.choose_engines(samples, masks, certificate, options)
+            given = samples, masks, certificate, None, options  # nobody looked through its images
+            choice, _ = synthesis.choose_engines(*given, self.execution)
             with written_whole(file) as aside:
                 choice.to_csv(aside, index=False)
         return read_table(file, "engine_choice")

@@ -20,6 +20,7 @@ from defectsynth_pipeline.options import (
     AblationOptions,
     ArmOptions,
     ClassificationOptions,
+    ExecutionOptions,
     FinetuneOptions,
     FramingOptions,
     IngestOptions,
@@ -62,9 +63,11 @@ def gather_judges(
     return Judges(arms, classification, localization, protocol, quality)
 
 
-def open_workshop(base_model: Any, checkpoints: Path, folder: Path, recipe: Any) -> Any:
+def open_workshop(
+    base_model: Any, checkpoints: Path, folder: Path, recipe: Any, execution: ExecutionOptions
+) -> Any:
     """Where rows are made, and kept until the work folder is deleted."""
-    return Workshop(base_model, checkpoints, folder, recipe)
+    return Workshop(base_model, checkpoints, folder, recipe, execution)
 
 
 def compare_rows(

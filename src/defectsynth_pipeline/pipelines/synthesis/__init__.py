@@ -26,14 +26,21 @@ def create_pipeline() -> Pipeline:
     decisions = [
         Node(
             fit_certificate,
-            ["samples", "base_model", "params:synthesis"],
+            ["samples", "base_model", "params:synthesis", "params:execution"],
             ["certificate", "certificate_test"],
             name="fit_certificate",
         ),
         Node(
             choose_engines,
-            ["samples", "defect_masks", "certificate", "review", "params:synthesis"],
-            ["engine_choice", "engine_trials"],
+            inputs=[
+                "samples",
+                "defect_masks",
+                "certificate",
+                "review",
+                "params:synthesis",
+                "params:execution",
+            ],
+            outputs=["engine_choice", "engine_trials"],
             name="choose_engines",
         ),
     ]
@@ -59,6 +66,7 @@ def create_pipeline() -> Pipeline:
                 "generator",
                 "image_work",
                 "params:synthesis",
+                "params:execution",
             ],
             outputs="synthetic_images",
             name="render_images",
