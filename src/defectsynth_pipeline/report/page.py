@@ -148,7 +148,7 @@ def _subject(categories: Sequence[str]) -> str:
 
 def _reasons(values: pd.Series) -> list[tuple[str, int]]:
     """Reasons without the numbers of single images, the most frequent first."""
-    plain = values.str.replace(r"\s*\([^)]*\)", "", regex=True)
+    plain = values.str.replace(r"\s*\([^)]*\)|:\s*\d.*$", "", regex=True)
     return [(str(name), int(count)) for name, count in plain.value_counts().items()]
 
 
