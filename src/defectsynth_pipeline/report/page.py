@@ -46,7 +46,7 @@ def image_report(tables: Tables, images: ImageSet, seconds: Mapping[str, float])
         spreads=[(one.name, drawing(draw_spreads(one))) for one in spreads],
         measured=MEASURED,
         rejected=list(rejected(images)),
-        reasons=_counted(gone["reason"]) if len(gone) else [],
+        reasons=_reasons(gone["reason"]) if len(gone) else [],
         engines=drawing(draw_engines(tables.engine_choice, tables.engine_trials)),
         certificate=drawing(draw_certificate(tables.certificate_test)),
         seconds=_told_seconds(seconds),
@@ -146,8 +146,10 @@ def _subject(categories: Sequence[str]) -> str:
     return ", ".join(categories[:_NAMED]) + more
 
 
-def _counted(values: pd.Series) -> list[tuple[str, int]]:
-    return [(str(name), int(count)) for name, count in values.value_counts().items()]
+def _reasons(values: pd.Series) -> list[tuple[str, int]]:
+    """Reasons without the numbers of single images, the most frequent first."""
+    plain = values.str.replace(r"\s*\([^)]*\)|:\s*\d.*$", "", regex=True)
+    return [(str(name), int(count)) for name, count in plain.value_counts().items()]
 
 
 def _told_seconds(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
