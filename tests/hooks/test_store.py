@@ -6,10 +6,11 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, event
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.store import _publish, open_store
@@ -24,6 +25,18 @@ def store_of(project: Path) -> Path:
 
 def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """MLflow waits 20 s for a lock; here a tenth of one."""
+
+    def shorter(connection, cursor, statement, parameters, context, many):
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 100"), parameters
+
+    event.listen(Engine, "before_cursor_execute", shorter, retval=True)
+    yield
+    event.remove(Engine, "before_cursor_execute", shorter)
 
 
 def begin_tables(path: Path) -> None:
@@ -117,6 +130,39 @@ class TestTrouble:
         for line in (given_up, incomplete):
             assert f"file: {store_of(project)}" in line
             assert "remedy: move the file away" in line
+
+    def test_a_run_goes_on_while_another_program_holds_the_store(self, project, caplog):
+        hook = begun(project)
+        live_metrics(1, {"loss": 0.5})
+        with (
+            impatient(),
+            closing(sqlite3.connect(store_of(project), isolation_level=None)) as other,
+        ):
+            other.execute("BEGIN EXCLUSIVE")
+            live_metrics(2, {"loss": 0.25})
+            with nested_run("flange, base, seed 0", {"arm": "base"}) as on_metrics:
+                on_metrics(1, {"loss": 0.5})
+            hook.after_pipeline_run()
+        given_up, incomplete, left = said(caplog)
+        assert given_up.startswith("nothing more of this run is recorded")
+        assert incomplete.startswith("this run was not recorded to its end")
+        assert "remedy: end the program that holds it" in incomplete
+        assert left == "MLflow will show this run as running for ever"
+        (found,) = runs_of(project)
+        assert found.data.metrics == {"loss": 0.5}
+
+    def test_a_run_begins_untracked_while_another_program_holds_the_store(
+        self, project, caplog, monkeypatch
+    ):
+        monkeypatch.setattr("defectsynth_pipeline.hooks.store._PATIENCE", 0)
+        with closing(sqlite3.connect(store_of(project), isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            run(MlflowTracking(), project)
+        start, end = said(caplog)
+        assert start.startswith("this run is not recorded in MLflow")
+        assert end.startswith("this run was not recorded in MLflow")
+        assert "end the program that holds it" in end
+        assert (project / "data" / "report.json" / "v1").exists()
 
     def test_a_store_that_comes_back_says_that_the_run_is_incomplete(self, project, caplog):
         hook = begun(project)

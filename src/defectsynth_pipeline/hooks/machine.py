@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 INTERVAL = 15.0  # seconds; a sample takes some milliseconds
 _PREFIX = "system/"  # what MLflow keeps apart from a run's own metrics
 _MIB = 2**20
+_PATIENCE = 1.0  # seconds
 
 
 class MachineWatch:
@@ -30,9 +31,9 @@ class MachineWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the watch; a sample that is being logged is waited for."""
+        """End the watch; one that hangs on a store is left behind."""
         self._done.set()
-        self._thread.join(timeout=INTERVAL)
+        self._thread.join(timeout=_PATIENCE)
 
     def _watch(self) -> None:
         try:

@@ -54,8 +54,10 @@ def _while_the_store_lasts(
         try:
             return method(self, *args, **kwargs)
         except _store_errors() as error:
-            self.health.lost = store_error("MLflow failed", self.health.uri, error)
-            logger.warning("nothing more of this run is recorded: %s", self.health.lost)
+            told = store_error("MLflow failed", self.health.uri, error)
+            if self.health.lost is None:  # else another thread waited for the same store
+                logger.warning("nothing more of this run is recorded: %s", told)
+            self.health.lost = told
             return None
 
     return call
