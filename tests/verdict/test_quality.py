@@ -139,6 +139,8 @@ def test_a_type_without_images_of_an_arm_does_not_stop_the_others(
     rows = found[found["defect_type"] == first].set_index(["arm", "region"])
     assert rows.loc[("some", "defect"), "note"] == "no images of this type"
     assert rows.loc[("crop_paste", "defect"), "n_generated"] == OPTIONS.images
+    whole = found[(found["defect_type"] == "all") & (found["arm"] == "some")]
+    assert whole["note"].str.contains(f"without {first}, which the other arms have").all()
 
 
 def test_real_images_as_another_systems_are_at_the_floor(bank: Bank, tmp_path: Path) -> None:
