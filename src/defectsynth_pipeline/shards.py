@@ -25,6 +25,7 @@ from defectsynth_pipeline.rendering import (
     ImageSetJob,
     Spread,
     missing_rows,
+    render_rows,
     rendered_files,
     write_files,
 )
@@ -35,6 +36,7 @@ from defectsynth_pipeline.workers import (
     hand_over,
     handed,
     lost,
+    one_thread,
     pool,
     unpack,
 )
@@ -44,12 +46,17 @@ _RELAUNCHES = 3  # of a launch that lost a worker
 _JOB = "job.pt"
 
 
-def spread_over(options: ExecutionOptions) -> Spread | None:
-    """Return what `render_set` spreads its rows with; None where this process does it all."""
+def spread_over(options: ExecutionOptions) -> Spread:
+    """Return what `render_set` spreads its rows with."""
     workers = count_workers(options)
     if options.engine == "local" and workers == 1:
-        return None
+        return _here
     return partial(_render, engine=_ENGINES[options.engine], workers=workers)
+
+
+def _here(job: ImageSetJob, rows: pd.DataFrame, work: Path) -> None:
+    with one_thread():
+        render_rows(job, rows, work)
 
 
 class LostWorker(Exception):
@@ -128,7 +135,7 @@ def _torchrun(path: Path, work: Path, shards: list[list[str]], workers: int) -> 
 def _ranked(path: Path, work: Path, shards: list[list[str]]) -> int:
     """What a worker of the launcher does: every n-th shard, on its own card."""
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+    torch.set_num_threads(1)
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     return sum(_render_shard(path, work, ids) for ids in shards[rank::count])

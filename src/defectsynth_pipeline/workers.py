@@ -53,6 +53,17 @@ def count_cards() -> int:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Work as a worker does: sums over several threads may differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def crew(options: ExecutionOptions) -> Iterator[Map]:
     """Give what calls a function with every item, as `map` does, in processes of this machine.
 
@@ -64,7 +75,8 @@ def crew(options: ExecutionOptions) -> Iterator[Map]:
     """
     workers = 1 if count_cards() else count_workers(options)
     if workers == 1:
-        yield map
+        with one_thread():
+            yield map
         return
     with tempfile.TemporaryDirectory() as folder, pool(workers) as processes:
         numbers = count_from()
@@ -120,10 +132,9 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         cards.put(known.split(",")[number % len(known.split(","))])
     listener = logging.handlers.QueueListener(told, _Forward())
     listener.start()
-    threads = max(1, torch.get_num_threads() // workers)
     level = logging.getLogger("defectsynth_pipeline").getEffectiveLevel()
     processes = ProcessPoolExecutor(
-        workers, context, initializer=_begin, initargs=(threads, cards, told, level)
+        workers, context, initializer=_begin, initargs=(cards, told, level)
     )
     try:
         yield processes
@@ -153,12 +164,12 @@ def _context() -> Any:
     return context
 
 
-def _begin(threads: int, cards: Any, told: Any, level: int) -> None:
-    """Set a worker up: its card, its threads, its log, and its end with the run's."""
+def _begin(cards: Any, told: Any, level: int) -> None:
+    """Set a worker up: its card, its thread, its log, and its end with the run's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run is asked, and ends its workers
     os.environ["CUDA_VISIBLE_DEVICES"] = cards.get()  # before CUDA is first asked for anything
-    torch.set_num_threads(threads)
-    threadpool_limits(threads)
+    torch.set_num_threads(1)
+    threadpool_limits(1)
     root = logging.getLogger()
     root.handlers = [logging.handlers.QueueHandler(told)]
     logging.getLogger("defectsynth_pipeline").setLevel(level)
