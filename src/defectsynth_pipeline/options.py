@@ -58,6 +58,10 @@ class IngestOptions(Options):
         None, min_length=1, max_length=80, description="of all images; None: as their folders say"
     )
 
+    labels: Names | None = Field(None, description="label files to read where a folder has several")
+    boxes: Literal["refuse", "fill"] = "refuse"
+    line_width: int | None = Field(None, ge=1, le=1000, description="px, of labels that are lines")
+
     @model_validator(mode="after")
     def _agree(self) -> IngestOptions:
         if self.shots is not None and self.shots > self.max_base:
