@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+FORMATS = ("coco", "yolo", "voc", "mvtec", "hf", "labelstudio", "cvat")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -76,6 +77,28 @@ def downstream(
     from defectsynth_pipeline.cli.runs import downstream
 
     downstream(env=env, params=params, root=root, count=count)
+
+
+@cli.command()
+@click.option("--format", type=click.Choice(FORMATS), required=True, help="The layout.")
+@click.option("--out", type=FOLDER, required=True, help="A new or an empty folder.")
+@click.option("--version", help="Of the synthetic images; the latest if it is left out.")
+@click.option("--all", "rejected", is_flag=True, help="What the certificate rejected, too.")
+@click.option("--normals/--no-normals", default=None, help="Good images too; mvtec always has.")
+@click.option("--real", is_flag=True, help="The real defects of the base, too.")
+@click.option("--instances", type=click.Choice(["parts", "image"]), help="What one is.")
+@click.option("--masks", type=click.Choice(["auto", "rle", "polygon"]), help="How coco tells them.")
+@click.option("--commercial", is_flag=True, help="Refuse what the sources do not permit.")
+@click.option("--accept-licences", is_flag=True, help="Do not refuse.")
+@click.option("--env", help="Environment of conf/.")
+def export(env: str | None, version: str | None, out: Path, **options: Any) -> None:
+    """Write the accepted images as another tool reads them."""
+    from defectsynth_pipeline.cli.runs import export
+
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    if options["normals"] is False:
+        given["normals"] = False
+    export(given | {"out": str(out.expanduser().absolute())}, env=env, version=version)
 
 
 @cli.command()

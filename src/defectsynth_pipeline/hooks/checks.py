@@ -9,7 +9,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.options import ArmOptions
+from defectsynth_pipeline.options import ArmOptions, ExportOptions
 
 _LEAST = 300 << 20
 """Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
@@ -18,7 +18,7 @@ _FILES = 200  # so many of the user's are measured; what is made of one is about
 
 
 class EarlyChecks:
-    """Runner, base model, arms and free disk space; parameters are checked still earlier."""
+    """Runner, base model, arms, where an export goes, disk space; parameters come still earlier."""
 
     def __init__(self) -> None:
         self._project = Path()
@@ -42,6 +42,8 @@ class EarlyChecks:
                 dataset.check()
         if "params:arms" in inputs:
             check_arms(inputs["params:arms"].load())
+        if "params:export" in inputs:
+            check_export(inputs["params:export"].load())
         images = 0
         if {"corpora", "params:synthesis"} <= inputs.keys():
             images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
@@ -75,6 +77,23 @@ def check_arms(options: ArmOptions) -> None:
 
     for name in arm_names(options):
         parse(name)
+
+
+def check_export(options: ExportOptions) -> None:
+    """Refuse to export nowhere, or over something.
+
+    Raises:
+        InputError: No folder is named, or it holds something.
+    """
+    from defectsynth_pipeline.export import check_folder
+
+    if options.out is None:
+        raise InputError(
+            "it is not said where to export to",
+            value="export.out = null",
+            remedy="name a new folder: --params=export.out=FOLDER",
+        )
+    check_folder(Path(options.out))
 
 
 def check_space(folder: Path, images: int) -> None:

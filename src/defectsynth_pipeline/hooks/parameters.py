@@ -16,6 +16,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
     ArmOptions,
     ClassificationOptions,
+    ExportOptions,
     FinetuneOptions,
     FramingOptions,
     IngestOptions,
@@ -40,6 +41,7 @@ STAGES: dict[str, type[Options]] = {
     "classification": ClassificationOptions,
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
+    "export": ExportOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model")
 
