@@ -102,6 +102,28 @@ def export(env: str | None, version: str | None, out: Path, **options: Any) -> N
 
 
 @cli.command()
+@click.argument("folder", type=FOLDER, required=False)
+@click.option("--out", type=FOLDER, help="A new folder; FOLDER-detected if it is left out.")
+@click.option("--category", help="Whose detector; needed where several were judged.")
+@click.option("--arm", help="The detector of this arm, whatever the verdict says.")
+@click.option("--onnx", type=FILE, help="Write the detector into this file, to be used elsewhere.")
+def detect(
+    folder: Path | None, out: Path | None, category: str | None, arm: str | None, onnx: Path | None
+) -> None:
+    """Find defects on the photographs of FOLDER with the detector that the verdict speaks for."""
+    from defectsynth_pipeline.cli import detect
+
+    if (folder is None) == (onnx is None):
+        raise click.UsageError("give a FOLDER of photographs, or --onnx FILE")
+    if folder is not None:
+        out = out or folder.with_name(f"{folder.name}-detected")
+        lines = detect.detect(folder, out, Path.cwd(), category, arm)
+    else:
+        lines = detect.export_onnx(onnx, Path.cwd(), category, arm)
+    click.echo("\n".join(lines))
+
+
+@cli.command()
 @click.argument("folder", type=FOLDER)
 def init(folder: Path) -> None:
     """Make a project in FOLDER: settings in conf/, an empty data/, ready to run."""
