@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from torch import nn
 
-from defectsynth_pipeline.cli.project import Project, open_project
+from defectsynth_pipeline.cli.project import Project
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.detect.choice import (
     TASK,
@@ -47,7 +47,7 @@ class Ready:
 
 
 def detect(
-    folder: Path, out: Path, start: Path, category: str | None, arm: str | None
+    project: Project, folder: Path, out: Path, category: str | None, arm: str | None
 ) -> list[str]:
     """Look at the photographs of a folder; return what to tell of it, line by line.
 
@@ -56,7 +56,7 @@ def detect(
     """
     paths = find_photographs(folder)
     check_folder(out)
-    ready = make_ready(start, category, arm)
+    ready = make_ready(project, category, arm)
     threshold = ready.threshold()
     photographs = read_photographs(folder, paths, ready.samples)
     table = write_detections(photographs, ready.inspector, threshold, out)
@@ -69,7 +69,7 @@ def detect(
     return told
 
 
-def export_onnx(file: Path, start: Path, category: str | None, arm: str | None) -> list[str]:
+def export_onnx(project: Project, file: Path, category: str | None, arm: str | None) -> list[str]:
     """Write the detector as ONNX; return what to tell of it, line by line.
 
     Raises:
@@ -80,7 +80,7 @@ def export_onnx(file: Path, start: Path, category: str | None, arm: str | None) 
 
     if file.exists():
         raise InputError("the file is there already", file=file, remedy="name a new one")
-    ready = make_ready(start, category, arm)
+    ready = make_ready(project, category, arm)
     threshold, side = ready.threshold(), ready.inspector.side
     sizes = ready.samples[["height", "width"]].value_counts()
     shape = reduced_size(sizes.index[0], side)
@@ -103,13 +103,12 @@ def describe(ready: Ready, threshold: Threshold) -> list[str]:
     ]
 
 
-def make_ready(start: Path, category: str | None, arm: str | None) -> Ready:
+def make_ready(project: Project, category: str | None, arm: str | None) -> Ready:
     """Load the detector that the latest verdict speaks for, or that of another arm.
 
     Raises:
         InputError: There is no downstream run, or what it was made from is gone.
     """
-    project = open_project(start)
     versions = project.versions("verdict")
     if not versions:
         raise InputError("nothing was judged yet", file=project.folder, remedy=_AGAIN)

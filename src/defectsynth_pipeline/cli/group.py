@@ -112,14 +112,15 @@ def detect(
 ) -> None:
     """Find defects on the photographs of FOLDER with the detector that the verdict speaks for."""
     from defectsynth_pipeline.cli import detect
+    from defectsynth_pipeline.cli.project import open_project
 
     if (folder is None) == (onnx is None):
         raise click.UsageError("give a FOLDER of photographs, or --onnx FILE")
     if folder is not None:
         out = out or folder.with_name(f"{folder.name}-detected")
-        lines = detect.detect(folder, out, Path.cwd(), category, arm)
-    else:
-        lines = detect.export_onnx(onnx, Path.cwd(), category, arm)
+        lines = detect.detect(open_project(Path.cwd()), folder, out, category, arm)
+    elif onnx is not None:
+        lines = detect.export_onnx(open_project(Path.cwd()), onnx, category, arm)
     click.echo("\n".join(lines))
 
 
