@@ -11,7 +11,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sessions import client_of, make_project, open_catalog, run, runs_of, versions
+from defectsynth_pipeline.cli.detect import detect
+from defectsynth_pipeline.cli.project import Project
+from refusals import refused
+from sessions import (
+    client_of,
+    make_project,
+    open_catalog,
+    open_session,
+    run,
+    runs_of,
+    versions,
+)
 
 WRITTEN = {
     "classification_plan",
@@ -227,3 +238,34 @@ def test_another_partition_than_the_images_were_made_from_is_left_or_refused(
     assert (open_catalog(project).load("samples")["partition"] == 0).all()
     with pytest.raises(Exception, match="test"):
         run(project, "downstream", node_names=only, load_versions={"samples": other})
+
+
+def test_the_verdicts_detector_looks_at_new_photographs(judged: Path, tmp_path: Path) -> None:
+    config = open_session(judged).load_context().config_loader
+    project = Project(judged, {}, config["catalog"], {})
+    photographs = tmp_path / "new"
+    shutil.copytree(judged / "data/01_raw/demo/mvtec/flange/test/good", photographs)
+    (photographs / "broken.png").write_bytes(b"no picture")
+    with refused("not said of which category", remedy="flange"):
+        detect(project, photographs, tmp_path / "out", None, None)
+    said = detect(project, photographs, tmp_path / "out", "flange", None)
+    table = pd.read_csv(tmp_path / "out" / "detections.csv", keep_default_na=False)
+    assert len(table) == len(list(photographs.iterdir()))
+    (broken,) = table[table["defective"] == ""].to_dict("records")
+    assert broken["file"] == "broken.png"
+    assert all((tmp_path / "out" / place).is_file() for place in table["heat_map"] if place)
+    assert "1 left out" in said[-1]
+    with refused("overwrite"):
+        detect(project, photographs, tmp_path / "out", "flange", "defectsynth")
+
+
+def test_what_was_made_is_exported_by_a_pipeline(augmented: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    told = {"out": str(tmp_path / "coco"), "rejected": True}
+    catalog = run(project, "export", export=told)
+    assert catalog.load("export_card") == (tmp_path / "coco" / "README.md").read_text("utf-8")
+    with refused("overwrite", remedy="--out"):
+        run(project, "export", export=told)
+    with refused("where to export", remedy="export.out"):
+        run(project, "export")

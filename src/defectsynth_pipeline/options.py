@@ -492,3 +492,23 @@ class AblationOptions(Options):
             known = f"use some of {', '.join(ROWS)}; steps_<n> with any n"
             raise Contradiction(f"rows: {name}", f"did you mean {close[0]}?" if close else known)
         return self
+
+
+class ExportOptions(Options):
+    """A set of images in the layout of another tool."""
+
+    format: Literal["coco", "yolo", "voc", "mvtec", "hf", "labelstudio", "cvat"] = "coco"
+    out: str | None = Field(None, min_length=1, description="folder; must be empty or new")
+    rejected: bool = Field(False, description="what the certificate rejected comes along")
+    normals: bool | None = Field(
+        None, description="good images come along; None: only mvtec, which is of no use without"
+    )
+    real: bool = Field(False, description="the real defects of the base come along")
+    instances: Literal["parts", "image"] = Field(
+        "parts", description="an instance per part that touches no other, or one per image"
+    )
+    masks: Literal["auto", "rle", "polygon"] = Field(
+        "auto", description="of coco; auto: a polygon where every reader gives the mask back"
+    )
+    commercial: bool = Field(False, description="for commercial use: sources must permit it")
+    accept_licences: bool = Field(False, description="export for it whatever the sources say")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+FORMATS = ("coco", "yolo", "voc", "mvtec", "hf", "labelstudio", "cvat")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -112,6 +113,55 @@ def plan(env: str | None, params: dict[str, Any], root: Path | None, minutes: fl
 
     for line in plan(env=env, params=params, root=root, minutes=minutes):
         click.echo(line)
+
+
+@cli.command()
+@click.option("--format", type=click.Choice(FORMATS), required=True, help="The layout.")
+@click.option("--out", type=FOLDER, required=True, help="A new or an empty folder.")
+@click.option("--version", help="Of the synthetic images; the latest if it is left out.")
+@click.option("--review", type=FILE, help="What a person decided: review.json of the desk.")
+@click.option("--all", "rejected", is_flag=True, help="What the certificate rejected, too.")
+@click.option("--normals/--no-normals", default=None, help="Good images too; mvtec always has.")
+@click.option("--real", is_flag=True, help="The real defects of the base, too.")
+@click.option("--instances", type=click.Choice(["parts", "image"]), help="What one is.")
+@click.option("--masks", type=click.Choice(["auto", "rle", "polygon"]), help="How coco tells them.")
+@click.option("--commercial", is_flag=True, help="Refuse what the sources do not permit.")
+@click.option("--accept-licences", is_flag=True, help="Do not refuse.")
+@click.option("--env", help="Environment of conf/.")
+def export(
+    env: str | None, version: str | None, review: Path | None, out: Path, **options: Any
+) -> None:
+    """Write the accepted images as another tool reads them."""
+    from defectsynth_pipeline.cli.runs import export
+
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    if options["normals"] is False:
+        given["normals"] = False
+    given["out"] = str(out.expanduser().absolute())
+    export(given, env=env, version=version, review=review)
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER, required=False)
+@click.option("--out", type=FOLDER, help="A new folder; FOLDER-detected if it is left out.")
+@click.option("--category", help="Whose detector; needed where several were judged.")
+@click.option("--arm", help="The detector of this arm, whatever the verdict says.")
+@click.option("--onnx", type=FILE, help="Write the detector into this file, to be used elsewhere.")
+def detect(
+    folder: Path | None, out: Path | None, category: str | None, arm: str | None, onnx: Path | None
+) -> None:
+    """Find defects on the photographs of FOLDER with the detector that the verdict speaks for."""
+    from defectsynth_pipeline.cli import detect
+    from defectsynth_pipeline.cli.project import open_project
+
+    if (folder is None) == (onnx is None):
+        raise click.UsageError("give a FOLDER of photographs, or --onnx FILE")
+    if folder is not None:
+        out = out or folder.with_name(f"{folder.name}-detected")
+        lines = detect.detect(open_project(Path.cwd()), folder, out, category, arm)
+    elif onnx is not None:
+        lines = detect.export_onnx(open_project(Path.cwd()), onnx, category, arm)
+    click.echo("\n".join(lines))
 
 
 @cli.command()

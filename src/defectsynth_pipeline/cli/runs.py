@@ -1,7 +1,8 @@
-"""Both pipelines, run from options that people know by heart."""
+"""The pipelines that people run, from options that people know by heart."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,26 @@ def downstream(
     run("downstream", env, _with_count(params, count, _DOWNSTREAM))
 
 
+def export(
+    options: Mapping[str, Any],
+    *,
+    env: str | None,
+    version: str | None = None,
+    review: Path | None = None,
+) -> None:
+    """Run `export` on the latest images.
+
+    Args:
+        options: What `ExportOptions` take, those that were given.
+        env: Environment of conf/; None is the default one.
+        version: Of the images; None is the latest.
+        review: What a person decided about them.
+    """
+    versions = {} if version is None else {"synthetic_images": version}
+    looked = {} if review is None else {"review": str(review.expanduser().absolute())}
+    run("export", env, {"export": dict(options)} | looked, versions)
+
+
 def _with_count(params: dict[str, Any], count: int | None, stages: tuple[str, ...]) -> Any:
     counts = (
         []
@@ -76,7 +97,12 @@ def _check_root(root: Path) -> None:
             )
 
 
-def run(pipeline: str, env: str | None, params: dict[str, Any]) -> None:
+def run(
+    pipeline: str,
+    env: str | None,
+    params: dict[str, Any],
+    versions: Mapping[str, str] | None = None,
+) -> None:
     """Run a pipeline of the project that the current folder lies in."""
     from kedro.framework.session import KedroSession
     from kedro.runner import SequentialRunner
@@ -84,4 +110,6 @@ def run(pipeline: str, env: str | None, params: dict[str, Any]) -> None:
     project = find_project(Path.cwd())
     session: Any = KedroSession.create(project_path=project, env=env, runtime_params=params)
     with session:
-        session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+        session.run(
+            pipeline_names=[pipeline], runner=SequentialRunner(), load_versions=versions or {}
+        )

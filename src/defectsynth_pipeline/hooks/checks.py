@@ -10,7 +10,7 @@ from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.memory import lost_nodes
-from defectsynth_pipeline.options import ArmOptions, QualityOptions
+from defectsynth_pipeline.options import ArmOptions, ExportOptions, QualityOptions
 from defectsynth_pipeline.review.decisions import apply_review, check_review
 
 _LEAST = 300 << 20
@@ -20,7 +20,7 @@ _FILES = 200  # so many of the user's are measured; what is made of one is about
 
 
 class EarlyChecks:
-    """Runner, base model, arms and free disk space; parameters are checked still earlier."""
+    """Runner, base model, arms, where an export goes, disk space; parameters come still earlier."""
 
     def __init__(self) -> None:
         self._project = Path()
@@ -46,6 +46,8 @@ class EarlyChecks:
             check_arms(inputs["params:arms"].load())
         if "params:quality" in inputs:
             check_quality(inputs["params:quality"].load(), inputs["params:arms"].load())
+        if "params:export" in inputs:
+            check_export(inputs["params:export"].load())
         images = 0
         if {"corpora", "params:synthesis"} <= inputs.keys():
             images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
@@ -122,6 +124,23 @@ def check_quality(options: QualityOptions, arms: ArmOptions) -> None:
         parse(name)
         check_measurable(name, arms)
     find_weights(options.inception, options.lpips, options.lpips_network)
+
+
+def check_export(options: ExportOptions) -> None:
+    """Refuse to export nowhere, or over something.
+
+    Raises:
+        InputError: No folder is named, or it holds something.
+    """
+    from defectsynth_pipeline.export import check_folder
+
+    if options.out is None:
+        raise InputError(
+            "it is not said where to export to",
+            value="export.out = null",
+            remedy="name a new folder: --params=export.out=FOLDER",
+        )
+    check_folder(Path(options.out))
 
 
 def check_space(folder: Path, images: int) -> None:

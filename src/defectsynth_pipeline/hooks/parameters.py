@@ -18,6 +18,7 @@ from defectsynth_pipeline.options import (
     ArmOptions,
     ClassificationOptions,
     ExecutionOptions,
+    ExportOptions,
     FinetuneOptions,
     FramingOptions,
     IngestOptions,
@@ -46,6 +47,7 @@ STAGES: dict[str, type[Options]] = {
     "protocol": ProtocolOptions,
     "quality": QualityOptions,
     "ablation": AblationOptions,
+    "export": ExportOptions,
 }
 CATALOG_PARAMETERS = ("root", "base_model", "review")
 

@@ -69,9 +69,6 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
 
 def bank_pipeline() -> Pipeline:
     """`samples`, image sets -> `bank`."""
-    reviewed = Node(
-        apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
-    )
     bank = Node(
         open_bank,
         inputs=[
@@ -85,7 +82,14 @@ def bank_pipeline() -> Pipeline:
         outputs="bank",
         name="open_bank",
     )
-    return Pipeline([reviewed, bank], tags="judgement")
+    return Pipeline([reviewing(), bank], tags="judgement")
+
+
+def reviewing() -> Node:
+    """The images as a person left them, for all that take images on."""
+    return Node(
+        apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
+    )
 
 
 def open_bank(

@@ -21,6 +21,7 @@ from defectsynth_pipeline.verdict.comparison import (
     controls_in,
 )
 from defectsynth_pipeline.verdict.markdown import escape, escape_names, markdown_table
+from defectsynth_pipeline.verdict.next_steps import next_steps
 from defectsynth_pipeline.verdict.notes import limits, report_notes
 from defectsynth_pipeline.verdict.verdict import SUBJECT, outcomes, overall
 
@@ -60,6 +61,7 @@ def verdict_markdown(
         _introduction(protocol),
         *([] if not given else ["\n".join(_reasons(given))]),
         *_answers(shown),
+        *_next_steps(shown, protocol),
         *_verdict_tables(shown),
         "## All arms, all defect types together",
         *(table for report in chosen for table in _arm_tables(report)),
@@ -114,6 +116,13 @@ def _answers(verdict: pd.DataFrame) -> Iterator[str]:
         "least favourable verdict:"
     )
     yield markdown_table(["task", "category", "defect type", "arm", "in all", *against], lines)
+
+
+def _next_steps(verdict: pd.DataFrame, protocol: ProtocolOptions) -> Iterator[str]:
+    """What would settle what is open, under a heading, if anything would."""
+    if steps := [*next_steps(verdict, protocol)]:
+        yield "## What would settle what is open"
+        yield "\n".join(f"- {step}" for step in steps)
 
 
 def _counts(found: pd.DataFrame) -> Iterator[str]:
