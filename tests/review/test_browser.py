@@ -88,11 +88,15 @@ def test_filters_and_orders_leave_what_they_say(page: Any, made: Made) -> None:
     assert "nothing is there" in page.inner_text("#facts")
     for name in ("category", "type", "engine", "verdict"):
         page.select_option(f"#{name}", "")
+    page.locator("#sort").focus()
     page.select_option("#sort", "certainty, lowest first")
     assert {name[-1] for name in shown(page)[:4]} == {"3"}
     page.fill("#least", "0.6")
     page.press("#least", "Enter")
     assert {name[-1] for name in shown(page)} == {"0", "1"}
+    press(page, "a")  # the filters have let go of the keys
+    assert "1 of 16 decided" in page.inner_text("#progress")
+    assert "2 of 8" in page.inner_text("#decision")
 
 
 def test_keys_decide_undo_and_what_is_saved_is_read_back(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -27,27 +28,32 @@ KIND = ("plate", "dent")
 NAMES = ["a", "b", "c"]  # references
 
 
-def reviewed(rejected: dict[str, int], decided: int = 6) -> Reviewed:
-    """Of each of three references so many images are rejected; b is always the engine paste."""
+def reviewed(is_bad: Callable[[str, int, str], bool], decided: int = 8) -> Reviewed:
+    """A set of three references, the engines in turns, and a review of all of it.
+
+    Args:
+        is_bad: Of reference, number and engine: whether the image was rejected.
+        decided: Images of a reference.
+    """
     rows, decisions = [], {}
     for name in NAMES:
         for number in range(decided):
-            image_id = f"{name}{number}"
-            rows.append(
-                {
-                    "image_id": image_id,
-                    "category": KIND[0],
-                    "defect_type": KIND[1],
-                    "engine": "paste" if name == "b" else "transfer",
-                    "reference": name,
-                    "verdict": "accepted",
-                }
-            )
-            bad = number < rejected.get(name, 0)
-            decisions[image_id] = Decision(verdict="rejected" if bad else "accepted", reason="x")
+            image_id, engine = f"{name}{number}", ("transfer", "paste")[number % 2]
+            told = {"category": KIND[0], "defect_type": KIND[1], "verdict": "accepted"}
+            rows.append(told | {"image_id": image_id, "engine": engine, "reference": name})
+            verdict = "rejected" if is_bad(name, number, engine) else "accepted"
+            decisions[image_id] = Decision(verdict=verdict, reason="x")
     review = Review(format=FORMAT, set="f", pictures="p", images=decisions, file=Path("r.json"))
     table = pd.DataFrame(rows)
     return Reviewed(review, ImageSet(Path("/none"), table, apart=table.iloc[:0]))
+
+
+def b_and_half_of_a(name: str, number: int, engine: str) -> bool:
+    return name == "b" or (name == "a" and number < 4)
+
+
+def all_paste(name: str, number: int, engine: str) -> bool:
+    return engine == "paste"
 
 
 BASE = pd.DataFrame({"sample_id": NAMES, "category": KIND[0], "defect_type": KIND[1]})
@@ -62,47 +68,52 @@ CHOICE = pd.DataFrame(
 
 
 def test_the_summary_counts_every_image_once_per_kind_of_row() -> None:
-    table = summarise_review(reviewed({"a": 3, "b": 6}))
+    table = summarise_review(reviewed(b_and_half_of_a))
     assert list(table) == own_columns("review_summary")
     for what in ("all", "engine", "reference"):
         rows = table[table["what"] == what]
-        assert (rows["images"].sum(), rows["decided"].sum(), rows["rejected"].sum()) == (18, 18, 9)
+        assert rows[["images", "decided", "rejected"]].sum().tolist() == [24, 24, 12]
     by_name = table[table["what"] == "reference"].set_index("name")
     assert by_name["rate"].tolist() == [0.5, 1.0, 0.0]
-    assert by_name.loc["b", "low"] == pytest.approx(0.6097, abs=1e-4)  # 6 of 6, Wilson
-    assert table.loc[table["what"] == "reason", ["name", "rejected"]].to_numpy().tolist() == [
-        ["x", 9]
-    ]
-    assert "18 of 18 were decided, 9 of them rejected" in review_notes(table)[0]
+    assert by_name.loc["b", "low"] == pytest.approx(8 / (8 + 1.959964**2))  # Wilson, all of 8
+    reasons = table.loc[table["what"] == "reason", ["name", "rejected"]]
+    assert reasons.to_numpy().tolist() == [["x", 12]]
+    assert "24 of 24 were decided, 12 of them rejected" in review_notes(table)[0]
     assert review_notes(summarise_review(None)) == []
 
 
 def test_refused_real_images_are_no_parents_and_unsure_ones_stay(caplog) -> None:
     with caplog.at_level(logging.INFO):
-        left = without_refused_parents(BASE, reviewed({"a": 3, "b": 6}))
+        left = without_refused_parents(BASE, reviewed(b_and_half_of_a))
     assert left["sample_id"].tolist() == ["a", "c"]
     assert "plate/dent: a person refused what is made from b" in caplog.text
-    few = without_refused_parents(BASE, reviewed({"b": 3}, decided=3))
+    few = without_refused_parents(BASE, reviewed(lambda name, *_: name == "b", decided=3))
     assert few["sample_id"].tolist() == NAMES  # 3 of 3 may be chance
     assert without_refused_parents(BASE, None) is BASE
 
 
 def test_a_type_whose_images_were_nearly_all_refused_keeps_its_real_ones(caplog) -> None:
-    left = without_refused_parents(BASE, reviewed({"a": 6, "b": 6, "c": 0}))
+    left = without_refused_parents(BASE, reviewed(lambda name, *_: name != "c"))
     assert left["sample_id"].tolist() == NAMES
     assert "nearly all was rejected" in caplog.text
 
 
+def test_what_a_refused_engine_made_is_not_held_against_the_real_ones() -> None:
+    """Of b 7 of 8 are rejected, but only 3 of the 4 that the other engine made."""
+    found = reviewed(lambda name, number, engine: engine == "paste" or (name == "b" and number < 5))
+    assert without_refused_parents(BASE, found)["sample_id"].tolist() == NAMES
+
+
 def test_the_share_of_a_refused_engine_goes_to_the_others(caplog) -> None:
     with caplog.at_level(logging.INFO):
-        left = without_refused_engines(CHOICE, reviewed({"b": 6}))
+        left = without_refused_engines(CHOICE, reviewed(all_paste))
     assert left["share"].tolist() == [0.5, 0.0, 0.5]
     assert "a person refused paste" in caplog.text
     assert CHOICE["share"].tolist() == [0.25, 0.5, 0.25]
     alone = CHOICE.assign(share=[0.0, 1.0, 0.0])
-    assert without_refused_engines(alone, reviewed({"b": 6}))["share"].tolist() == [0.5, 0.0, 0.5]
+    assert without_refused_engines(alone, reviewed(all_paste))["share"].tolist() == [0.5, 0.0, 0.5]
     only = CHOICE.iloc[1:2]
-    assert without_refused_engines(only, reviewed({"b": 6}))["share"].tolist() == [0.5]
+    assert without_refused_engines(only, reviewed(all_paste))["share"].tolist() == [0.5]
     assert "all its engines were refused" in caplog.text
 
 

@@ -8,7 +8,8 @@ as it is when 4 of 4, 7 of 8 or 11 of 15 were rejected.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -122,8 +123,25 @@ def without_refused_engines(choice: pd.DataFrame, reviewed: Reviewed | None) -> 
 
 
 def _refused(reviewed: Reviewed | None, what: str) -> Iterator[tuple[tuple[str, str], list[str]]]:
-    """Names by type of which clearly more than half was rejected."""
+    """Names by type of which clearly more than half was rejected.
+
+    What a refused engine made says nothing of the real images it made it from.
+    """
+    if reviewed is not None and what == REFERENCE:
+        reviewed = _without(reviewed, dict(_refused(reviewed, ENGINE)))
     table = summarise_review(reviewed)
     table = table[(table["what"] == what) & (table["low"] > _HALF)]
     for (category, kind), rows in table.groupby(TYPE, sort=True):
         yield (str(category), str(kind)), list(map(str, rows["name"]))
+
+
+def _without(reviewed: Reviewed, engines: Mapping[tuple[str, str], list[str]]) -> Reviewed:
+    """A review without the images of some types' engines."""
+
+    def others(table: pd.DataFrame) -> pd.DataFrame:
+        keys = zip(table["category"], table["defect_type"], table["engine"], strict=True)
+        return table[[engine not in engines.get((c, k), ()) for c, k, engine in keys]]
+
+    images = reviewed.images
+    kept = replace(images, manifest=others(images.manifest), apart=others(images.rejected))
+    return reviewed._replace(images=kept)

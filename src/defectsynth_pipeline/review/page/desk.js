@@ -28,7 +28,7 @@ function typesOf(category) {
 }
 
 function filter() {
-  const before = shown[current], wanted = {};
+  const wanted = {};
   for (const key of ["category", "type", "engine", "verdict"]) wanted[key] = part(key).value;
   const [least, most] = ["least", "most"].map((id) => Number(part(id).value));
   const fits = (image) =>
@@ -39,9 +39,9 @@ function filter() {
   const order = SORTS[part("sort").value];
   numbers.sort((a, b) => order(DESK.images[a], DESK.images[b]) || a - b);
   grid.scrollTop = 0;
-  show(numbers, Math.max(0, numbers.indexOf(before)));
-  toCurrent();
+  show(numbers, 0);
   update();
+  grid.focus({ preventScroll: true }); // so that the next key is a decision, not another option
 }
 
 function update() {
@@ -198,4 +198,3 @@ for (const key of ["category", "type", "engine", "verdict"]) offer(key, valuesOf
 fill(part("decided"), Object.keys(DECIDED).map((name) => [name, name || "all"]));
 fill(part("sort"), Object.keys(SORTS).map((name) => [name, name]));
 filter();
-grid.focus({ preventScroll: true });
