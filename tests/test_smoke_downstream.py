@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sessions import client_of, make_project, open_catalog, run, runs_of, versions
+from sessions import artifact, client_of, make_project, open_catalog, run, runs_of, versions
 
 WRITTEN = {
     "classification_plan",
