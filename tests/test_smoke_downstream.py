@@ -242,8 +242,9 @@ def test_another_partition_than_the_images_were_made_from_is_left_or_refused(
 
 
 def test_the_verdicts_detector_looks_at_new_photographs(judged: Path, tmp_path: Path) -> None:
-    config = open_session(judged).load_context().config_loader
-    project = Project(judged, {}, config["catalog"], {})
+    with open_session(judged) as session:
+        catalog = session.load_context().config_loader["catalog"]
+    project = Project(judged, {}, catalog, {})
     photographs = tmp_path / "new"
     shutil.copytree(judged / "data/01_raw/demo/mvtec/flange/test/good", photographs)
     (photographs / "broken.png").write_bytes(b"no picture")

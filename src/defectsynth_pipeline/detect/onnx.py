@@ -23,6 +23,9 @@ ALIKE = 1e-3  # logits by which the two may differ
 class _Whole(nn.Module):
     """A localizer that takes pixels as they are, float32 (B, 3, h, w) in [0, 255]."""
 
+    shift: Tensor
+    scale: Tensor
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         black, white = (normalised(np.full((1, 1, 1, 3), v, np.uint8)) for v in (0, 255))

@@ -61,6 +61,6 @@ def _loss(rounded: list[float], by_centre: list[float]) -> str:
         f"(corners to whole pixels, the line included) they give the mask back with IoU "
         f"{min(rounded):.4f} at worst, {np.mean(rounded):.4f} on average. A tool that fills by "
         f"pixels' centres loses half a pixel all around: {min(by_centre):.2f} at worst, "
-        f"{np.mean(by_centre):.2f} on average, below {FAITHFUL:g} for {thin:.0%} of the parts, the "
-        "thin ones. Where that matters, take COCO with run lengths."
+        f"{np.mean(by_centre):.2f} on average, below {FAITHFUL:g} for {thin:.0%} of the parts, "
+        "thin ones most. Where that matters, take COCO with run lengths."
     )
