@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
+from math import ceil
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -161,6 +162,14 @@ class FinetuneOptions(Options):
     def _one_length(self) -> FinetuneOptions:
         _one_of_steps_and_epochs(self.steps, self.epochs)
         return self
+
+    def optimizer_steps(self, images: int) -> int:
+        """Return how many there are at most; an epoch shows each trained base image once."""
+        if self.epochs is None:
+            assert self.steps is not None  # one of the two is given
+            return self.steps
+        of_defects = (1 - self.normal_share) * self.batch_size * self.gradient_accumulation
+        return self.epochs * max(1, ceil(images / of_defects))
 
 
 class FramingOptions(Options):

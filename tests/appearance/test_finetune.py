@@ -16,7 +16,7 @@ import torch
 
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import Crops
-from defectsynth_pipeline.appearance.finetune import _draw, _steps, build_denoiser, finetune
+from defectsynth_pipeline.appearance.finetune import _draw, build_denoiser, finetune
 from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.compact import networks as compact
@@ -243,12 +243,14 @@ def test_accumulated_batches_count_as_one_step(train: Train, tmp_path: Path) -> 
     assert not equal(weights(once.controlnet), weights(twice.controlnet))
 
 
-def test_an_epoch_shows_each_trained_base_image_once(crops: Crops) -> None:
-    table = crops.table
-    trained = table.loc[~table["normal"] & ~table["held_out"], "sample_id"].nunique()
+def test_an_epoch_shows_each_trained_base_image_once(train: Train, crops: Crops) -> None:
+    trained = crops.table[~crops.table["normal"] & ~crops.table["held_out"]]
     options = changed(TRAINING, steps=None, epochs=3, batch_size=2, normal_share=0.0)
-    assert _steps(table, options) == 3 * -(-trained // 2)
-    assert _steps(table, TRAINING) == TRAINING.steps
+    expected = 3 * -(-trained["sample_id"].nunique() // 2)
+    assert options.optimizer_steps(trained["sample_id"].nunique()) == expected
+    model, _ = train(changed(options, patience=99))
+    assert model.meta["steps"] == expected
+    assert TRAINING.optimizer_steps(5) == TRAINING.steps
 
 
 def test_the_loss_falls_on_a_tiny_problem(train: Train, small: BaseModel) -> None:

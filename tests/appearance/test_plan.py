@@ -11,7 +11,15 @@ import pandas as pd
 import pytest
 
 from categories import publish_job, save
-from defectsynth_pipeline.appearance.plan import batched, plan_synthesis
+from defectsynth_pipeline.appearance.engines import planned_mask
+from defectsynth_pipeline.appearance.plan import (
+    PASTE,
+    TRANSFER,
+    batched,
+    plan_synthesis,
+    redrawer,
+)
+from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import STAY, Motion
@@ -251,3 +259,58 @@ class TestParts:
         rows = plan(parts, masks, count=4, placement="as_is")
         assert set(rows["placement"]) == {"as_is"}
         assert (rows[["angle", "dy", "dx"]] == 0).all(axis=None)
+
+
+def parts_with_zone(root: Path, zone: np.ndarray) -> pd.DataFrame:
+    """Ls at all places, their defect on one spot of them, and where it may not be put."""
+    rng = np.random.default_rng(5)
+    for folder, count in (("train/good", 4), ("test/dent", 3)):
+        for index in range(count):
+            angle, centre = rng.uniform(0, 360), tuple(rng.uniform(75, 115, 2))
+            image = draw_part(angle, centre)
+            if folder == "test/dent":
+                mask = spot(place_of(angle, centre))
+                image[mask] = 0.4
+                save(root / "l" / "ground_truth" / "dent" / f"{index}_mask.png", mask)
+            save(root / "l" / folder / f"{index}.png", (image * 255).astype(np.uint8))
+    save(root / "zones" / "l_forbidden.png", zone)
+    return make_samples(root, IngestOptions(base_share=1.0))
+
+
+def made_of_their_own(samples: pd.DataFrame, folder: Path) -> ImageSet:
+    """The base masks, as if they had been generated."""
+    base = samples[samples["split"] == "base"]
+    return make_masks(folder, samples, {"dent": [one.mask() for one in each_sample(base)]})
+
+
+@pytest.mark.parametrize("placement", ["part", "as_is"])
+@pytest.mark.parametrize("engine", [TRANSFER, PASTE])
+def test_no_mask_lies_in_a_forbidden_zone(tmp_path: Path, placement: str, engine: str) -> None:
+    zone = np.zeros((192, 192), dtype=bool)
+    zone[:100] = True
+    samples = parts_with_zone(tmp_path / "parts", zone)
+    masks = made_of_their_own(samples, tmp_path / "masks")
+    real = {sample.sample_id: sample.mask() for sample in each_sample(samples)}
+    options = changed(SYNTHESIS, placement=placement, count=5)
+    rows = plan_synthesis(samples, masks, engines_of(masks, engine), options, PROMPTS)
+    redraw = redrawer(samples, masks, placement)
+    shares = []
+    for row in rows.itertuples():
+        for attempt in range(2):
+            told = row._asdict() | redraw(row, attempt)
+            placed = planned_mask(told, masks, real[told["reference"]], zone.shape)
+            assert not (placed & zone).any(), told
+            shares.append(placed.sum() / real[told["reference"]].sum())
+    assert np.mean(shares) > 0.9  # shifted, not cut off
+
+
+def test_masks_that_fit_nowhere(tmp_path: Path) -> None:
+    zone = np.zeros((192, 192), dtype=bool)
+    zone[:20] = True
+    samples = parts_with_zone(tmp_path / "parts", zone)
+    masks = made_of_their_own(samples, tmp_path / "masks")
+    zone[6:] = True  # painted anew since
+    zone[:6] = False
+    save(tmp_path / "parts" / "zones" / "l_forbidden.png", zone)
+    with refused("no mask of a type fits", "zones", "l/dent", remedy="widen the zones"):
+        plan(samples, masks)

@@ -161,7 +161,7 @@ def estimate(
 
 
 def _of_base(samples: pd.DataFrame, recipe: Recipe, part: str, row: str) -> Iterator[Task]:
-    steps = recipe.finetune.steps
+    steps = recipe.finetune.optimizer_steps(int((samples["split"] == "base").sum()))
     yield Task(part, row, "finetune", steps, finetune_seconds(recipe.finetune, steps))
     nulls = recipe.synthesis.nulls * samples["category"].nunique()
     yield Task(part, row, "certificate", nulls, certificate_seconds(samples, recipe.synthesis))

@@ -120,16 +120,6 @@ def finetune(
     return trainer.result(key), pd.DataFrame(trainer.history)
 
 
-def _steps(table: pd.DataFrame, options: FinetuneOptions) -> int:
-    """Optimizer steps; an epoch is as many as show each trained base image once."""
-    if options.epochs is None:
-        assert options.steps is not None  # one of the two, says `FinetuneOptions`
-        return options.steps
-    trained = table.loc[~table["normal"] & ~table["held_out"], "sample_id"].nunique()
-    of_defects = (1 - options.normal_share) * options.batch_size * options.gradient_accumulation
-    return options.epochs * max(1, math.ceil(trained / of_defects))
-
-
 class _Trainer:
     """One fine-tuning run: its networks, optimizer, place, history and best weights so far."""
 
@@ -137,7 +127,8 @@ class _Trainer:
         self, base: BaseModel, crops: Crops, options: FinetuneOptions, checkpoint: Path
     ) -> None:
         self.base, self.crops, self.options = base, crops, options
-        self.steps = _steps(crops.table, options)
+        trained = crops.table[~crops.table["normal"] & ~crops.table["held_out"]]
+        self.steps = options.optimizer_steps(trained["sample_id"].nunique())
         self.session = Session("fine-tuning", self.steps, checkpoint)
         self.accelerator = _accelerator(base.device, options)
         mixed = self.accelerator.mixed_precision != "no"

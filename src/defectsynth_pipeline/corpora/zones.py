@@ -93,14 +93,15 @@ def nearest_place(mask: np.ndarray, allowed: np.ndarray) -> tuple[int, int] | No
         >>> nearest_place(np.ones((20, 40), bool), allowed) is None
         True
     """
-    around = Rectangle.around(mask, MARGIN).clipped(mask.shape).slices
-    grown = np.zeros_like(mask)
-    grown[around] = ndimage.distance_transform_edt(~mask[around]) <= MARGIN
-    if not (grown & ~allowed).any():
+    # The frame is widened by the margin, so that a mask may touch it.
+    grown, barred = np.pad(mask, MARGIN), np.pad(~allowed, MARGIN)
+    around = Rectangle.around(grown, MARGIN).slices
+    grown[around] = ndimage.distance_transform_edt(~grown[around]) <= MARGIN
+    if not (grown & barred).any():
         return 0, 0
     coarse = max(mask.shape) // _CELLS
     cells = [coarse, 1] if coarse > 1 else [1]
-    return next((s for cell in cells if (s := _search(grown, ~allowed, cell))), None)
+    return next((s for cell in cells if (s := _search(grown, barred, cell))), None)
 
 
 def _search(mask: np.ndarray, barred: np.ndarray, cell: int) -> tuple[int, int] | None:

@@ -141,8 +141,9 @@ def _augment(
                 8 + 0.01 * len(facts.samples))  # fmt: skip
     batch = finetune.batch_size * finetune.gradient_accumulation
     encoded = len(base) * finetune.crops_per_sample * speed.denoised / 20
-    yield Stage("augment", "fine-tuning", f"{finetune.steps} steps of {batch} images",
-                finetune.steps * batch * speed.step * 1.08 + encoded)  # fmt: skip
+    steps = finetune.optimizer_steps(len(base))
+    yield Stage("augment", "fine-tuning", f"{steps} steps of {batch} images",
+                steps * batch * speed.step * 1.08 + encoded)  # fmt: skip
     seconds = 0.0
     for own in base["category"].value_counts():
         rounds = min(max(round(synthesis.nulls / (_PER_ROUND * own)), _ROUNDS[0]), _ROUNDS[1])

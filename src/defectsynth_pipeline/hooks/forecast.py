@@ -40,7 +40,7 @@ class Forecasts:
         if "samples" not in outputs or not self._whole:
             return
         settings, framing, _ = settings_of(self._context.params)
-        if min(settings.synthesis.count, settings.finetune.steps) < _SHORT:
+        if min(settings.synthesis.count, settings.finetune.optimizer_steps(1)) < _SHORT:
             return
         base = catalog["base_model"].load()
         place = self._context.project_path
