@@ -73,6 +73,8 @@ def _render(
     path, progress, done = hand_over(job, work / _JOB), Progress("image", len(rows)), 0
     try:
         for _ in range(1 + _RELAUNCHES):
+            if rows.empty:
+                return
             shards = [list(ids) for _, ids in rows.groupby("batch", sort=False)["image_id"]]
             try:
                 for count in engine(path, work, shards, min(workers, len(shards))):
