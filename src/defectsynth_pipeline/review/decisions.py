@@ -186,7 +186,7 @@ def apply(review: Review, image_set: ImageSet) -> ImageSet:
     kept = [_decided(table, review) for table in (image_set.manifest, image_set.rejected)]
     taken_in = kept[1]["reviewed"].astype(bool)
     manifest = pd.concat([kept[0], kept[1][taken_in]], ignore_index=True)
-    counts = Counter(decision.verdict for decision in images.values())
+    counts = Counter(str(decision.verdict) for decision in images.values())
     by = f" by {review.reviewer}" if review.reviewer else ""
     logger.info(
         "%s%s: %d of %d images decided: %d accepted (%d that the certificate had rejected), "
