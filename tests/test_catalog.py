@@ -76,7 +76,9 @@ def test_pipelines_have_the_names_users_type(registry):
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    stages = "ingest masks controlnet synthesis pretrain classification localization tables ablation"
+    stages = (
+        "ingest masks controlnet synthesis pretrain classification localization tables ablation"
+    )
     for stage in stages.split():
         assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
 
