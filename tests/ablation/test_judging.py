@@ -36,8 +36,7 @@ def test_equal_sets_do_not_differ_and_a_second_run_trains_nothing(bank, tmp_path
 
     def compare():
         controls = ["base", "all"]
-        where = JUDGES, recipe(), tmp_path, Tracked(), controls
-        return compare_sets(arms, *where, accepted_only=False, on_task=note)
+        return compare_sets(arms, JUDGES, recipe(), tmp_path, Tracked(), controls, note)
 
     report = compare()
     assert trained == {"classification": 6, "localization": 6}  # base, all, twin; two seeds

@@ -68,7 +68,7 @@ class Arm(NamedTuple):
     Attributes:
         name: Of the arm in the report.
         samples: The table `samples` that the set was made from.
-        images: The set.
+        images: The set; what its manifest names is shown.
         masks: The masks it was made with.
         known: Arms that need no set of their own, by their names in `arms.registry`.
     """
@@ -87,8 +87,6 @@ def compare_sets(
     folder: Path,
     track: Track,
     controls: Sequence[str],
-    *,
-    accepted_only: bool,
     on_task: OnTask,
 ) -> pd.DataFrame:
     """Train the main detectors of both tasks on every set, and report.
@@ -100,7 +98,6 @@ def compare_sets(
         folder: Work folder.
         track: As `inspection.experiment` takes it.
         controls: What every arm is compared with: names of other sets, or of known arms.
-        accepted_only: Whether images that were rejected are left out.
         on_task: Told of each set and task what was trained and how long that took.
 
     Returns:
@@ -110,7 +107,7 @@ def compare_sets(
     found: dict[str, list[Any]] = {task: [] for task in _RUN}
     for arm, (task, run) in product(arms, _RUN.items()):
         options = getattr(judges, task).model_copy(update={"paper": None})
-        told = {"accepted_only": accepted_only, "external": {}, "ratio": None}
+        told = {"accepted_only": True, "external": {}, "ratio": None}
         names = [*arm.known, OURS]
         how = judges.arms.model_copy(update={**told, "names": names})
         bank = open_bank(arm.samples, arm.images, arm.masks, how, recipe.synthesis, recipe.framing)

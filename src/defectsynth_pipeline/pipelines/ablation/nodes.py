@@ -90,7 +90,7 @@ def compare_rows(
             Arm(name, samples, m.images, m.masks, ["base"] if name == ALL else [])
             for name, m in first.items()
         ]
-        report = _compared(arms, workshop, judges, "rows", ["base", ALL], accepted_only=False)
+        report = _compared(arms, workshop, judges, "rows", ["base", ALL])
         report = report.assign(**split_settings(samples))
     return ablation_table(measured, references, extractor, report), report
 
@@ -152,8 +152,6 @@ def _compared(
     judges: Judges,
     name: str,
     controls: list[str],
-    *,
-    accepted_only: bool,
 ) -> pd.DataFrame:
     def note(task: str, trainings: int, seconds: float) -> None:
         if trainings:
@@ -164,8 +162,7 @@ def _compared(
             workshop.clock.note(task, each * trainings, seconds)
 
     folder = workshop.folder / "detectors" / name
-    how = {"accepted_only": accepted_only, "on_task": note}
-    return compare_sets(arms, judges, workshop.recipe, folder, nested_run, controls, **how)
+    return compare_sets(arms, judges, workshop.recipe, folder, nested_run, controls, note)
 
 
 def draw_examples(
@@ -228,6 +225,5 @@ def follow_shots(
         ratings = rate_set(made, whole, references, extractor, workshop, quality)
         rated[name] = quality_rows(ratings, references, made.images, extractor)
         arms = [Arm(OURS, cut, made.images, made.masks, COMPARED)]
-        where = f"{name} shots", list(COMPARED)
-        reports[name] = _compared(arms, workshop, judges, *where, accepted_only=True)
+        reports[name] = _compared(arms, workshop, judges, f"{name} shots", list(COMPARED))
     return shots_curve(points, rated, reports)
