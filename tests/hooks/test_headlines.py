@@ -77,13 +77,15 @@ def test_a_verdict_in_two_numbers_per_task():
 
 
 def test_of_a_page_the_answers_are_told_and_cut_at_a_line():
-    page = "# Does the data pay?\n\n" + "one line\n" * 1000 + "\n## Localization\n"
+    page = "# Does the data pay?\n\nIntroduction\n\n" + "one line\n" * 1000 + "\n## Localization\n"
     text = description("verdict_page", page)
     assert len(text) < 3100
     assert text.startswith("one line")
     assert text.endswith("one line\n\nThe whole page is among the artifacts.")
-    short = description("verdict_page", "# Does it?\n\n| yes |\n\n## More\n\n| no |\n")
-    assert short == "| yes |\n\nThe whole page is among the artifacts."
+    page = "# Does it?\n\nHow\n\n- why\n\n- **defectsynth** pays\n\n| yes |\n\n## More\n\n| no |\n"
+    told = "- **defectsynth** pays\n\n- why\n\n| yes |\n\nThe whole page is among the artifacts."
+    assert description("verdict_page", page) == told
+    assert facts_in("verdict_page", page) == {"verdict": "defectsynth pays"}
 
 
 def test_quality_is_told_of_our_arm_and_of_the_floor_as_means_over_categories():

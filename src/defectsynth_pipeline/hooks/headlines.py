@@ -23,6 +23,7 @@ _OURS = "defectsynth"
 _PACKAGES = ("torch", "diffusers", "kedro")
 _COUNTS = ("images", "accepted", "relabelled", "rejected")
 _PAGE_LIMIT = 3000
+_COUNT = "- **"  # begins the lines of a verdict page that count outcomes
 
 SECTIONS = {
     "verdict_page": "Does it pay?",
@@ -43,7 +44,7 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
     """Tags that a catalog entry's content answers for.
 
     Args:
-        entry: `samples` and `synthetic_images` tell something.
+        entry: `samples`, `synthetic_images` and `verdict_page` tell something.
         data: What was loaded or saved; a set may be a `FinishedSet`.
     """
     if entry == "samples":
@@ -57,6 +58,9 @@ def facts_in(entry: str, data: Any) -> dict[str, str]:
         }
     if entry == "synthetic_images":
         return {"images": str(len(data) if isinstance(data, ImageSet) else data.images)}
+    if entry == "verdict_page":
+        counts = [line for line in str(data).splitlines() if line.startswith(_COUNT)]
+        return {"verdict": "; ".join(line.removeprefix("- ").replace("*", "") for line in counts)}
     return {}
 
 
@@ -102,7 +106,9 @@ def description(entry: str, data: Any) -> str:
         return markdown_table(["type", *_COUNTS], lines)
     if entry != "verdict_page":
         return ""
-    answers = str(data).partition("\n## ")[0].partition("\n")[2].strip()
+    # Without heading and introduction; MLflow shows four lines, which should be the counts.
+    parts = str(data).partition("\n## ")[0].strip().split("\n\n")[2:]
+    answers = "\n\n".join(sorted(parts, key=lambda part: not part.startswith(_COUNT)))
     if len(answers) > _PAGE_LIMIT:
         answers = answers[:_PAGE_LIMIT].rpartition("\n")[0]
     return f"{answers}\n\nThe whole page is among the artifacts."

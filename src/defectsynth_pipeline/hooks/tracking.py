@@ -225,7 +225,8 @@ class MlflowTracking:
             heading = f"### {SECTIONS[name]}"
             told = maker.tag(NOTE) or ""
             own = told[told.find("\n### ") + 1 :] if told.startswith(heading) else told
-            maker.tags({NOTE: f"{heading}\n\n{text}\n\n{own}", "judged_by": self._run.id})
+            note = {NOTE: f"{heading}\n\n{text}\n\n{own}", "judged_by": self._run.id}
+            maker.tags(note | facts_in(name, data))
 
     def _learn(self, name: str, data: Any) -> None:
         """Tag the run with what an entry tells, and name it after that."""
@@ -275,13 +276,16 @@ def _saved_path(dataset: Any) -> Path:
 
 
 def _tags(run_params: Mapping[str, Any], project: Path) -> dict[str, str]:
+    command = redact_command([Path(sys.argv[0]).name, *sys.argv[1:]])
     return {
         "pipeline": ", ".join(run_params.get("pipeline_names") or ["__default__"]),
         "env": run_params.get("env") or "local",
         "kedro.version": run_params["kedro_version"],
         VERSION: run_params["run_id"],
         "record": (RUNS / f"{run_params['run_id']}.json").as_posix(),
-        "command": redact_command([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": command,
+        "mlflow.source.name": command,
+        "mlflow.source.type": "LOCAL",
         **_code(project),
     }
 
