@@ -11,7 +11,7 @@ from categories import save
 from defectsynth_pipeline.corpora.arrays import as_samples
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.samples import make_samples
-from defectsynth_pipeline.corpora.zones import MARGIN, allowed_on, nearest_place
+from defectsynth_pipeline.corpora.zones import MARGIN, allowed_on, nearest_place, zone_hashes
 from defectsynth_pipeline.options import IngestOptions
 from refusals import refused
 
@@ -34,12 +34,18 @@ def test_legal_and_forbidden_zones_join(part: Path) -> None:
     samples = make_samples(part, READ)
     normal = Sample.of(samples[samples["split"] == "normal"].iloc[0])
     assert allowed_on(normal) is None
+    assert zone_hashes(samples) == []
     zone(part, "plate_legal", half(slice(0, 40)))
+    told = zone_hashes(samples)
+    assert [name for name, _ in told] == ["plate_legal.png"]
     assert (allowed_on(normal) == half(slice(0, 40))).all()
     zone(part, "plate_forbidden", half(slice(0, 8)))
     assert make_samples(part, READ).equals(samples)
     assert (allowed_on(normal) == half(slice(8, 40))).all()
+    before = zone_hashes(samples)
+    assert before[1:] == told
     zone(part, "plate_forbidden", half(slice(0, 10)))  # changed in the meantime
+    assert zone_hashes(samples) != before
     assert (allowed_on(normal) == half(slice(10, 40))).all()
 
 

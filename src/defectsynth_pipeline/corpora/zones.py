@@ -9,6 +9,7 @@ the part lies on it.
 
 from __future__ import annotations
 
+import hashlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def check_zones(samples: pd.DataFrame, *, complete: bool = True) -> None:
             if zones := _zones_of(str(root), str(category)):
                 _check_sizes(own, Path(str(root)), zones)
                 _check_fit(own)
+
+
+def zone_hashes(samples: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the name and sha256 of every zone file that bears on some samples, in order."""
+    found = []
+    for (root, category), _ in samples.groupby(["root", "category"]):
+        for name, _ in _zones_of(str(root), str(category)):
+            data = read_bytes(Path(root), Path(root) / ZONES / name)
+            found.append((name, hashlib.sha256(data).hexdigest()))
+    return found
 
 
 def nearest_place(mask: np.ndarray, allowed: np.ndarray) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from defectsynth_pipeline.corpora.split import assert_no_test
+from defectsynth_pipeline.corpora.zones import zone_hashes
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
@@ -153,6 +154,7 @@ def set_fingerprint(
         # The masks' content, not their version: a run repeated after a kill makes a new version.
         masks.manifest,
         seen[told].reset_index(drop=True),
+        zone_hashes(seen),
         code,
     )
 
