@@ -76,9 +76,8 @@ def test_pipelines_have_the_names_users_type(registry):
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
-    stages = (
-        "ingest masks controlnet synthesis pretrain classification localization tables ablation"
-    )
+    stages = "ingest masks controlnet synthesis pretrain classification localization tables"
+    stages += " quality ablation"
     for stage in stages.split():
         assert {node.namespace for node in registry[stage].nodes} - {"bank"} == {stage}
 
@@ -175,7 +174,7 @@ def test_what_a_person_would_look_at_has_a_preview(single):
 
 def test_marks_for_mlflow_are_known(entries):
     marks = {entry["metadata"].get("mlflow") for entry in entries.values()}
-    assert marks == {"artifact", None}
+    assert marks == {"artifact", "table", None}
 
 
 def test_runtime_parameters_reach_the_catalog():

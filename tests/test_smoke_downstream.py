@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sessions import client_of, make_project, open_catalog, run, runs_of, versions
+from sessions import artifact, client_of, make_project, open_catalog, run, runs_of, versions
 
 WRITTEN = {
     "classification_plan",
@@ -118,6 +119,25 @@ def test_pictures_can_be_looked_at(judged: Path) -> None:
         with Image.open(path) as picture:
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 3
+
+
+def test_the_quality_of_the_same_images_is_measured(augmented: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    catalog = run(project, "quality")
+    table, samples = catalog.load("generation_quality"), catalog.load("samples")
+    types = samples.loc[samples["split"] == "base", "defect_type"]
+    assert set(table["defect_type"]) == {*types, "all"}
+    assert set(table["arm"]) == {"real", "defectsynth", "crop_paste", "untouched"}
+    assert table["kid"].notna().any()
+    (path,) = (project / "data" / "08_reporting").glob("generation_quality_figure.png/*/*.png")
+    with Image.open(path) as picture:
+        assert np.asarray(picture.convert("L")).std() > 3
+    last = next(r for r in runs_of(project) if r.data.tags.get("pipeline") == "quality")
+    file = "generation_quality/generation_quality.json"
+    assert file in last.data.tags["mlflow.loggedArtifacts"]  # by which MLflow finds tables
+    assert len(json.loads(artifact(last, file).read_text())["data"]) == len(table)
+    assert last.data.tags["images"] == str(len(catalog.load("synthetic_images")))
 
 
 def test_models_can_be_used_again(catalog: Any) -> None:

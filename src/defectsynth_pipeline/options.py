@@ -421,7 +421,7 @@ class QualityOptions(Options):
     side: Side = Field(256, description="px to which a whole image is brought")
     region_side: Side = Field(128, description="px to which the window of a defect is brought")
     context: float = Field(2.0, ge=1, le=10, description="that window, in extents of the mask")
-    labels: Images = Field(25, description="of each arm and type whose masks are judged")
+    estimated: Images = Field(10, description="whose background is estimated for a mask IoU")
     subset: int = Field(8, ge=2, le=1000, description="images of either in a subset of KID")
     subsets: Few = 100
     splits: Few = Field(1, description="of IS")

@@ -12,6 +12,7 @@ from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.figures import overlays, style
 from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.lines import _plain
+from defectsynth_pipeline.figures.quality import draw_quality
 from defectsynth_pipeline.inspection.results import ClassificationResults, LocalizationResults
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.schemas import empty_table
@@ -234,3 +235,23 @@ def test_arms_keep_their_colours_apart():
 )
 def test_loss_labels(value, label):
     assert _plain(value) == label
+
+
+def test_quality_has_a_line_per_arm_and_the_floor_across():
+    arms = ["real", "defectsynth", "untouched"]
+    rows = [
+        {"corpus": "c", "category": "tile", "defect_type": kind, "arm": arm, "region": region}
+        | {"kid": number, "ic_distance": 0.5, "recall": 0.2 * number, "mask_iou": None}
+        for kind in ("crack", "all")
+        for region in ("whole", "defect")
+        for number, arm in enumerate(arms)
+    ]
+    told = {"extractor": "some network", "distance": "some distance", "real": "base"}
+    figure = draw_quality(pd.DataFrame(rows).assign(**told))
+    ax = figure.axes[3]  # recall
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == arms[1:]
+    across = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2]
+    assert across == [0]
+    marks = {line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"}
+    assert marks == {0.2, 0.4}
+    assert any("some network" in text for text in words(figure))

@@ -101,7 +101,7 @@ def find_weights(
         "the Inception of FID needs a package that is not installed",
         file=given[named[0]],
         value="torch-fidelity",
-        remedy="pip install torch-fidelity, or set quality.inception and quality.lpips to none",
+        remedy="pip install defectsynth-pipeline[inception], or set both to none",
     )
 
 
@@ -135,25 +135,36 @@ def paper_networks(inception: Path, lpips: Path, network: Literal["alex", "vgg"]
     Raises:
         InputError: A file is not of its network.
     """
-    from torchmetrics.functional.image.lpips import _LPIPS
-
-    seen_by = _inception(inception)
-    judge = _LPIPS(net=network, pnet_rand=True)
-    state = read_state(lpips, _BACKBONE[network], whole=True)
-    features = {n.removeprefix("features."): v for n, v in state.items() if "features." in n}
-    own = judge.net.state_dict()
-    _load(judge.net, {name: features.get(name.partition(".")[2]) for name in own}, lpips, network)
-    judge = _frozen(judge)
-    roots = [lin.model[-1].weight[0, :, 0, 0].clamp_min(0).sqrt() for lin in judge.lins]
+    seen_by, vectors_of = _inception(inception), perceptual(lpips, network)
 
     @torch.no_grad()
     def see(images: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
         pixels = torch.tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
         pooled, logits = seen_by(_on(seen_by, pixels))
-        maps = judge.net(judge.scaling_layer(_on(judge, pixels).float() / 127.5 - 1))
-        return pooled.cpu(), logits.cpu(), _vectors(list(maps), roots).cpu()
+        return pooled.cpu(), logits.cpu(), vectors_of(images)
 
     return Extractor(_INCEPTION, f"LPIPS, {_BACKBONE[network]}", True, see)
+
+
+def perceptual(file: Path, network: Literal["alex", "vgg"]) -> Callable[[np.ndarray], Tensor]:
+    """Return what makes vectors of images, whose squared distance is LPIPS; as `paper_networks`."""
+    from torchmetrics.functional.image.lpips import _LPIPS
+
+    judge = _LPIPS(net=network, pnet_rand=True)
+    state = read_state(file, _BACKBONE[network], whole=True)
+    features = {n.removeprefix("features."): v for n, v in state.items() if "features." in n}
+    own = judge.net.state_dict()
+    _load(judge.net, {name: features.get(name.partition(".")[2]) for name in own}, file, network)
+    judge = _frozen(judge)
+    roots = [lin.model[-1].weight[0, :, 0, 0].clamp_min(0).sqrt() for lin in judge.lins]
+
+    @torch.no_grad()
+    def vectors_of(images: np.ndarray) -> Tensor:
+        pixels = torch.tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+        maps = judge.net(judge.scaling_layer(_on(judge, pixels).float() / 127.5 - 1))
+        return _vectors(list(maps), roots).cpu()
+
+    return vectors_of
 
 
 def _inception(file: Path) -> nn.Module:

@@ -35,6 +35,7 @@ _PANELS = (
 )
 _ROW = 0.26  # inches
 _LINEAR = 10.0  # KID x 10^3 up to which its axis is linear, beyond it is logarithmic
+_TICKS = (0, 10, 100, 1000)
 
 
 def draw_quality(table: pd.DataFrame) -> Figure:
@@ -86,5 +87,9 @@ def _draw(ax: Axes, rows: pd.DataFrame, panel: _Panel, arms: list[str]) -> None:
     ax.set_ylim(len(arms) - 0.5, -0.5)
     if panel.measure == "kid":
         ax.set_xscale("symlog", linthresh=_LINEAR)
-    else:
+        # The scale's own ticks are formulas, which are not drawn here.
+        ax.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    elif panel.measure == "ic_distance":
         ax.set_xlim(left=0)
+    else:
+        ax.set_xlim(-0.03, 1.03)

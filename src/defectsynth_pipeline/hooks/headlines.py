@@ -63,9 +63,13 @@ def platform_facts() -> dict[str, str]:
 
 
 def headline(entry: str, data: Any) -> dict[str, float]:
-    """Return the numbers of `synthesis_summary` (5) or `verdict` (4 per task), of others none."""
+    """Return the numbers of `synthesis_summary` (5), `verdict` (4 per task) or
+    `generation_quality` (7), of others none.
+    """
     if entry == "synthesis_summary":
         return _of_images(data)
+    if entry == "generation_quality":
+        return _of_quality(data)
     return _of_verdict(data) if entry == "verdict" else {}
 
 
@@ -98,6 +102,17 @@ def _of_images(summary: pd.DataFrame) -> dict[str, float]:
         "attempts": float((summary["mean_attempts"] * weights).sum() / total),
         "network_share": float((summary["network"] * weights).sum() / total),
     }
+
+
+def _of_quality(table: pd.DataFrame) -> dict[str, float]:
+    """What was measured of our arm and of real against real, means over categories."""
+    numbers = {}
+    for arm, label in ((_OURS, "quality"), ("real", "quality.floor")):
+        rows = table[(table["arm"] == arm) & (table["defect_type"] == "all")]
+        means = rows.groupby("region")[["kid", "ic_distance", "mask_iou"]].mean().stack()
+        numbers |= {f"{label}.{measure}.{region}": v for (region, measure), v in means.items()}
+    kept = ("kid.whole", "kid.defect", "ic_distance.defect", "mask_iou.defect")
+    return {n: float(v) for n, v in numbers.items() if n.endswith(kept) and pd.notna(v)}
 
 
 def _of_verdict(verdict: pd.DataFrame) -> dict[str, float]:

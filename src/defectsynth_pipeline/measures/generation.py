@@ -6,11 +6,13 @@ KID and IS are torchmetrics'. A perceptual distance is a squared distance of vec
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.inception import InceptionScore
-from torchmetrics.image.kid import KernelInceptionDistance
 
 
 def kernel_distance(
@@ -32,8 +34,9 @@ def kernel_distance(
     Raises:
         ValueError: A side has fewer than `subset` images.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    with _quiet(seed):
         metric = KernelInceptionDistance(feature=nn.Identity(), subsets=subsets, subset_size=subset)
         metric.update(real, real=True)
         metric.update(generated, real=False)
@@ -64,12 +67,13 @@ def inception_score(logits: Tensor, *, splits: int, seed: int) -> float:
         splits: Parts of which the mean is taken; an image counts in one.
         seed: Of the parts.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    from torchmetrics.image.inception import InceptionScore
+
+    with _quiet(seed):
         metric = InceptionScore(feature=nn.Identity(), splits=splits)
         metric.update(logits)
-        features = metric.compute()
-    return float(features[0])
+        mean, _ = metric.compute()
+    return float(mean)
 
 
 def precision_recall(real: Tensor, generated: Tensor, neighbours: int) -> tuple[float, float]:
@@ -118,3 +122,12 @@ class Clusters:
         counts, sums = self.counts[several], (self._sums[several] ** 2).sum(1)
         pairs = counts * (counts - 1)
         return np.asarray(2 * (counts * self._squares[several] - sums).clamp_min(0) / pairs)
+
+
+@contextmanager
+def _quiet(seed: int) -> Iterator[None]:
+    """torchmetrics draws from torch's own generator, and warns of memory and of single splits."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.manual_seed(seed)
+        yield

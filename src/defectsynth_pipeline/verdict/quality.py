@@ -7,6 +7,7 @@ defect.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from defectsynth_pipeline.verdict.comparison import ALL
 from defectsynth_pipeline.verdict.paper_quality import beside_paper
 from defectsynth_pipeline.verdict.seen import DEFECT, REGIONS, WHOLE, Seen, joined, look
 
+_log = logging.getLogger(__name__)
 REAL = "real"  # the row of the floor
 MEASURES = (
     "kid",
@@ -114,6 +116,10 @@ def measure_quality(
         InputError: No type can be measured.
     """
     real = samples[(samples["defect_type"] != GOOD) & samples["split"].isin(["base", "test"])]
+    compared = real[real["split"].isin(_SPLITS[options.real])]
+    most = int(compared.groupby("category").size().max()) if len(compared) else 0
+    if most < options.subset:
+        raise _too_few(f"a subset needs {options.subset}, no category has more than {most} real")
     rows: list[dict[str, Any]] = []
     for place, own in real.groupby(["corpus", "category"], sort=True):
         rows += _category(*map(str, place), own, sources, extractor, options)
@@ -121,12 +127,16 @@ def measure_quality(
     table = table.reindex(columns=own_columns("generation_quality"))
     made = table[~table["arm"].isin([REAL, UNTOUCHED])]
     if made["kid"].isna().all():
-        raise InputError(
-            "no defect type has enough images to be measured",
-            value=made["note"].iloc[0],
-            remedy="lower quality.subset, or set quality.real: all",
-        )
+        raise _too_few(made["note"].iloc[0])
     return table
+
+
+def _too_few(value: str) -> InputError:
+    return InputError(
+        "no defect type has enough images to be measured",
+        value=value,
+        remedy="lower quality.subset, or set quality.real: all",
+    )
 
 
 def _category(
@@ -139,6 +149,9 @@ def _category(
 ) -> Iterator[dict[str, Any]]:
     """Rows of a category's types, then of all of them."""
     types = sorted(set(real.loc[real["split"] == "base", "defect_type"]))
+    if not types:
+        _log.warning("%s is not measured: no base images of a defect", category)
+        return
     progress = Progress(f"{category}: measured", (len(sources) + 1) * (len(types) + 1))
     done = count_from(1)
     references: list[_Reference] = []
@@ -170,7 +183,9 @@ def _category(
             images = source.show(category, types, total)
             seen[name] = [look(images, extractor, options, whole.seeds)]
         found = joined(seen[name]) if seen[name] else None
-        yield from _rows(place, name, whole, found, extractor, options)
+        lacks = [t for t in types if source.typed and source.most(category, t) == 0]
+        remark = f"without {', '.join(lacks)}, which the other arms have" if lacks else ""
+        yield from _rows(place, name, whole, found, extractor, options, remark)
         progress(next(done))
 
 
@@ -217,6 +232,7 @@ def _rows(
     found: Seen | None,
     extractor: Extractor,
     options: QualityOptions,
+    remark: str = "",
 ) -> Iterator[dict[str, Any]]:
     """A row per region of an arm, or of the floor; without images a row that says so."""
     told = {"arm": name, "extractor": extractor.name, "distance": extractor.distance}
@@ -233,7 +249,7 @@ def _rows(
         else:
             values, notes = measure(reference.images, found, region, options)
         yield {**place, **told, "region": region, **values, **counted, **sizes} | {
-            "note": "; ".join(notes)
+            "note": "; ".join(filter(None, [remark, *notes]))
         }
 
 

@@ -35,8 +35,8 @@ class Seen:
         features, logits, vectors: By region, float32 (N, D); no vectors where they were
             clustered.
         clusters: By region, around the base images.
-        iou, estimated: Of the masks of the first ones, see `look`; nan where a background is not
-            known.
+        iou: (N,), of masks, see `look`; nan where the background is not known.
+        estimated: (<= N,), of the masks of the first ones.
     """
 
     features: dict[str, Tensor]
@@ -71,8 +71,8 @@ def look(
 ) -> Seen:
     """See images, whole and in a square window around their masks.
 
-    A mask's IoU, of the first `options.labels` images, is that with what changed against the
-    background (`certificate.label`); a second one is against the background as its surroundings
+    A mask's IoU is that with what changed against the background (`certificate.label`); a second
+    one, of the first `options.estimated` images, is against the background as its surroundings
     would continue it, which is all that is known of a real image or of another system's.
 
     Args:
@@ -84,10 +84,12 @@ def look(
     """
     clusters = {name: [Clusters(own)] for name, own in seeds.items()} if seeds else {}
     found: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {name: [] for name in REGIONS}
-    labels: list[tuple[float, float]] = []
+    known: list[float] = []
+    estimated: list[float] = []
     images = iter(shown)
     while batch := list(islice(images, _BATCH)):
-        labels += map(_label_fits, batch[: max(0, options.labels - len(labels))])
+        known += map(_fit, batch)
+        estimated += map(_estimated_fit, batch[: max(0, options.estimated - len(estimated))])
         views = [_views(one, options) for one in batch]
         for number, name in enumerate(REGIONS):
             features, logits, vectors = extractor.see(np.stack([view[number] for view in views]))
@@ -99,8 +101,7 @@ def look(
         {name: torch.cat([parts[number] for parts in found[name]]) for name in REGIONS}
         for number in range(3)
     )
-    iou, estimated = np.array(labels).T
-    return Seen(features_of, logits_of, vectors_of, clusters, iou, estimated)
+    return Seen(features_of, logits_of, vectors_of, clusters, np.array(known), np.array(estimated))
 
 
 def _views(shown: Shown, options: QualityOptions) -> tuple[np.ndarray, np.ndarray]:
@@ -112,10 +113,14 @@ def _views(shown: Shown, options: QualityOptions) -> tuple[np.ndarray, np.ndarra
     return tuple(np.rint(view).astype(np.uint8) for view in (whole, region))  # type: ignore[return-value]
 
 
-def _label_fits(shown: Shown) -> tuple[float, float]:
-    """IoU of a mask with what changed, against the known background and an estimated one."""
+def _fit(shown: Shown) -> float:
+    """IoU of a mask with what changed against the known background; nan without one."""
     image, mask, background = shown
-    known = math.nan if background is None else measure_label(image, background, mask).overlap
-    frame = roi_frame(mask, _CONTEXT, _SURROUND)
-    part, inside = crop(image, frame), crop(mask, frame)
-    return known, measure_label(part, remove_defect(part, inside), inside).overlap
+    return math.nan if background is None else measure_label(image, background, mask).overlap
+
+
+def _estimated_fit(shown: Shown) -> float:
+    """The same against an estimated background."""
+    frame = roi_frame(shown.mask, _CONTEXT, _SURROUND)
+    part, inside = crop(shown.image, frame), crop(shown.mask, frame)
+    return measure_label(part, remove_defect(part, inside), inside).overlap
