@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from defectsynth_pipeline.ablation.estimate import SECONDS
 from defectsynth_pipeline.ablation.judging import OURS, Arm, Judges, compare_sets
-from defectsynth_pipeline.ablation.rows import ALL, Recipe, Row, plan_rows
+from defectsynth_pipeline.ablation.rows import ALL, Recipe, Row, plan_rows, timed_rows
 from defectsynth_pipeline.corpora.split import split_settings
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.hooks.tracking import nested_run
@@ -182,7 +182,7 @@ def draw_examples(
 
 def tell_cost(samples: pd.DataFrame, workshop: Any, options: AblationOptions) -> pd.DataFrame:
     """Time, memory and parameters with each idea and without."""
-    from defectsynth_pipeline.ablation.cost import Variant, measure_cost, timed_rows
+    from defectsynth_pipeline.ablation.cost import Variant, measure_cost
     from defectsynth_pipeline.shape.area import area_ratio_table
     from defectsynth_pipeline.shape.plan import plan_masks
 
