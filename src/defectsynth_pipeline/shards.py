@@ -10,11 +10,12 @@ import io
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -129,9 +130,14 @@ def _torchrun(path: Path, work: Path, shards: list[list[str]], workers: int) -> 
         raise InputError(
             "a worker of torch's launcher failed",
             file=work,
-            value=next(iter(error.failures.values())).message["message"],
+            value=_told(next(iter(error.failures.values())).message),
             remedy="see what it says above; what is finished is kept",
         ) from error
+
+
+def _told(message: Any) -> str:
+    """What a worker of the launcher said last: a text, or a mapping that has one."""
+    return str(message["message"] if isinstance(message, Mapping) else message)
 
 
 def _ranked(path: Path, work: Path, shards: list[list[str]]) -> int:
@@ -158,11 +164,12 @@ def _ray(path: Path, work: Path, shards: list[list[str]], workers: int) -> Itera
         ) from error
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS")
-        own = {} if address else {"num_cpus": workers}
-        ray.init(address=address, include_dashboard=False, **own)
+        cores = None if address else workers
+        ray.init(address=address, include_dashboard=False, num_cpus=cores)
     task = ray.remote(num_cpus=1, num_gpus=min(1, count_cards()), max_retries=_RELAUNCHES)
     job, render = ray.put(path.read_bytes()), task(_shard_files)
-    left, running = deque(shards), set()
+    left = deque(shards)
+    running: set[Any] = set()
     try:
         while left or running:
             while left and len(running) < workers:

@@ -34,8 +34,10 @@ LAYOUTS = (
 _WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:converted_mask|images?|imgs?|masks?)(?=[_\-. ]|$)")
 _MASK = re.compile(r"[_\-. ]mask$")
 _NOT_AN_IMAGE = re.compile(r"[_\-. ](mask|good)$")  # of a defect
-_NO_TYPES = ("good", "train", "test", "ground_truth", *IMAGE_FOLDERS, *MASK_FOLDERS)
-_NO_TYPES += ("ori", "recon", "fg", "image-mask")
+_NO_TYPES = (
+    *("good", "train", "test", "ground_truth", *IMAGE_FOLDERS, *MASK_FOLDERS),
+    *("ori", "recon", "fg", "image-mask"),
+)
 _TILES = (256, 512)
 _TILE_GAP = 2
 

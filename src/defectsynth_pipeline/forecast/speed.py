@@ -10,7 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -103,7 +105,7 @@ def _measured(
     begun = _seconds(
         lambda: from_float(transferred(good, mask, to_float(image), mask), good), repeats=2
     )
-    windows = []
+    windows: list[Any] = []
     rng = np.random.default_rng(0)
     nulls = _seconds(lambda: windows.extend(nulls_of(real, normals, rng, rounds=1)))
     seen = [see(image, mask)] * 8
@@ -218,11 +220,15 @@ def _mask(samples: pd.DataFrame, options: MaskOptions) -> float:
     some = base.merge(first)
     seconds = []
     for count in (1, 6):
-        how = {"count": count, "per": "type", "method": "image", "pairs": {}}
+        how: dict[str, Any] = {"count": count, "per": "type", "method": "image", "pairs": {}}
         chosen = options.model_copy(update=how)
         plan = plan_masks(some, area_ratio_table(some, chosen), chosen)
-        seconds.append(_seconds(lambda p=plan, o=chosen: list(render_masks(p, some, o))))
+        seconds.append(_seconds(partial(_rendered, plan, some, chosen)))
     return max(seconds[1] - seconds[0], 1e-4) / (5 * len(first))
+
+
+def _rendered(plan: pd.DataFrame, base: pd.DataFrame, options: MaskOptions) -> list[Any]:
+    return list(render_masks(plan, base, options))
 
 
 def _detector_step(options: LocalizationOptions) -> float:
