@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+import torch
 
 from defectsynth_pipeline.ablation import estimate
 from defectsynth_pipeline.ablation.cost import Network
@@ -25,7 +26,6 @@ from defectsynth_pipeline.pipelines.masks.nodes import generate_masks, measure_a
 from defectsynth_pipeline.pipelines.synthesis import nodes as synthesis
 from defectsynth_pipeline.publishing import written_whole
 from defectsynth_pipeline.rendering import FinishedSet
-from defectsynth_pipeline.resumable import load_checkpoint
 from defectsynth_pipeline.schemas import read_table
 
 CLOCK = "seconds.json"
@@ -114,7 +114,8 @@ class Workshop:
         model, _ = finetune_controlnet(
             samples, self.base, self.checkpoints, recipe.finetune, recipe.framing, recipe.prompts
         )
-        state = load_checkpoint(self.checkpoints / f"{model.meta['key']}.pt") or {}
+        checkpoint = self.checkpoints / f"{model.meta['key']}.pt"
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         seconds = float(state["seconds"])
         expected = estimate.finetune_seconds(recipe.finetune, state["step"])
         self.clock.note("finetune", expected, seconds)
