@@ -185,9 +185,7 @@ def draw_shots(curve: pd.DataFrame) -> Figure:
         return style.empty_figure("No shots were followed: ablation.parts leaves out shots")
     categories = list(dict.fromkeys(curve["category"]))
     names = [
-        n
-        for n in ("macro_f1", "mean_pixel_ap", "kid", "ic_distance", "accepted")
-        if n in set(curve["measure"])
+        n for n in ("macro_f1", "mean_pixel_ap", "kid", "ic_distance") if n in set(curve["measure"])
     ]
     figure = Figure(figsize=(3.4 * len(names), 2.9 * len(categories) + 0.7), layout="constrained")
     axes = figure.subplots(len(categories), len(names), squeeze=False)
