@@ -81,21 +81,22 @@ def measure_cost(
         The table `cost_table`; the paper's numbers are of its method on an RTX 4090 with another
         network. `memory_mib` is the peak of the process, or of the GPU where there is one.
     """
-    make: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {}
+    images: dict[str, Callable[[], object]] = {}
+    masks: dict[str, Callable[[], object]] = {}  # by options: most rows have the same
     for one in variants:
         plan = _in_turn(one.plan, options.cost_images)
-        masks = _in_turn(one.mask_plan, _MASKS * options.cost_images)
-        make[one.row.name] = (
-            _image_maker(one, plan, samples, base, recipe),
-            lambda r=masks, o=one.row.masks: list(render_masks(r, samples, o, base)),  # type: ignore[misc]
-        )
-    images = _medians({n: m[0] for n, m in make.items()}, options, base.device)
-    masks_of = _medians({n: m[1] for n, m in make.items()}, options, base.device)
+        images[one.row.name] = _image_maker(one, plan, samples, base, recipe)
+        few = _in_turn(one.mask_plan, _MASKS * options.cost_images)
+        masks.setdefault(one.row.masks.method, _mask_maker(one, few, samples, base))
+    of_images = _medians(images, options, base.device)
+    of_masks = _medians(masks, options, base.device)
     lines = []
     for one in variants:
         name, shown = one.row.name, min(options.cost_images, len(one.plan))
-        per_image, memory = images[name][0] / shown, images[name][1]
-        per_mask = masks_of[name][0] / min(_MASKS * options.cost_images, len(one.mask_plan))
+        per_image, memory = of_images[name][0] / shown, of_images[name][1]
+        per_mask = of_masks[one.row.masks.method][0] / min(
+            _MASKS * options.cost_images, len(one.mask_plan)
+        )
         lines.append(
             {
                 **one.row.told(),
@@ -129,6 +130,12 @@ def _image_maker(
     given: dict[str, Any] = {"samples": samples, "masks": one.masks, "base": base}
     given |= {"options": options, "framing": recipe.framing, "judge": accept}
     return lambda: list(render_plan(plan, plan, **given))
+
+
+def _mask_maker(
+    one: Variant, plan: pd.DataFrame, samples: pd.DataFrame, base: BaseModel
+) -> Callable[[], object]:
+    return lambda: list(render_masks(plan, samples, one.row.masks, base))
 
 
 def _in_turn(plan: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -23,13 +23,13 @@ from defectsynth_pipeline.verdict.comparison import METRIC_NAMES
 from defectsynth_pipeline.verdict.seen import DEFECT
 
 _NAMES = {
-    "kid_difference": "KID x 10^3 less that of all (below 0: better)",
-    "ic_distance": "diversity: distance within clusters",
-    "mask_iou": "mask IoU with what changed",
-    "accepted": "share the certificate accepts",
-    "macro_f1_difference": "macro F1 less that of all",
-    "pixel_ap_difference": "pixel AP less that of all",
-    "kid": "KID x 10^3 inside the defect (lower: better)",
+    "kid_difference": "KID x 10^3 less that of all\n(below 0: better)",
+    "ic_distance": "diversity\n(distance within clusters)",
+    "mask_iou": "mask IoU\n(with what changed)",
+    "accepted": "share that the\ncertificate accepts",
+    "macro_f1_difference": "macro F1 less that of all\n(above 0: better)",
+    "pixel_ap_difference": "pixel AP less that of all\n(above 0: better)",
+    "kid": "KID x 10^3 (lower: better)",
 }
 _INTERVALS = {
     "kid_difference": ("kid_low", "kid_high"),
@@ -59,6 +59,7 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
     looks = dict(zip(categories, cycle(_COLOURS), strict=False))
     for ax, name in zip(axes, names, strict=True):
         style.clean(ax, "", _NAMES[name])
+        ax.locator_params(axis="x", nbins=4)
         for category, own in mine.groupby("category", sort=False):
             several = len(categories) > 1
             main = category == AVERAGE or not several
@@ -184,9 +185,7 @@ def draw_shots(curve: pd.DataFrame) -> Figure:
         return style.empty_figure("No shots were followed: ablation.parts leaves out shots")
     categories = list(dict.fromkeys(curve["category"]))
     names = [
-        n
-        for n in ("macro_f1", "mean_pixel_ap", "kid", "ic_distance", "accepted")
-        if n in set(curve["measure"])
+        n for n in ("macro_f1", "mean_pixel_ap", "kid", "ic_distance") if n in set(curve["measure"])
     ]
     figure = Figure(figsize=(3.4 * len(names), 2.9 * len(categories) + 0.7), layout="constrained")
     axes = figure.subplots(len(categories), len(names), squeeze=False)
@@ -194,10 +193,11 @@ def draw_shots(curve: pd.DataFrame) -> Figure:
         mine = curve[curve["category"] == category]
         for ax, name in zip(line, names, strict=True):
             gain = name in METRIC_NAMES
-            shown = f"gain in {METRIC_NAMES[name]}" if gain else _NAMES.get(name, name)
-            style.clean(ax, f"{category}: {shown}", "real defects per type")
+            shown = f"gain in {METRIC_NAMES[name]}" if gain else _NAMES[name].replace("\n", " ")
+            style.clean(ax, f"{category}\n{shown}", "real defects per type")
+            ax.set_xticks(sorted(mine["base_images"].unique()))
             (_gains if gain else _quality)(ax, mine[mine["measure"] == name])
-    style.title(figure, "What a few more real defects bring; intervals of paired differences")
+    style.title(figure, "What more real defects bring; gains with intervals of paired differences")
     return figure
 
 
