@@ -86,17 +86,19 @@ def plan_synthesis(
 
 
 def batched(plan: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Return a plan whose column `batch` gathers whole groups until a batch of `size` is full.
+    """Return a plan whose column `batch` gathers whole groups of a type until `size` is reached.
 
-    It is planned, as the last bits of a pixel depend on what is denoised beside it: so an image is
-    the same whoever renders it, and after whatever stop.
+    A batch is named by its first group. It is planned, as the last bits of a pixel depend on what
+    is denoised beside it: so an image is the same whoever renders it, and after whatever stop.
     """
     names: dict[str, str] = {}
-    number, filled = 0, 0
+    name, kind, filled = "", ("", ""), 0
     for group, rows in plan.groupby("group", sort=False):
-        if filled and filled + len(rows) > size:
-            number, filled = number + 1, 0
-        names[str(group)] = f"{number:05d}"
+        first = rows.iloc[0]
+        own = (str(first["category"]), str(first["defect_type"]))
+        if own != kind or filled + len(rows) > size:
+            name, kind, filled = str(group), own, 0
+        names[str(group)] = name
         filled += len(rows)
     batches = plan["group"].map(names)
     if "batch" in plan:
