@@ -13,27 +13,38 @@ TEST_ARGS ?=
 # Another port, say: VIZ_ARGS="--port 4142", MLFLOW_ARGS="--port 5001".
 VIZ_ARGS ?=
 MLFLOW_ARGS ?=
+# What `make try` makes smaller: a look at the whole in about a minute, not the best images.
+TRY = masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
 # What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
 # PIP_ARGS="--extra-index-url URL", unless your index has them.
 BUNDLE ?= dist/bundle
 PIP_ARGS ?=
 comma := ,
+# What `make paper` makes fewer of, so that the demo takes less than 90 minutes on two cores; of
+# your own parts it makes what conf/ says.
+PAPER_COUNTS ?= $(if $(ROOT),,ablation.count=40,ablation.shots_categories=flange,quality.images=40)
+PAPER_TABLES ?= $(if $(ROOT),,ingest.categories=flange,masks.count=200,synthesis.count=200)
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
-# Empty: `make bench` judges the latest run in data/ instead of making one of its own.
-BENCH_ARGS ?= --run
+# More of `benchmarks/bench.py`, say BENCH_ARGS="--quick --no-sd15".
+BENCH_ARGS ?=
+RUN_ARGS ?= --run
 # All faults take an hour or more; FAULT_ARGS="--kills 4 --moments 1" some minutes.
 FAULT_ARGS ?=
 
-.PHONY: help install augment downstream partitions pretrain test lint viz mlflow bench faults bundle clean-data
+.PHONY: help install try augment downstream partitions ablation paper pretrain test lint viz mlflow bench bench-run faults bundle docs clean-data
 
 help:
+	@echo "make try                             60 images of the demo in about a minute, and a report"
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
 	@echo "make downstream                      trains detectors on them: does the data pay?"
 	@echo "make partitions [ROOT=...]           both, over the three partitions: the paper's tables"
+	@echo "make ablation [ROOT=...]             what each idea is worth and costs, and more real defects"
+	@echo "make paper                           every table of the paper at reduced counts, on the demo"
 	@echo "make test | lint                     the checks CI runs"
 	@echo "make viz | mlflow                    look at the graph | at the runs, in a browser"
 	@echo "make pretrain | bench                train the compact base again | measure the numbers"
 	@echo "make faults                          bad input, kills, full disks: what a run survives"
+	@echo "make docs                            the documentation as pages, in site/"
 	@echo "make bundle                          a folder that installs on a machine without network"
 	@echo "make clean-data                      delete everything runs have written (not 01_raw)"
 
@@ -48,6 +59,9 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
+try: $(STAMP)
+	$(BIN)/kedro run --pipeline=augment "--params=$(TRY)$(if $(GIVEN),$(comma)$(GIVEN))" $(KEDRO_ARGS)
+
 augment: $(STAMP)
 	$(BIN)/kedro run --pipeline=augment $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
 
@@ -57,6 +71,19 @@ downstream: $(STAMP)
 # One run; stopped, the same command goes on.
 partitions: $(STAMP)
 	$(BIN)/kedro run --pipeline=partitions $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+
+ablation: $(STAMP)
+	$(BIN)/kedro run --pipeline=ablation $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+
+# Quality is that of the latest images, if there are any. Stopped, the same command goes on.
+paper: FEW = $(PAPER_COUNTS)$(if $(and $(PAPER_COUNTS),$(GIVEN)),$(comma))$(GIVEN)
+paper: TABLES = $(PAPER_TABLES)$(if $(and $(PAPER_TABLES),$(GIVEN)),$(comma))$(GIVEN)
+paper: $(STAMP)
+	@test -d data/07_model_output/synthetic_images || \
+	  $(BIN)/kedro run --pipeline=augment $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=quality "--params=$(FEW)" $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=ablation "--params=$(FEW)" $(KEDRO_ARGS)
+	$(BIN)/kedro run --pipeline=partitions "--params=$(TABLES)" $(KEDRO_ARGS)
 
 pretrain: $(STAMP)
 	$(BIN)/kedro run --pipeline=pretrain $(KEDRO_ARGS)
@@ -79,12 +106,20 @@ mlflow: $(STAMP)
 	$(BIN)/mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:///mlruns/mlflow.db $(MLFLOW_ARGS)
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/masks.py
-	$(BIN)/python benchmarks/attention.py
-	$(BIN)/python benchmarks/augment.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+# A whole run of the demo, timed and counted again; RUN_ARGS= judges the latest one in data/.
+bench-run: $(STAMP)
+	$(BIN)/python benchmarks/augment.py $(RUN_ARGS)
 
 faults: $(STAMP)
 	$(BIN)/python benchmarks/faults.py $(FAULT_ARGS)
+
+# What a run does not need is not in the lock.
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock "mkdocs-material>=9.6"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
 
 # Wheels of everything in the lock, ours with model and settings in it, and how to install them.
 bundle: $(STAMP)

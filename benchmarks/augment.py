@@ -27,6 +27,7 @@ from kedro.framework.startup import bootstrap_project
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.engines import planned_mask
+from defectsynth_pipeline.appearance.plan import batched
 from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
@@ -141,6 +142,7 @@ def check_batches(run: dict[str, Any], count: int) -> Iterator[Check]:
 
 def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[str, np.ndarray]:
     options = run["params:synthesis"].model_copy(update={"batch_size": batch_size})
+    plan = batched(plan, batch_size)
     names = ("base_model", "controlnet", "certificate", "params:framing")
     generator = make_generator(*(run[name] for name in names))
     items = render_plan(

@@ -20,10 +20,10 @@ from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from sessions import REPOSITORY
 
-IN_MEMORY = {"bank", "generator"}
+IN_MEMORY = {"bank", "generator", "reviewed_images", "recipe", "judges", "workshop"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
-WORK |= {"mask_work", "image_work"}
-UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model"}
+WORK |= {"mask_work", "image_work", "ablation_work"}
+UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model", "review"}
 # What judges the images lies in Kedro's folders too, and has layers of its own behind them.
 FOLDERS = {"training_sets": "model_input", "detectors": "models", "predictions": "model_output"}
 LAYERS = {"raw", "intermediate", "primary", "feature", *FOLDERS}
@@ -67,28 +67,32 @@ def single(entries) -> dict:
 
 
 def test_pipelines_have_the_names_users_type(registry):
-    stages = {"ingest", "masks", "controlnet", "synthesis"}
+    stages = {"ingest", "masks", "controlnet", "synthesis", "report"}
     assert stages | {"augment", "pretrain", "__default__"} <= set(registry)
     nodes = {node.name for stage in stages for node in registry[stage].nodes}
     assert {node.name for node in registry["augment"].nodes} == nodes
     both = registry["augment"] + registry["downstream"]
     assert registry["__default__"].nodes == both.nodes
     judged = {"classification", "localization"}
-    own = {"judging.judge", "judging.measure_ratio", "reporting.draw_verdict"}
-    own |= {"reporting.draw_ratio", "reporting.draw_training"}
+    own = {node.name for node in registry["downstream"].nodes if node.namespace == "judging"}
+    own |= {f"reporting.draw_{what}" for what in ("verdict", "ratio", "training")}
+    own.add("reporting.report_verdict")
     nodes = {node.name for stage in judged for node in registry[stage].nodes}
     assert {node.name for node in registry["downstream"].nodes} == nodes | own
 
 
 def test_every_node_belongs_to_the_box_of_its_stage(registry):
     stages = "ingest masks synthesis pretrain classification localization tables"
+    stages += " quality ablation export"
     boxes = {stage: stage for stage in stages.split()} | {"controlnet": "finetuning"}
     for stage, box in boxes.items():
         assert {node.namespace for node in registry[stage].nodes} - {"reporting", None} == {box}
+    assert {node.namespace for node in registry["report"].nodes} == {"reporting"}
 
 
-def test_no_node_takes_more_than_six_inputs(registry):
-    wide = {n.name for p in registry.values() for n in p.nodes if len(n.inputs) > 6}
+def test_no_node_takes_more_than_six_inputs_besides_how_it_is_run(registry):
+    how = "params:execution"
+    wide = {n.name for p in registry.values() for n in p.nodes if len({*n.inputs} - {how}) > 6}
     assert wide == set()
 
 
@@ -110,9 +114,9 @@ def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
     names |= {node.name for node in registry["tables"].nodes}
     assert {node.name for node in registry["partitions"].nodes} == names
     free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
-    folders = WORK - {"pretrain_checkpoints"}
+    folders = WORK - {"pretrain_checkpoints", "ablation_work"}
     assert free == {"corpora", "base_model"} | {
-        f"partition_{k}.{name}" for k in range(3) for name in folders
+        f"partition_{k}.{name}" for k in range(3) for name in folders | {"review"}
     }
 
 
@@ -191,15 +195,16 @@ def test_what_a_person_would_look_at_has_a_preview_that_kedro_viz_knows(single):
 
 def test_marks_for_mlflow_are_known(entries):
     marks = {entry["metadata"].get("mlflow") for entry in entries.values()}
-    assert marks == {"artifact", None}
+    assert marks == {"artifact", "table", None}
 
 
 def test_runtime_parameters_reach_the_catalog():
-    given = {"root": "/my parts/ö", "base_model": "/models/sd"}
+    given = {"root": "/my parts/ö", "base_model": "/models/sd", "review": "/r.json"}
     assert set(given) == set(CATALOG_PARAMETERS)
     entries = loader_of(runtime_params=given)["catalog"]
     assert entries["corpora"]["filepath"] == "/my parts/ö"
     assert entries["base_model"]["model"] == "/models/sd"
+    assert entries["review"]["review"] == "/r.json"
 
 
 def test_the_default_is_the_demo_and_the_compact_model(entries):

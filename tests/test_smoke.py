@@ -56,6 +56,7 @@ AUGMENT = {
     "certificate_test",
     "certificate_figure",
     "synthesis_summary",
+    "report",
 }
 PRETRAIN = {"compact_model", "pretrain_preview"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,19 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sessions import client_of, make_project, open_catalog, run, runs_of, versions
+from defectsynth_pipeline.cli.detect import detect
+from defectsynth_pipeline.cli.project import Project
+from refusals import refused
+from sessions import (
+    artifact,
+    client_of,
+    make_project,
+    open_catalog,
+    open_session,
+    run,
+    runs_of,
+    versions,
+)
 
 WRITTEN = {
     "classification_plan",
@@ -33,6 +46,7 @@ WRITTEN = {
     "ratio_curve",
     "ratio_figure",
     "training_curves",
+    "verdict_report",
 }
 ARMS = {"base", "crop_paste", "defectsynth"}
 
@@ -118,6 +132,25 @@ def test_pictures_can_be_looked_at(judged: Path) -> None:
         with Image.open(path) as picture:
             assert min(picture.size) > 100
             assert np.asarray(picture.convert("L")).std() > 3
+
+
+def test_the_quality_of_the_same_images_is_measured(augmented: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    catalog = run(project, "quality")
+    table, samples = catalog.load("generation_quality"), catalog.load("samples")
+    types = samples.loc[samples["split"] == "base", "defect_type"]
+    assert set(table["defect_type"]) == {*types, "all"}
+    assert set(table["arm"]) == {"real", "defectsynth", "crop_paste", "untouched"}
+    assert table["kid"].notna().any()
+    (path,) = (project / "data" / "08_reporting").glob("generation_quality_figure.png/*/*.png")
+    with Image.open(path) as picture:
+        assert np.asarray(picture.convert("L")).std() > 3
+    last = next(r for r in runs_of(project) if r.data.tags.get("pipeline") == "quality")
+    file = "generation_quality/generation_quality.json"
+    assert file in last.data.tags["mlflow.loggedArtifacts"]  # by which MLflow finds tables
+    assert len(json.loads(artifact(last, file).read_text())["data"]) == len(table)
+    assert last.data.tags["images"] == str(len(catalog.load("synthetic_images")))
 
 
 def test_models_can_be_used_again(catalog: Any) -> None:
@@ -206,3 +239,35 @@ def test_another_partition_than_the_images_were_made_from_is_left_or_refused(
     assert (open_catalog(project).load("samples")["partition"] == 0).all()
     with pytest.raises(Exception, match="test"):
         run(project, "downstream", node_names=only, load_versions={"samples": other})
+
+
+def test_the_verdicts_detector_looks_at_new_photographs(judged: Path, tmp_path: Path) -> None:
+    with open_session(judged) as session:
+        catalog = session.load_context().config_loader["catalog"]
+    project = Project(judged, {}, catalog, {})
+    photographs = tmp_path / "new"
+    shutil.copytree(judged / "data/01_raw/demo/mvtec/flange/test/good", photographs)
+    (photographs / "broken.png").write_bytes(b"no picture")
+    with refused("not said of which category", remedy="flange"):
+        detect(project, photographs, tmp_path / "out", None, None)
+    said = detect(project, photographs, tmp_path / "out", "flange", None)
+    table = pd.read_csv(tmp_path / "out" / "detections.csv", keep_default_na=False)
+    assert len(table) == len(list(photographs.iterdir()))
+    (broken,) = table[table["defective"] == ""].to_dict("records")
+    assert broken["file"] == "broken.png"
+    assert all((tmp_path / "out" / place).is_file() for place in table["heat_map"] if place)
+    assert "1 left out" in said[-1]
+    with refused("overwrite"):
+        detect(project, photographs, tmp_path / "out", "flange", "defectsynth")
+
+
+def test_what_was_made_is_exported_by_a_pipeline(augmented: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(augmented, project)
+    told = {"out": str(tmp_path / "coco"), "rejected": True}
+    catalog = run(project, "export", export=told)
+    assert catalog.load("export_card") == (tmp_path / "coco" / "README.md").read_text("utf-8")
+    with refused("overwrite", remedy="--out"):
+        run(project, "export", export=told)
+    with refused("where to export", remedy="export.out"):
+        run(project, "export")

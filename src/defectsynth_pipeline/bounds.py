@@ -31,14 +31,15 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _words(value: Any) -> Any:
+def words(value: Any) -> Any:
     """Return "a b" as a list: `--params` splits at commas, so it cannot hold one."""
     if isinstance(value, str):
         return value.split()
     return [value] if isinstance(value, int) else value
 
 
-def _distinct(values: list[_T]) -> list[_T]:
+def distinct(values: list[_T]) -> list[_T]:
+    """Return the values; one that is listed twice is a `Contradiction`."""
     for value in values:
         if values.count(value) > 1:
             raise Contradiction(f"{value} is listed {values.count(value)} times", "list it once")
@@ -55,12 +56,8 @@ Batch = Annotated[int, Field(ge=1, le=4096)]
 Side = Annotated[int, Field(ge=32, le=8192, description="px")]
 Share = Annotated[float, Field(gt=0, le=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
-Names = Annotated[
-    list[str], BeforeValidator(_words), Field(min_length=1), AfterValidator(_distinct)
-]
+Names = Annotated[list[str], BeforeValidator(words), Field(min_length=1), AfterValidator(distinct)]
 Counts = Annotated[
-    list[Count], BeforeValidator(_words), Field(min_length=1), AfterValidator(_distinct)
+    list[Count], BeforeValidator(words), Field(min_length=1), AfterValidator(distinct)
 ]
-Seeds = Annotated[
-    list[Seed], BeforeValidator(_words), Field(min_length=1), AfterValidator(_distinct)
-]
+Seeds = Annotated[list[Seed], BeforeValidator(words), Field(min_length=1), AfterValidator(distinct)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 class InputError(ValueError):
@@ -31,3 +33,9 @@ class InputError(ValueError):
             parts.append(f"value: {value}")
         parts.append(f"remedy: {remedy}")
         super().__init__("; ".join(" ".join(part.split()) for part in parts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it come out of another process as it went in; the value comes as text."""
+        value = None if self.value is None else str(self.value)
+        file = None if self.file is None else str(self.file)
+        return partial(InputError, self.problem, file=file, value=value, remedy=self.remedy), ()

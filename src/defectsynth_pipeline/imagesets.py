@@ -29,10 +29,12 @@ class ImageSet:
     Args:
         root: The folder of the set.
         manifest: One row per image, column `image_id` and what plan and records say.
+        apart: What is rejected, where a person has decided; None: what the folder says.
     """
 
     root: Path
     manifest: pd.DataFrame
+    apart: pd.DataFrame | None = None
 
     @classmethod
     def open(cls, root: Path) -> ImageSet:
@@ -50,6 +52,8 @@ class ImageSet:
     @property
     def rejected(self) -> pd.DataFrame:
         """The manifest of what was rejected; without rows, and maybe columns, where nothing was."""
+        if self.apart is not None:
+            return self.apart
         path = self.root / REJECTED / MANIFEST
         return read_manifest(path) if path.exists() else self.manifest.iloc[:0]
 

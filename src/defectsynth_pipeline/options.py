@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
+from math import ceil
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from defectsynth_pipeline.bounds import (
     Batch,
@@ -23,6 +25,8 @@ from defectsynth_pipeline.bounds import (
     Share,
     Side,
     Steps,
+    distinct,
+    words,
 )
 
 
@@ -54,6 +58,10 @@ class IngestOptions(Options):
     licence: str | None = Field(
         None, min_length=1, max_length=80, description="of all images; None: as their folders say"
     )
+
+    labels: Names | None = Field(None, description="label files to read where a folder has several")
+    boxes: Literal["refuse", "fill"] = "refuse"
+    line_width: int | None = Field(None, ge=1, le=1000, description="px, of labels that are lines")
 
     @model_validator(mode="after")
     def _agree(self) -> IngestOptions:
@@ -121,12 +129,19 @@ class PromptOptions(Options):
         return self
 
 
+def _one_of_steps_and_epochs(steps: int | None, epochs: int | None) -> None:
+    if (steps is None) == (epochs is None):
+        values = f"steps = {steps}, epochs = {epochs}"
+        raise Contradiction(values, "give one of them, and null for the other")
+
+
 class FinetuneOptions(Options):
     """Few-shot adaptation of the ControlNet (Sec. III-B); `adapt` says what else moves."""
 
     adapt: Literal["frozen", "joint", "lora"] = "joint"
     lora_rank: Few = 8
-    steps: Steps = 400
+    steps: Steps | None = 400
+    epochs: int | None = Field(None, ge=1, le=10**5, description="over the base images")
     batch_size: Batch = 16
     gradient_accumulation: Few = 1
     learning_rate: LearningRate = 2e-4
@@ -142,6 +157,19 @@ class FinetuneOptions(Options):
     patience: Few = 6
     checkpoint_every: Steps = 100
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _one_length(self) -> FinetuneOptions:
+        _one_of_steps_and_epochs(self.steps, self.epochs)
+        return self
+
+    def optimizer_steps(self, images: int) -> int:
+        """Return how many there are at most; an epoch shows each trained base image once."""
+        if self.epochs is None:
+            assert self.steps is not None  # one of the two is given
+            return self.steps
+        of_defects = (1 - self.normal_share) * self.batch_size * self.gradient_accumulation
+        return self.epochs * max(1, ceil(images / of_defects))
 
 
 class FramingOptions(Options):
@@ -175,6 +203,7 @@ class SffOptions(Options):
     """Similarity-based Feature Fusion, Eq. 9; `group` images of one type are fused together."""
 
     enabled: bool = True
+    similarity: Literal["cosine", "dot"] = "cosine"
     rate: Share = 0.2
     base_weight: float = Field(0.7, ge=0, le=1)
     group: int = Field(4, ge=1, le=64)
@@ -219,6 +248,13 @@ class SynthesisOptions(Options):
             values = f"steps = {self.steps}, strength = {self.strength:g}"
             raise Contradiction(values, "raise one: less than one step would be run")
         return self
+
+
+class ExecutionOptions(Options):
+    """Which processes share the work; no result depends on it."""
+
+    engine: Literal["local", "torchrun", "ray"] = "local"
+    workers: int | None = Field(None, ge=1, le=4096, description="None: one per card or core")
 
 
 class PretrainOptions(Options):
@@ -305,9 +341,7 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingOptions:
-        if (self.steps is None) == (self.epochs is None):
-            values = f"steps = {self.steps}, epochs = {self.epochs}"
-            raise Contradiction(values, "give one of them, and null for the other")
+        _one_of_steps_and_epochs(self.steps, self.epochs)
         return self
 
 
@@ -404,3 +438,86 @@ class ProtocolOptions(Options):
             )
             raise Contradiction(values, "ask for no larger difference than must be detectable")
         return self
+
+
+class QualityOptions(Options):
+    """How generated images are measured against real ones, as the field does."""
+
+    arms: Names = Field(["defectsynth", "crop_paste_matched"])
+    images: Images = Field(100, description="of each arm and type, fewer where one has fewer")
+    real: Literal["all", "base", "test"] = "all"
+    inception: str = "auto"
+    lpips: str = "auto"
+    lpips_network: Literal["alex", "vgg"] = "alex"
+    side: Side = Field(256, description="px to which a whole image is brought")
+    region_side: Side = Field(128, description="px to which the window of a defect is brought")
+    context: float = Field(2.0, ge=1, le=10, description="that window, in extents of the mask")
+    estimated: Images = Field(10, description="whose background is estimated for a mask IoU")
+    subset: int = Field(8, ge=2, le=1000, description="images of either in a subset of KID")
+    subsets: Few = 100
+    splits: Few = Field(1, description="of IS")
+    neighbours: Few = Field(3, description="of precision and recall")
+    halvings: Few = Field(10, description="of the real images, for the floor")
+    seed: Seed = 0
+
+
+ROWS = (
+    *("all", "without_hmi", "without_sff", "without_sae"),
+    *("masks_geometric", "masks_perlin", "masks_image", "masks_latent", "masks_hybrid"),
+    *("steps_10", "steps_20", "steps_50"),
+)
+Parts = Annotated[
+    list[Literal["table", "cost", "shots"]],
+    BeforeValidator(words),
+    Field(min_length=1),
+    AfterValidator(distinct),
+]
+Shots = Annotated[
+    list[Annotated[int, Field(ge=2, le=10**6)] | Literal["all"]],
+    BeforeValidator(words),
+    Field(min_length=1),
+    AfterValidator(distinct),
+]
+
+
+class AblationOptions(Options):
+    """What each idea is worth: which rows, how many images, and what is measured of them."""
+
+    parts: Parts = Field(["table", "cost", "shots"])
+    rows: Names = Field(list(ROWS))
+    count: Images = Field(100, description="images of a row per defect type, one attempt at each")
+    downstream: bool = Field(False, description="train detectors on every row's images too")
+    shots: Shots = Field([3, 5, "all"], description="base images per type")
+    shots_categories: Names | None = Field(None, description="None: all")
+    cost_images: Few = Field(16, description="that are timed")
+    cost_repeats: Few = Field(5, description="of every timing; the median is told")
+
+    @model_validator(mode="after")
+    def _rows_are_known(self) -> AblationOptions:
+        for name in self.rows:
+            if name in ROWS or re.fullmatch(r"steps_([1-9][0-9]{0,2}|1000)", name):
+                continue
+            close = get_close_matches(name, ROWS, n=1)
+            known = f"use some of {', '.join(ROWS)}; steps_<n> with any n"
+            raise Contradiction(f"rows: {name}", f"did you mean {close[0]}?" if close else known)
+        return self
+
+
+class ExportOptions(Options):
+    """A set of images in the layout of another tool."""
+
+    format: Literal["coco", "yolo", "voc", "mvtec", "hf", "labelstudio", "cvat"] = "coco"
+    out: str | None = Field(None, min_length=1, description="folder; must be empty or new")
+    rejected: bool = Field(False, description="what the certificate rejected comes along")
+    normals: bool | None = Field(
+        None, description="good images come along; None: only mvtec, which is of no use without"
+    )
+    real: bool = Field(False, description="the real defects of the base come along")
+    instances: Literal["parts", "image"] = Field(
+        "parts", description="an instance per part that touches no other, or one per image"
+    )
+    masks: Literal["auto", "rle", "polygon"] = Field(
+        "auto", description="of coco; auto: a polygon where every reader gives the mask back"
+    )
+    commercial: bool = Field(False, description="for commercial use: sources must permit it")
+    accept_licences: bool = Field(False, description="export for it whatever the sources say")

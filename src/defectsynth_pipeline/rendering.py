@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -80,11 +80,24 @@ class FinishedSet:
     work: Path
     images: int
 
+    @property
+    def folder(self) -> Path:
+        """The set as it will be published."""
+        return self.work / _SET
 
-def render_set(job: ImageSetJob, folder: Path) -> FinishedSet:
+
+Spread: TypeAlias = Callable[[ImageSetJob, pd.DataFrame, Path], None]  # job, rows, work folder
+
+
+def render_set(job: ImageSetJob, folder: Path, spread: Spread | None = None) -> FinishedSet:
     """Render what is missing of a set in a work folder, where sets of other fingerprints may lie.
 
     A run that is killed goes on there: the next one of the same set renders only the rest.
+
+    Args:
+        job: The set.
+        folder: Where the work folders lie.
+        spread: Lets other processes do `render_rows`; without it this one does.
 
     Raises:
         InputError: Two rows with one id, an item that was not asked for or never came, a second
@@ -93,7 +106,7 @@ def render_set(job: ImageSetJob, folder: Path) -> FinishedSet:
     _check_plan(job.plan)
     work = folder / fingerprint(job.fingerprint, job.execution)
     with _locked(work), _told_if_unwritable(work):
-        _render_missing(job, work)
+        _render_missing(job, work, spread)
         images = _write_manifest(job, work)
     return FinishedSet(work, images)
 
@@ -106,13 +119,13 @@ def publish(finished: FinishedSet, folder: Path, *, version: str, name: str) -> 
     """
     root = folder / version / name
     with _locked(finished.work), _told_if_unwritable(root):
-        if not (finished.work / _SET).is_dir():
+        if not finished.folder.is_dir():
             raise InputError(
                 "another run has published the same images in the meantime",
                 file=finished.work,
                 remedy="run the same command again",
             )
-        move_whole(finished.work / _SET, root)
+        move_whole(finished.folder, root)
         shutil.rmtree(finished.work)
     published = ImageSet.open(root)
     logger.info("published %d images in %s", len(published), root)
@@ -157,28 +170,50 @@ def _locked(work: Path) -> Iterator[None]:
         ) from error
 
 
-def _render_missing(job: ImageSetJob, work: Path) -> None:
+def _render_missing(job: ImageSetJob, work: Path, spread: Spread | None) -> None:
     (work / _SET).mkdir(parents=True, exist_ok=True)
     for leftover in work.rglob("*.tmp"):
         leftover.unlink()
-    ids = job.plan["image_id"].astype(str)
-    finished = {image_id for image_id in ids if _is_complete(work, image_id)}
-    missing = job.plan[~ids.isin(finished)]
-    if finished:
-        logger.info("resuming: %d of %d images are there", len(finished), len(ids))
-    if missing.empty:
-        return
-    waiting = {str(row["image_id"]): row for row in missing.to_dict("records")}
-    progress = Progress("image", len(waiting))
-    for done, item in enumerate(job.render(missing), start=1):
+    missing = missing_rows(job.plan, work)
+    if len(missing) < len(job.plan):
+        done, total = len(job.plan) - len(missing), len(job.plan)
+        logger.info("resuming: %d of %d images are there", done, total)
+    if not missing.empty:
+        (spread or render_rows)(job, missing, work)
+
+
+def missing_rows(plan: pd.DataFrame, work: Path) -> pd.DataFrame:
+    """The rows of a plan whose image is not in a work folder, whole and unharmed."""
+    return plan[[not _is_complete(work, image_id) for image_id in plan["image_id"].astype(str)]]
+
+
+def render_rows(job: ImageSetJob, rows: pd.DataFrame, work: Path) -> None:
+    """Render some rows of a plan into a work folder.
+
+    Raises:
+        InputError: An item that was not asked for or never came, a full disk.
+    """
+    progress = Progress("image", len(rows))
+    for done, files in enumerate(rendered_files(job, rows), start=1):
+        write_files(work, files)
+        progress(done)
+
+
+def rendered_files(job: ImageSetJob, rows: pd.DataFrame) -> Iterator[dict[str, bytes]]:
+    """Render some rows; yield the files of each image, by their place in the work folder.
+
+    Raises:
+        InputError: An item that was not asked for or never came.
+    """
+    waiting = {str(row["image_id"]): row for row in rows.to_dict("records")}
+    for item in job.render(rows):
         if item.image_id not in waiting:
             raise InputError(
                 "an image was rendered twice or was not in the plan",
                 value=item.image_id,
                 remedy="render each of the given plan rows once",
             )
-        _write_item(job, work, item, waiting.pop(item.image_id))
-        progress(done)
+        yield _files(job, item, waiting.pop(item.image_id))
     if waiting:
         raise InputError(
             f"{len(waiting)} planned images were not rendered",
@@ -187,19 +222,26 @@ def _render_missing(job: ImageSetJob, work: Path) -> None:
         )
 
 
-def _write_item(job: ImageSetJob, work: Path, item: Rendered, planned: Mapping[Any, Any]) -> None:
-    """Write the pictures of one image and, last, its record with their checksums."""
+def write_files(work: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files of one image in their order: its record, which says that it is done, last."""
+    for place, data in files.items():
+        _write_atomically(work / place, data)
+
+
+def _files(job: ImageSetJob, item: Rendered, planned: Mapping[Any, Any]) -> dict[str, bytes]:
+    """The pictures of one image and, last, its record with their checksums."""
     told = {**planned, **item.record, "of_set": job.fingerprint}
     told["licence"] = job.licences(told)
-    text, place = png_text(told, job.fingerprint), _place(work, item.rejected)
+    text, place = png_text(told, job.fingerprint), _place(Path(), item.rejected)
     record = {**item.record, "of_set": job.fingerprint, "licence": told["licence"]}
+    files = {}
     for name, array in item.arrays.items():
         data = encode_png(array, text)
-        _write_atomically(place / f"{name}s" / f"{item.image_id}.png", data)
+        files[(place / f"{name}s" / f"{item.image_id}.png").as_posix()] = data
         record[sha256_column(name)] = sha256_of(data)
     note = {"record": record, REJECTED: item.rejected}
-    path = work / _RECORDS / f"{item.image_id}.json"
-    _write_atomically(path, json.dumps(note, default=_as_scalar).encode())
+    files[f"{_RECORDS}/{item.image_id}.json"] = json.dumps(note, default=_as_scalar).encode()
+    return files
 
 
 def _place(work: Path, rejected: bool) -> Path:

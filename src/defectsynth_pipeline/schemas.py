@@ -105,7 +105,8 @@ SCHEMAS = {
     "synthesis_plan": Schema(
         _text("image_id category defect_type engine mask background reference others")
         | _real("severity")
-        | _text("prompt normal_prompt group")
+        | _text("blend")
+        | _text("prompt normal_prompt group batch")
         | _whole("seed")
         | _text("placement")
         | _real("angle dy dx centre_y centre_x scale"),
@@ -147,12 +148,63 @@ SCHEMAS = {
         | _text("sentence"),
         remake="downstream",
     ),
+    "review_summary": Schema(
+        _text("category defect_type what name")
+        | _whole("images decided accepted rejected retyped taken_in")
+        | _optional("rate low high"),
+        remake="downstream",
+    ),
+    "generation_quality": Schema(
+        _text("corpus category defect_type arm region")
+        | _optional("kid kid_std feature_distance ic_distance inception_score precision recall")
+        | _optional("mask_iou mask_iou_estimated paper_kid paper_lpips paper_is")
+        | _whole("n_generated n_real n_base subset subsets")
+        | _text("real extractor distance note"),
+        remake="quality",
+    ),
     "ratio_curve": Schema(
         _text("task corpus category defect_type metric arm")
         | _whole("n")
         | _optional("value low high")
         | _whole("seeds worth_making"),
         remake="downstream",
+    ),
+    "ablation_table": Schema(
+        _text("table row hmi sff sae masks")
+        | _whole("steps")
+        | _text("corpus category defect_type region")
+        | _optional("kid kid_std kid_difference kid_low kid_high feature_distance ic_distance")
+        | _optional("inception_score precision recall mask_iou mask_iou_estimated")
+        | _optional("accepted changed")
+        | _optional("macro_f1 macro_f1_difference macro_f1_difference_low")
+        | _optional("macro_f1_difference_high")
+        | _optional("pixel_ap pixel_ap_difference pixel_ap_difference_low")
+        | _optional("pixel_ap_difference_high")
+        | _optional("paper.kid paper.lpips paper.is paper.mask_iou")
+        | _whole("n_generated n_real")
+        | _text("extractor distance same_as note"),
+        remake="ablation",
+    ),
+    "ablation_report": Schema(_REPORT.columns, remake="ablation"),
+    "cost_table": Schema(
+        _text("table row hmi sff sae masks device")
+        | _optional("steps steps_run threads images repeats parameters trained")
+        | _optional("finetune_seconds seconds_per_mask seconds_per_image pairs_per_second")
+        | _optional("memory_mib ratio.finetune_seconds ratio.seconds_per_mask")
+        | _optional("ratio.seconds_per_image ratio.memory_mib")
+        | _optional("paper.training_hours paper.pairs_per_second paper.seconds_per_image")
+        | _optional("paper.ratio")
+        | _text("note"),
+        remake="ablation",
+    ),
+    "shots_curve": Schema(
+        _text("corpus category defect_type shots")
+        | _optional("base_images")
+        | _text("task detector measure arm against")
+        | _optional("value low high")
+        | _whole("n_synthetic")
+        | _text("extractor note"),
+        remake="ablation",
     ),
     "table_viii": Schema(_text("corpus category partitions note"), remake="tables", more=True),
     "table_ix": Schema(_text("arm partitions note"), remake="tables", more=True),

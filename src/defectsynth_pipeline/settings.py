@@ -7,24 +7,32 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
-from defectsynth_pipeline.hooks.checks import EarlyChecks
+from defectsynth_pipeline.hooks.checks import EarlyChecks, ReviewCheck
+from defectsynth_pipeline.hooks.closing import Closing
 from defectsynth_pipeline.hooks.console import NodeLog, quiet_libraries, show_input_errors
+from defectsynth_pipeline.hooks.forecast import Forecasts
 from defectsynth_pipeline.hooks.interruption import Interruption
 from defectsynth_pipeline.hooks.lineage import Lineage
 from defectsynth_pipeline.hooks.memory import MemoryRefill
 from defectsynth_pipeline.hooks.parameters import ParameterCheck
+from defectsynth_pipeline.hooks.timing import NodeTimes
 from defectsynth_pipeline.hooks.tracking import MlflowTracking
 
 quiet_libraries()
 show_input_errors()
 
-# The last is called first: a run is checked before its record and its MLflow run are begun.
+# The last is called first: a run is checked before its record and its MLflow run are begun, and
+# its closing message comes after all else is said.
 HOOKS = (
+    Closing(),
     ParameterCheck(),
     NodeLog(),
+    NodeTimes(),
+    Forecasts(),
     MemoryRefill(),
     MlflowTracking(),
     Interruption(),
+    ReviewCheck(),
     Lineage(),
     EarlyChecks(),
 )

@@ -243,6 +243,16 @@ def test_accumulated_batches_count_as_one_step(train: Train, tmp_path: Path) -> 
     assert not equal(weights(once.controlnet), weights(twice.controlnet))
 
 
+def test_an_epoch_shows_each_trained_base_image_once(train: Train, crops: Crops) -> None:
+    trained = crops.table[~crops.table["normal"] & ~crops.table["held_out"]]
+    options = changed(TRAINING, steps=None, epochs=3, batch_size=2, normal_share=0.0)
+    expected = 3 * -(-trained["sample_id"].nunique() // 2)
+    assert options.optimizer_steps(trained["sample_id"].nunique()) == expected
+    model, _ = train(changed(options, patience=99))
+    assert model.meta["steps"] == expected
+    assert TRAINING.optimizer_steps(5) == TRAINING.steps
+
+
 def test_the_loss_falls_on_a_tiny_problem(train: Train, small: BaseModel) -> None:
     """The compact base's own components, untrained, on two latents they can learn by heart."""
     torch.manual_seed(0)

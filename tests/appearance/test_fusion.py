@@ -7,7 +7,7 @@ import logging
 import pytest
 import torch
 
-from defectsynth_pipeline.appearance.fusion import fuse
+from defectsynth_pipeline.appearance.fusion import Similarity, fuse
 from defectsynth_pipeline.errors import InputError
 
 
@@ -18,7 +18,12 @@ def group(batch: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def naive(
-    latents: torch.Tensor, masks: torch.Tensor, rate: float, base_weight: float, seeds: list[int]
+    latents: torch.Tensor,
+    masks: torch.Tensor,
+    rate: float,
+    base_weight: float,
+    seeds: list[int],
+    dot: bool,
 ) -> torch.Tensor:
     """Eq. 9 in turn for every image, one point and one reference at a time."""
     fused = latents.clone()
@@ -38,18 +43,25 @@ def naive(
                 if j == i:
                     continue
                 places = [divmod(int(p), width) for p in masks[j].flatten().nonzero()[:, 0]]
-                best = max(places, key=lambda p: float(feature @ fused[j][:, p[0], p[1]]))
+                scale = (lambda v: 1.0) if dot else (lambda v: float(v.norm()))
+                best = max(
+                    places,
+                    key=lambda p: (
+                        float(feature @ fused[j][:, p[0], p[1]]) / scale(fused[j][:, p[0], p[1]])
+                    ),
+                )
                 value = value + weights[j] * fused[j][:, best[0], best[1]]
             fused[i][:, y, x] = value
     return fused
 
 
+@pytest.mark.parametrize("similarity", ["dot", "cosine"])
 @pytest.mark.parametrize(("batch", "rate"), [(2, 0.2), (4, 0.5), (3, 1.0)])
-def test_agrees_with_eq9(batch: int, rate: float) -> None:
+def test_agrees_with_eq9(batch: int, rate: float, similarity: Similarity) -> None:
     latents, masks = group(batch)
     seeds = [11, 7, 5, 3][:batch]
-    fused = fuse(latents, masks, rate=rate, base_weight=0.7, seeds=seeds)
-    expected = naive(latents, masks, rate, 0.7, seeds)
+    fused = fuse(latents, masks, rate=rate, base_weight=0.7, seeds=seeds, similarity=similarity)
+    expected = naive(latents, masks, rate, 0.7, seeds, similarity == "dot")
     torch.testing.assert_close(fused, expected, atol=1e-6, rtol=0)
     assert float((fused - latents).abs().max()) > 0.01
 
@@ -139,3 +151,15 @@ def test_bad_input_names_value_and_remedy(change: dict[str, object], message: st
     arguments = {"masks": masks, "rate": 0.2, "base_weight": 0.7, "seeds": [0] * 4} | change
     with pytest.raises(InputError, match=message + r"[\s\S]*remedy: \w+"):
         fuse(latents, **arguments)  # type: ignore[arg-type]
+
+
+def test_cosine_prefers_the_like_where_the_product_prefers_the_large() -> None:
+    latents, masks = torch.zeros(2, 2, 1, 2), torch.ones(2, 1, 2, dtype=torch.bool)
+    latents[0] = torch.tensor([1.0, 0.0])[:, None, None]
+    latents[1, :, 0, 0] = torch.tensor([1.0, 0.1])  # alike
+    latents[1, :, 0, 1] = torch.tensor([9.0, 9.0])  # large
+    settings = {"rate": 1.0, "base_weight": 0.5, "seeds": [0, 1]}
+    cosine = fuse(latents, masks, **settings)
+    dot = fuse(latents, masks, **settings, similarity="dot")
+    assert cosine[0, 1, 0].tolist() == pytest.approx([0.05, 0.05])
+    assert dot[0, 1, 0].tolist() == pytest.approx([4.5, 4.5])

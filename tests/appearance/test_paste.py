@@ -62,6 +62,20 @@ def test_brightness_is_matched_to_the_ring() -> None:
     assert np.median(image[mask]) == pytest.approx(50, abs=3)
 
 
+def test_a_membrane_adds_what_the_surroundings_lack_and_leaves_no_step() -> None:
+    mask = round_spot(SHAPE, 40, 48, 8)
+    donor, slope = surface(120, 1), np.linspace(-40, 40, SHAPE[1])[None, :, None]
+    background = (surface(140, 2) + slope).clip(0, 255).astype(np.uint8)
+    donor[mask] -= 60
+    image = pasted(donor, mask, Motion(), background, membrane=True)
+    assert np.median(image[mask]) == pytest.approx(80, abs=4)  # 60 below what was there
+    left, right = mask.copy(), mask.copy()
+    left[:, 48:], right[:, :48] = False, False
+    assert image[right].mean() - image[left].mean() > 3  # it follows the slope, the donor has none
+    plain = pasted(donor, mask, Motion(), background)
+    assert (image != plain)[mask].any()
+
+
 def test_the_strip_grows_with_the_defect() -> None:
     small, large, thin = (np.zeros((400, 400), bool) for _ in range(3))
     small[10:15, 10:15], large[20:380, 20:380], thin[50, 50:130] = True, True, True

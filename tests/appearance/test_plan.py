@@ -11,7 +11,15 @@ import pandas as pd
 import pytest
 
 from categories import publish_job, save
-from defectsynth_pipeline.appearance.plan import plan_synthesis
+from defectsynth_pipeline.appearance.engines import planned_mask
+from defectsynth_pipeline.appearance.plan import (
+    PASTE,
+    TRANSFER,
+    batched,
+    plan_synthesis,
+    redrawer,
+)
+from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.motion import STAY, Motion
@@ -26,7 +34,7 @@ PROMPTS = PromptOptions()
 COLUMNS = [
     *("image_id", "category", "defect_type", "engine", "mask", "background", "reference"),
     "others",
-    *("severity", "prompt", "normal_prompt", "group", "seed"),
+    *("severity", "blend", "prompt", "normal_prompt", "group", "batch", "seed"),
     *("placement", "angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 ]
 Plan = Callable[..., pd.DataFrame]
@@ -48,6 +56,22 @@ def planned(all_samples: pd.DataFrame, masks: ImageSet) -> Plan:
 def renamed(samples: pd.DataFrame, masks: ImageSet, names: dict) -> tuple[pd.DataFrame, ImageSet]:
     """The same data with other names of defect types or categories."""
     return samples.replace(names), ImageSet(masks.root, masks.manifest.replace(names))
+
+
+@pytest.mark.parametrize(
+    ("engine", "blends"),
+    [
+        ("transfer", {"hard", "feather"}),
+        ("paste", {"feather", "membrane"}),
+        ("diffusion", {"feather"}),
+    ],
+)
+def test_blends_differ_between_images(
+    all_samples: pd.DataFrame, masks: ImageSet, engine: str, blends: set[str]
+) -> None:
+    engines = engines_of(masks, engine)
+    rows = plan_synthesis(all_samples, masks, engines, changed(SYNTHESIS, count=24), PROMPTS)
+    assert set(rows["blend"]) == blends
 
 
 def test_columns_and_identity(planned: Plan) -> None:
@@ -94,13 +118,14 @@ def test_rows_come_from_their_own_category_and_never_from_test(
 def test_more_images_leave_the_first_ones_as_they_are(
     planned: Plan, masks: ImageSet, all_samples: pd.DataFrame
 ) -> None:
-    few, many = (planned(per="type", count=n) for n in (5, 11))
+    # What is rendered together follows from the whole plan.
+    few, many = (planned(per="type", count=n).drop(columns="batch") for n in (5, 11))
     both = many[many["image_id"].isin(few["image_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(both, few)
     # Nor do other types matter.
     manifest = masks.manifest
     one = ImageSet(masks.root, manifest[manifest["defect_type"] == "scratch"])
-    alone = plan(all_samples, one, per="type", count=5)
+    alone = plan(all_samples, one, per="type", count=5).drop(columns="batch")
     same = few[few["defect_type"] == "scratch"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, same)
 
@@ -110,6 +135,18 @@ def test_every_mask_is_used_before_one_comes_twice(planned: Plan) -> None:
     assert (twice["mask"].value_counts() == 2).all()
     half = planned(per="type", count=2)
     assert half["mask"].is_unique
+
+
+def test_batches_are_whole_groups_in_order_and_no_larger_than_asked(planned: Plan) -> None:
+    rows = planned(per="type", count=5, sff={"group": 2}, batch_size=5)
+    assert (rows.groupby("group")["batch"].nunique() == 1).all()
+    assert (rows.groupby("batch")[["category", "defect_type"]].nunique() == 1).all(axis=None)
+    sizes = rows.groupby("batch").size()
+    assert sizes.max() <= 5
+    assert len(sizes) < rows["group"].nunique()
+    again = batched(rows, 1)
+    assert list(again) == list(rows)
+    assert (again.groupby("batch")["group"].nunique() == 1).all()
 
 
 def test_groups_hold_images_of_one_type(planned: Plan) -> None:
@@ -222,3 +259,58 @@ class TestParts:
         rows = plan(parts, masks, count=4, placement="as_is")
         assert set(rows["placement"]) == {"as_is"}
         assert (rows[["angle", "dy", "dx"]] == 0).all(axis=None)
+
+
+def parts_with_zone(root: Path, zone: np.ndarray) -> pd.DataFrame:
+    """Ls at all places, their defect on one spot of them, and where it may not be put."""
+    rng = np.random.default_rng(5)
+    for folder, count in (("train/good", 4), ("test/dent", 3)):
+        for index in range(count):
+            angle, centre = rng.uniform(0, 360), tuple(rng.uniform(75, 115, 2))
+            image = draw_part(angle, centre)
+            if folder == "test/dent":
+                mask = spot(place_of(angle, centre))
+                image[mask] = 0.4
+                save(root / "l" / "ground_truth" / "dent" / f"{index}_mask.png", mask)
+            save(root / "l" / folder / f"{index}.png", (image * 255).astype(np.uint8))
+    save(root / "zones" / "l_forbidden.png", zone)
+    return make_samples(root, IngestOptions(base_share=1.0))
+
+
+def made_of_their_own(samples: pd.DataFrame, folder: Path) -> ImageSet:
+    """The base masks, as if they had been generated."""
+    base = samples[samples["split"] == "base"]
+    return make_masks(folder, samples, {"dent": [one.mask() for one in each_sample(base)]})
+
+
+@pytest.mark.parametrize("placement", ["part", "as_is"])
+@pytest.mark.parametrize("engine", [TRANSFER, PASTE])
+def test_no_mask_lies_in_a_forbidden_zone(tmp_path: Path, placement: str, engine: str) -> None:
+    zone = np.zeros((192, 192), dtype=bool)
+    zone[:100] = True
+    samples = parts_with_zone(tmp_path / "parts", zone)
+    masks = made_of_their_own(samples, tmp_path / "masks")
+    real = {sample.sample_id: sample.mask() for sample in each_sample(samples)}
+    options = changed(SYNTHESIS, placement=placement, count=5)
+    rows = plan_synthesis(samples, masks, engines_of(masks, engine), options, PROMPTS)
+    redraw = redrawer(samples, masks, placement)
+    shares = []
+    for row in rows.itertuples():
+        for attempt in range(2):
+            told = row._asdict() | redraw(row, attempt)
+            placed = planned_mask(told, masks, real[told["reference"]], zone.shape)
+            assert not (placed & zone).any(), told
+            shares.append(placed.sum() / real[told["reference"]].sum())
+    assert np.mean(shares) > 0.9  # shifted, not cut off
+
+
+def test_masks_that_fit_nowhere(tmp_path: Path) -> None:
+    zone = np.zeros((192, 192), dtype=bool)
+    zone[:20] = True
+    samples = parts_with_zone(tmp_path / "parts", zone)
+    masks = made_of_their_own(samples, tmp_path / "masks")
+    zone[6:] = True  # painted anew since
+    zone[:6] = False
+    save(tmp_path / "parts" / "zones" / "l_forbidden.png", zone)
+    with refused("no mask of a type fits", "zones", "l/dent", remedy="widen the zones"):
+        plan(samples, masks)

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from categories import publish_job
 from defectsynth_pipeline.appearance.engines import Judged, Made
-from defectsynth_pipeline.appearance.plan import DRAWN, plan_synthesis
+from defectsynth_pipeline.appearance.plan import DRAWN, batched, plan_synthesis
 from defectsynth_pipeline.appearance.render import Region, region_maker, render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample
@@ -28,7 +28,7 @@ MakeRegions = Callable[..., list[Region]]
 Images = dict[str, Rendered]
 RECORD = {
     *("contrast", "verdict", "overlap", "mask_pixels", "pixels_outside_collar", "attempts"),
-    *("network", "collar", "batch"),
+    *("network", "collar"),
     *DRAWN,
     *("frame_x", "frame_y", "frame_width", "frame_height", "resolution", "model"),
 }
@@ -116,8 +116,8 @@ def test_batches_and_order_do_not_change_an_image(
     render: Render, rendered: Images, plan: pd.DataFrame
 ) -> None:
     variants = {
-        "one by one": render(changed(SYNTHESIS, batch_size=1)),
-        "in eights": render(changed(SYNTHESIS, batch_size=8)),
+        "one by one": render(changed(SYNTHESIS, batch_size=1), rows=batched(plan, 1)),
+        "in eights": render(changed(SYNTHESIS, batch_size=8), rows=batched(plan, 8)),
         "reversed": render(rows=plan[::-1]),
         "reversed one by one": render(changed(SYNTHESIS, batch_size=1), rows=plan[::-1]),
         "shuffled": render(rows=plan.sample(frac=1, random_state=0)),
@@ -151,7 +151,7 @@ def test_only_missing_images_are_made_and_are_the_same(
     missing = plan.iloc[[1, 6, 7]]
     items = render(missing=missing)
     assert set(items) == set(missing["image_id"])
-    assert_same(items, {i: rendered[i] for i in items})
+    assert same_images(items, {i: rendered[i] for i in items})
 
 
 def test_each_switch_changes_images_by_itself(render: Render) -> None:
@@ -322,6 +322,8 @@ def test_exemplars_start_with_a_real_defect_in_the_mask(
         assert differs[region.mask].mean() > 0.8
         near = ndimage.distance_transform_edt(~region.mask) <= region.reach
         assert not (differs & ~near).any()
+        if region.row.blend == "hard":
+            assert not differs[~region.mask].any()
         assert region.start.shape == (32, 32, 3)
         assert 0 <= region.start.min() < region.start.max() <= 1
 

@@ -103,6 +103,7 @@ def _synthetic(folder: Path, samples: pd.DataFrame, masks: ImageSet) -> ImageSet
                 "verdict": "rejected" if number % 4 == 3 else "accepted",
                 "engine": "transfer",
                 "severity": 1.0,
+                "blend": "feather",
                 "placement": "as_is",
                 **asdict(STAY),
             }

@@ -22,7 +22,6 @@ from PIL import Image
 from defectsynth_pipeline.datasets import (
     FigureDataset,
     FinetunedModelDataset,
-    ImageSetDataset,
     TableDataset,
     TextDataset,
 )
@@ -100,12 +99,6 @@ def test_kedro_viz_is_told_the_true_size(dataset, tmp_path):
     made.save(data)
     files = [path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()]
     assert compute_size("it", {"it": made}) == sum(files) > 500
-
-
-def test_a_folder_is_not_for_object_stores():
-    for kind in (FinetunedModelDataset, ImageSetDataset):
-        with pytest.raises(DatasetError, match="folder of this machine"):
-            kind(filepath="s3://bucket/x", version=Version(None, "v1"))
 
 
 def test_a_folder_that_is_not_permitted_is_said_and_a_file_elsewhere_is_not(tmp_path):

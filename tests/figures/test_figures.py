@@ -11,7 +11,8 @@ from defectsynth_pipeline import figures
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.figures import overlays, style
 from defectsynth_pipeline.figures.certificate import draw_certificate
-from defectsynth_pipeline.figures.lines import _plain
+from defectsynth_pipeline.figures.lines import draw_finetuning
+from defectsynth_pipeline.figures.quality import draw_quality
 from defectsynth_pipeline.inspection.results import ClassificationResults, LocalizationResults
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.schemas import empty_table
@@ -160,7 +161,13 @@ def test_ratio_rings_the_number_worth_making():
 
 def test_training_has_a_line_per_seed():
     history = pd.DataFrame(
-        {"task": "localization", "corpus": "m", "category": "screw", "detector": detector}
+        {
+            "fold": -1,
+            "task": "localization",
+            "corpus": "m",
+            "category": "screw",
+            "detector": detector,
+        }
         | {"arm": arm, "seed": seed, "step": step, "loss": 1 / step}
         for detector in ("lite0",)
         for arm in ("base", "defectsynth")
@@ -168,10 +175,12 @@ def test_training_has_a_line_per_seed():
         for step in (1, 50, 100)
     )
     assert len(figures.draw_training(history).axes[0].lines) == 4
-    held = history.assign(validation_loss=np.where(history["step"] == 50, 0.3, np.nan))
-    figure = figures.draw_training(held)
-    assert len(figure.axes[0].lines) == 8
-    assert "held-out" in words(figure)
+    folds = pd.concat([history, history.query("arm == 'base' and seed == 0").assign(fold=0)])
+    figure = figures.draw_training(folds)
+    assert len(figure.axes[0].lines) == 5
+    assert "with base images held out" in words(figure)
+    never = history.head(1).assign(detector="patchcore", step=0, loss=np.nan)
+    assert len(figures.draw_training(pd.concat([history, never])).axes) == 1
     other = pd.concat([history, history.assign(detector="resnet18")])
     titles = [ax.get_title(loc="left") for ax in figures.draw_training(other).axes]
     assert titles[:2] == ["screw, localization (lite0)", "screw, localization (resnet18)"]
@@ -233,4 +242,41 @@ def test_arms_keep_their_colours_apart():
     ("value", "label"), [(1, "1"), (0.2, "0.2"), (0.05, "0.05"), (0.3, ""), (50, "50")]
 )
 def test_loss_labels(value, label):
-    assert _plain(value) == label
+    assert style.plain_number(value) == label
+
+
+def test_no_label_of_an_axis_is_a_formula():
+    figure = figures.draw_curves(localization_results({"base": 3.0}, seeds=[0]))
+    assert not [word for word in words(figure) if "$" in word]
+    labels = [label.get_text() for label in figure.axes[2].get_xticklabels()]
+    assert {"0.0001", "0.01", "1"} <= set(labels)
+
+
+def test_finetuning_says_where_it_was_best_also_of_one_point():
+    history = pd.DataFrame({"step": [50, 100], "train_loss": [0.3, 0.2], "learning_rate": 1e-3})
+    figure = draw_finetuning(history.assign(validation_loss=[0.5, 0.25]))
+    assert "Fine-tuning: lowest held-out loss 0.2500 at step 100" in words(figure)
+    assert len(figure.axes[0].lines) == 2
+    alone = draw_finetuning(history.head(1).assign(validation_loss=np.nan))
+    assert "Fine-tuning: no base sample was held out" in words(alone)
+    assert alone.axes[0].lines[0].get_marker() == "o"
+
+
+def test_quality_has_a_line_per_arm_and_the_floor_across():
+    arms = ["real", "defectsynth", "untouched"]
+    rows = [
+        {"corpus": "c", "category": "tile", "defect_type": kind, "arm": arm, "region": region}
+        | {"kid": number, "ic_distance": 0.5, "recall": 0.2 * number, "mask_iou": None}
+        for kind in ("crack", "all")
+        for region in ("whole", "defect")
+        for number, arm in enumerate(arms)
+    ]
+    told = {"extractor": "some network", "distance": "some distance", "real": "base"}
+    figure = draw_quality(pd.DataFrame(rows).assign(**told))
+    ax = figure.axes[3]  # recall
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == arms[1:]
+    across = [line.get_xdata()[0] for line in ax.lines if len(line.get_xdata()) == 2]
+    assert across == [0]
+    marks = {line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"}
+    assert marks == {0.2, 0.4}
+    assert any("some network" in text for text in words(figure))

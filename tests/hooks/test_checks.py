@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 
-from defectsynth_pipeline.datasets import CorpusFoldersDataset, PretrainedModelDataset
-from defectsynth_pipeline.hooks.checks import EarlyChecks
+from categories import publish_set
+from defectsynth_pipeline.datasets import (
+    CorpusFoldersDataset,
+    PretrainedModelDataset,
+    ReviewDataset,
+)
+from defectsynth_pipeline.hooks.checks import EarlyChecks, ReviewCheck
 from defectsynth_pipeline.options import ArmOptions, SynthesisOptions
+from defectsynth_pipeline.review.decisions import apply_review, fingerprint_of_pictures
 from refusals import refused
 
 PIPELINE = Pipeline([Node(lambda *all_: 1, ["corpora", "base_model", "params:synthesis"], "x")])
@@ -61,3 +71,83 @@ def test_an_unknown_arm_ends_the_run_at_once(tmp_path):
     checks.after_context_created(SimpleNamespace(project_path=tmp_path))
     with refused("unknown arm", "cut_paste", remedy="did you mean cutpaste?"):
         checks.before_pipeline_run({"runner": "SequentialRunner"}, pipeline, catalog)
+
+
+class Images(AbstractDataset):
+    """Loads an image set."""
+
+    def __init__(self, images):
+        self._images = images
+
+    def load(self):
+        return self._images
+
+    def save(self, data):
+        raise NotImplementedError
+
+    def _describe(self):
+        return {}
+
+
+APPLY = Node(apply_review, ["synthetic_images", "review"], "reviewed_images")
+MAKE = Node(lambda parts: parts, "parts", "synthetic_images", name="make")
+
+
+def reviewed(tmp_path, **changes):
+    """A catalog with a set of two images, and a review of it."""
+    plan = pd.DataFrame({"image_id": ["a", "b"], "category": "plate", "defect_type": "dent"})
+
+    def render(row):
+        pixels = np.full((8, 8), ord(row.image_id), np.uint8)
+        return {"image": pixels, "mask": pixels > 0}
+
+    images = publish_set(tmp_path / "synthetic_images", plan, render)
+    pictures = fingerprint_of_pictures(images)
+    told = {"format": "defectsynth-review-1", "set": "f00d", "pictures": pictures, "version": "v1"}
+    file = tmp_path / "review.json"
+    file.write_text(json.dumps(told | {"images": {"a": {"verdict": "rejected"}}} | changes))
+    review = ReviewDataset(review=str(file), path=str(tmp_path / "synthetic_images"))
+    return DataCatalog({"review": review, "synthetic_images": Images(images)}), images
+
+
+def check(catalog, *nodes):
+    """What is asked before a run: first of the file, then of the images that were chosen."""
+    checks = EarlyChecks()
+    checks.after_context_created(SimpleNamespace(project_path="."))
+    checks.before_pipeline_run({"runner": "SequentialRunner"}, Pipeline(nodes), catalog)
+    ReviewCheck().before_pipeline_run(Pipeline(nodes), catalog)
+
+
+def test_a_review_of_the_images_that_are_read_may_be_used(tmp_path):
+    catalog, images = reviewed(tmp_path)
+    check(catalog, APPLY)
+    assert apply_review(images, catalog.load("review")).manifest["image_id"].tolist() == ["b"]
+    assert apply_review(images, None) is images
+
+
+def test_a_review_of_other_images_than_those_read_is_refused(tmp_path):
+    catalog, images = reviewed(tmp_path)
+    others = images.manifest.assign(of_set="beef")
+    catalog["synthetic_images"] = Images(replace(images, manifest=others))
+    with refused("of another set", "review.json", "set f00d of v1, and not beef"):
+        check(catalog, APPLY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"images": {"a": {"verdict": "maybe"}}}, "no decision"),
+        ({"images": {"c": {"verdict": "accepted"}}}, "not in the set"),
+        ({"set": "beef"}, "of no set of this project"),
+    ],
+)
+def test_a_review_that_cannot_be_used_ends_augment_too(tmp_path, changes, problem):
+    catalog, _ = reviewed(tmp_path, **changes)
+    with refused(problem, "review.json"):
+        check(catalog, Node(lambda review: 1, "review", "defect_masks"))
+
+
+def test_a_run_that_makes_images_first_takes_no_review(tmp_path):
+    catalog, _ = reviewed(tmp_path)
+    with refused("would make others first", "review.json", remedy="downstream alone"):
+        check(catalog, MAKE, APPLY)

@@ -86,3 +86,18 @@ def test_of_a_page_the_answers_are_told_and_cut_at_a_line():
     told = "- **defectsynth** pays\n\n- why\n\n| yes |\n\nThe whole page is among the artifacts."
     assert description("verdict_page", page) == told
     assert facts_in("verdict_page", page) == {"verdict": "defectsynth pays"}
+
+
+def test_quality_is_told_of_our_arm_and_of_the_floor_as_means_over_categories():
+    rows = pd.DataFrame({"category": ["a", "b", "a", "a"], "defect_type": ["all"] * 3 + ["dent"]})
+    rows = rows.assign(arm=["defectsynth"] * 2 + ["real", "real"], kid=[1.0, 3.0, 0.5, 9.0])
+    rows = rows.assign(region="defect", ic_distance=0.5, mask_iou=[0.8, 0.6, None, None])
+    assert headline("generation_quality", rows) == pytest.approx(
+        {
+            "quality.kid.defect": 2.0,
+            "quality.ic_distance.defect": 0.5,
+            "quality.mask_iou.defect": 0.7,
+            "quality.floor.kid.defect": 0.5,
+            "quality.floor.ic_distance.defect": 0.5,
+        }
+    )

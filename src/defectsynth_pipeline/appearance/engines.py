@@ -23,7 +23,7 @@ import pandas as pd
 
 from defectsynth_pipeline.appearance.paste import pasted, strip_of
 from defectsynth_pipeline.appearance.patch import patched
-from defectsynth_pipeline.appearance.plan import PASTE, PATCH, TRANSFER, Placer
+from defectsynth_pipeline.appearance.plan import HARD, MEMBRANE, PASTE, PATCH, TRANSFER, Placer
 from defectsynth_pipeline.appearance.transfer import transferred
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.fingerprints import counter_seed
@@ -104,17 +104,19 @@ def begun(
     """Return the image that a row of the plan starts from, like its background.
 
     Args:
-        row: Its engine, reference, motion, severity, others and seed are used.
+        row: Its engine, reference, motion, severity, blend, others and seed are used.
         background: (H, W) or (H, W, 3), uint8 or uint16.
         mask: (H, W) bool, from `planned_mask`.
         real: Gives of a sample's id the image, uint8 or uint16, and the mask of its defect.
         options: How a residual is composed.
     """
     reference, real_mask = real(row["reference"])
-    how: dict[str, Any] = {"collar": options.compose.collar}
+    # Plans of before there were blends have none: all was feathered.
+    how: dict[str, Any] = {"collar": 0.0 if row.get("blend") == HARD else options.compose.collar}
     if row["engine"] == PASTE:
-        place = Motion.of(row), background
-        return pasted(reference, real_mask, *place, strip=carried_strip(row, real_mask), **how)
+        place, strip = (Motion.of(row), background), carried_strip(row, real_mask)
+        membrane = row.get("blend") == MEMBRANE
+        return pasted(reference, real_mask, *place, strip=strip, membrane=membrane, **how)
     if options.compose.mode != "exemplar":
         return background
     how |= {"severity": float(row["severity"]), "relative": options.compose.relative}

@@ -110,7 +110,7 @@ def finetune(
     """
     trainer = _Trainer(base, crops, options, checkpoints / f"{key}.pt")
     session = trainer.session
-    while session.step < options.steps and not trainer.exhausted():
+    while session.step < trainer.steps and not trainer.exhausted():
         session.count(loss=trainer.take())
         if session.due(options.validate_every):
             on_metrics(session.step, trainer.validate())
@@ -127,7 +127,9 @@ class _Trainer:
         self, base: BaseModel, crops: Crops, options: FinetuneOptions, checkpoint: Path
     ) -> None:
         self.base, self.crops, self.options = base, crops, options
-        self.session = Session("fine-tuning", options.steps, checkpoint)
+        trained = crops.table[~crops.table["normal"] & ~crops.table["held_out"]]
+        self.steps = options.optimizer_steps(trained["sample_id"].nunique())
+        self.session = Session("fine-tuning", self.steps, checkpoint)
         self.accelerator = _accelerator(base.device, options)
         mixed = self.accelerator.mixed_precision != "no"
         denoiser = build_denoiser(base, options, mixed=mixed)
@@ -167,7 +169,7 @@ class _Trainer:
 
     def learning_rate(self) -> float:
         """Return the rate at the present step: short warm-up, then cosine to a tenth."""
-        rate, steps = self.options.learning_rate, self.options.steps
+        rate, steps = self.options.learning_rate, self.steps
         return learning_rate(rate, self.session.step, steps, warm_up=min(50, steps), floor=0.1)
 
     def _loss(self, micro: int) -> Tensor:

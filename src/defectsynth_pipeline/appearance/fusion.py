@@ -1,8 +1,9 @@
 """Similarity-Based Feature Fusion of a group of finished latents (paper Sec. III-E, Eq. 9).
 
 Each image in turn takes up features of the others, at sampled points of its own defect, from the
-places in the others' defects that are most similar by dot product. Later images see the fused
-earlier ones, as in the paper's loop. Points and matches stay inside the masks: the paper samples
+places in the others' defects that are most similar: by dot product in the paper, which prefers
+whatever is large (a stain turns violet), or by cosine. Later images see the fused earlier ones, as
+in the paper's loop. Points and matches stay inside the masks: the paper samples
 the whole map, which spends nearly all points on background that is not kept.
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
 from defectsynth_pipeline.errors import InputError
 
 logger = logging.getLogger(__name__)
+Similarity = Literal["cosine", "dot"]
 
 
 def fuse(
@@ -25,6 +28,7 @@ def fuse(
     rate: float,
     base_weight: float,
     seeds: Sequence[int],
+    similarity: Similarity = "cosine",
 ) -> torch.Tensor:
     """Fuse a group of images of one defect type (Eq. 9).
 
@@ -37,6 +41,7 @@ def fuse(
         rate: Share of a mask's positions that is fused, in (0, 1]; at least one position.
         base_weight: Weight of the image's own features, in [0, 1].
         seeds: One per image; draws its points.
+        similarity: By which the matches are chosen; the paper's is the dot product.
 
     Returns:
         (B, C, h, w) fused latents, a new tensor. Equal to the input, and logged, where no image
@@ -55,29 +60,31 @@ def fuse(
     for i, others in enumerate(references):
         if others:
             points = _sample(masks[i], rate, seeds[i])
-            _fuse_one(fused, masks, i, others, points=points, base_weight=base_weight)
+            best = _matches(fused, masks, i, others, points, similarity)
+            share = (1 - base_weight) / len(others)
+            pool = fused[others].flatten(2)  # (R, C, h*w)
+            matched = pool.gather(2, best[:, None, :].expand(-1, pool.shape[1], -1))  # (R, C, np)
+            own = fused.flatten(2)[i]
+            own[:, points] = base_weight * own[:, points] + share * matched.sum(dim=0)
     return fused
 
 
-def _fuse_one(
+def _matches(
     fused: torch.Tensor,
     masks: torch.Tensor,
     base: int,
     others: list[int],
-    *,
     points: torch.Tensor,
-    base_weight: float,
-) -> None:
-    """Update image `base` at `points` (flat positions) in place."""
+    similarity: Similarity,
+) -> torch.Tensor:
+    """The most similar position in each other defect of each of image `base`'s points, (R, np)."""
     features = fused.flatten(2)
-    selected = features[base][:, points]  # (C, np)
-    pool = features[others]  # (R, C, h*w)
-    similarity = torch.einsum("cn,rcp->rnp", selected, pool)
-    outside = ~masks[others].flatten(1)[:, None, :].to(similarity.device)
-    best = similarity.masked_fill(outside, -torch.inf).argmax(dim=-1)  # (R, np)
-    matched = pool.gather(2, best[:, None, :].expand(-1, pool.shape[1], -1))  # (R, C, np)
-    share = (1 - base_weight) / len(others)
-    features[base, :, points] = base_weight * selected + share * matched.sum(dim=0)
+    selected, pool = features[base][:, points], features[others]  # (C, np), (R, C, h*w)
+    if similarity == "cosine":
+        pool = torch.nn.functional.normalize(pool, dim=1)
+    likeness = torch.einsum("cn,rcp->rnp", selected, pool)
+    outside = ~masks[others].flatten(1)[:, None, :].to(likeness.device)
+    return likeness.masked_fill(outside, -torch.inf).argmax(dim=-1)
 
 
 def _sample(mask: torch.Tensor, rate: float, seed: int) -> torch.Tensor:

@@ -44,11 +44,14 @@ def pasted(
     *,
     strip: int = 0,
     collar: float = COLLAR,
+    membrane: bool = False,
 ) -> Array:
     """Paste a real defect, per channel: ground + w * (gain * donor - ground).
 
     The gain is the smooth brightness of the background's ring over that of the donor's, within
-    `GAIN`; w is 1 in the mask and falls to 0 across the collar.
+    `GAIN`; w is 1 in the mask and falls to 0 across the collar. With a membrane what the two rings
+    differ by is spread smoothly under the defect and added instead, as in seamless cloning
+    (Perez et al., "Poisson Image Editing", 2003).
 
     Args:
         donor: (H, W) or (H, W, 3), uint8 or uint16.
@@ -58,6 +61,7 @@ def pasted(
         strip: Px of surroundings carried with it, fading out over the outer half; then there is no
             collar.
         collar: Px around the mask that may change where no surroundings are carried.
+        membrane: Add to the donor what it lacks, instead of multiplying it.
 
     Examples:
         >>> import numpy as np
@@ -75,7 +79,13 @@ def pasted(
     ground = in_values_of(background[patch.window.slices], background)
     around, values = ring(carried, RING) & patch.known, patch.values
     if around.any():
-        values = values * _gain(values, ground, around, carried, full_scale(background))
+        there, here = (_spread(image, around, carried) for image in (ground, values))
+        if membrane:
+            values = values + there - here
+        else:
+            least = _DARKEST * full_scale(background)
+            gain = np.maximum(there, least) / np.maximum(here, least)
+            values = values * np.clip(gain, *GAIN)
     weight = feather(carried, strip - whole if strip else collar)
     weight = np.where(patch.known | patch.inside, weight, 0.0)[..., None]
     image = background.copy()
@@ -83,10 +93,7 @@ def pasted(
     return image
 
 
-def _gain(donor: Array, ground: Array, around: Array, inside: Array, white: float) -> Array:
-    """Return (h, w, C), the background's brightness over the donor's, from the ring inwards."""
-    weight = around.astype(np.float64)
+def _spread(image: Array, around: Array, inside: Array) -> Array:
+    """An image (h, w, C) as its ring would go on inwards, smooth."""
     sigma = max(SMOOTH, 2 + float(ndimage.distance_transform_edt(inside).max()))
-    there, here = (smooth_fill(values, weight, sigma) for values in (ground, donor))
-    least = _DARKEST * white
-    return np.asarray(np.clip(np.maximum(there, least) / np.maximum(here, least), *GAIN))
+    return smooth_fill(image, around.astype(np.float64), sigma)

@@ -4,7 +4,7 @@ A mask made on one photograph is off the part on another where the part lies dif
 ground are told apart by the ground's colour at the image border, and the part in the defect's own
 image is laid over the background's. Textures have no ground. Our own addition; the paper composes
 whole images. Real defects that are pasted and generated ones are placed alike, so that neither
-wins by its place.
+wins by its place; and both are shifted into the user's zones, see `within`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.alignment import align
+from defectsynth_pipeline.appearance.within import into_zones
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imaging.motion import Motion, landed_mask
 from defectsynth_pipeline.imaging.pixels import full_scale, in_values_of, resize, ring, to_float
@@ -206,7 +207,9 @@ def paste_on_part(mask: Array, background: Sample, over: Motion) -> tuple[Motion
     if over.angle == 0:
         shift = shift.round()  # whole pixels are copied, not resampled
     motion = Motion(over.angle, *map(float, (*shift, *centre, scale)))
-    return motion, landed_mask(mask, motion, background.shape), mask.sum() * scale**2
+    land = partial(landed_mask, mask, shape=background.shape)
+    motion = into_zones(motion, background, land) or motion
+    return motion, land(motion), mask.sum() * scale**2
 
 
 def place_defect(
@@ -216,7 +219,7 @@ def place_defect(
 
     On a part: up to `TRIES` backgrounds until the defect lies on the part as much as it did on its
     own. On a texture: the first background of the draw; a defect that runs out of its image keeps
-    running out of the new one at that side.
+    running out of the new one at that side. Where the defect fits into no zone, there are none.
 
     Args:
         donor: A defective sample.
@@ -229,7 +232,9 @@ def place_defect(
     order = tried(len(backgrounds), rng)
     first, mask = backgrounds[order[0]], donor.mask()
     if not lies_on_part(donor, backgrounds):
-        return order[0], _anywhere(donor, first, rng)
+        motion = _anywhere(donor, first, rng)
+        land = partial(landed_mask, mask, shape=first.shape)
+        return order[0], into_zones(motion, first, land) or motion
     stay = Motion(scale=_same_size(mask.shape, first))
     return choose_on_part(
         donor, backgrounds, order, stay, lambda there, over: paste_on_part(mask, there, over)

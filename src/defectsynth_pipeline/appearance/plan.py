@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import lru_cache
+from functools import cache, lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from defectsynth_pipeline.appearance.placement import (
     place_defect,
     tried,
 )
+from defectsynth_pipeline.appearance.within import into_zones
 from defectsynth_pipeline.base_model.loading import prompt_for
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
+from defectsynth_pipeline.corpora.zones import ZONES
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.imaging.motion import STAY, Motion
+from defectsynth_pipeline.imaging.motion import STAY, Motion, landed_mask
 from defectsynth_pipeline.imaging.pixels import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.resumable import Progress
@@ -32,13 +35,17 @@ from defectsynth_pipeline.shape.plan import split_count
 
 TRANSFER, PASTE, PATCH, DIFFUSION = "transfer", "paste", "patch", "diffusion"  # engines
 _OTHERS = 1  # real defects that patches come from, beside the reference: more are averaged away
+HARD, FEATHER, MEMBRANE = "hard", "feather", "membrane"  # blends
+# Several, so that a detector cannot learn the one trace that all images share.
+_BLENDS = {PASTE: (FEATHER, MEMBRANE), TRANSFER: (HARD, FEATHER), PATCH: (HARD, FEATHER)}
+_FITTED = 32  # masks tried until one fits into the zones
 _SEVERITY = (0.8, 1.25)  # of the defect's residual, drawn on a log scale
 # What every attempt draws anew.
 DRAWN = (
-    *("mask", "background", "reference", "others", "severity", "seed", "placement"),
+    *("mask", "background", "reference", "others", "severity", "blend", "seed", "placement"),
     *("angle", "dy", "dx", "centre_y", "centre_x", "scale"),
 )
-_FIRST = DRAWN[:5]  # columns before the prompt
+_FIRST = DRAWN[:6]  # columns before the prompt
 
 
 def plan_synthesis(
@@ -52,10 +59,11 @@ def plan_synthesis(
 
     Columns: image_id, category, defect_type, engine, mask, background, reference (sample ids of
     base and normal rows only; the mask's own parent), others (base samples that patches are taken
-    from as well, joined by |), severity, prompt, normal_prompt, group (images fused together),
-    seed, placement (part; as_is, where the mask lies; or texture, where the surroundings are like
-    those of the defect) and its angle (degrees), dy, dx, centre_y, centre_x (pixels of the
-    background) and scale. `engines` is the table `engine_choice`.
+    from as well, joined by |), severity, blend (at the border: hard, feather or membrane), prompt,
+    normal_prompt, group (images fused together), batch (groups rendered together), seed, placement
+    (part; as_is, where the mask lies; or texture, where the surroundings are like those of the
+    defect) and its angle (degrees), dy, dx, centre_y, centre_x (pixels of the background) and
+    scale. `engines` is the table `engine_choice`.
 
     Raises:
         InputError: A category has no normal images to put defects on.
@@ -74,7 +82,29 @@ def plan_synthesis(
             mask = own.iloc[i % len(own) if count >= len(own) else i * len(own) // count]
             rows.append(_row(placer, i, turns[i // options.sff.group], mask, options, prompts))
             progress(len(rows))
-    return pd.DataFrame(rows)
+    return batched(pd.DataFrame(rows), options.batch_size)
+
+
+def batched(plan: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Return a plan whose column `batch` gathers whole groups of a type until `size` is reached.
+
+    A batch is named by its first group. It is planned, as the last bits of a pixel depend on what
+    is denoised beside it: so an image is the same whoever renders it, and after whatever stop.
+    """
+    names: dict[str, str] = {}
+    name, kind, filled = "", ("", ""), 0
+    for group, rows in plan.groupby("group", sort=False):
+        first = rows.iloc[0]
+        own = (str(first["category"]), str(first["defect_type"]))
+        if own != kind or filled + len(rows) > size:
+            name, kind, filled = str(group), own, 0
+        names[str(group)] = name
+        filled += len(rows)
+    batches = plan["group"].map(names)
+    if "batch" in plan:
+        return plan.assign(batch=batches)
+    at = list(plan.columns).index("group") + 1
+    return pd.concat([plan.iloc[:, :at], batches.rename("batch"), plan.iloc[:, at:]], axis=1)
 
 
 def _turns(shares: pd.Series, count: int) -> list[str]:
@@ -168,33 +198,57 @@ class Placer:
             )
 
     def draw(self, mask: pd.Series, engine: str, rng: np.random.Generator) -> dict[str, Any]:
-        """Draw what a mask is set on, where, and with which reference, severity and seed.
+        """Draw what a mask is set on, where, and with which reference, severity, blend and seed.
 
         Args:
             mask: A row of the masks' manifest; its nearer parent is the reference.
             engine: With "paste" the reference itself is placed, wherever it may lie.
             rng: Source of all draws.
+
+        Raises:
+            InputError: Neither it nor another mask of the type fits into the category's zones.
         """
+        if (drawn := self._drawn(mask, engine, rng)) is not None:
+            return drawn
+        for number in rng.permutation(len(self.own))[:_FITTED]:
+            if (drawn := self._drawn(self.own.iloc[number], engine, rng)) is not None:
+                return drawn
+        raise InputError(
+            "no mask of a type fits into the zones",
+            file=Path(self.normals[0].root) / ZONES,
+            value=f"{self.category}/{self.defect_type}, engine {engine}",
+            remedy="widen the zones, or leave the type out with ingest.defect_types",
+        )
+
+    def _drawn(
+        self, mask: pd.Series, engine: str, rng: np.random.Generator
+    ) -> dict[str, Any] | None:
+        """What is drawn for a mask; None if it fits into no zone."""
         parents = [p for p in str(mask["parents"]).split("|") if p in self.real]
         parents = parents or [[*self.real][rng.integers(len(self.real))]]
         nearest = parents[-1] if float(mask["alpha"]) >= 0.5 else parents[0]
         severity, others = float(np.exp(rng.uniform(*np.log(_SEVERITY)))), []
         if engine == PASTE:
             donor, severity = self.real[nearest], 1.0
-            number, motion = place_defect(donor, self.normals, rng)
-            background = self.normals[number].sample_id
+            number, found = place_defect(donor, self.normals, rng)
+            there = self.normals[number]
+            land = partial(landed_mask, donor.mask(), shape=there.shape)
+            motion: Motion | None = into_zones(found, there, land)
             placement = "part" if lies_on_part(donor, self.normals) else "texture"
         else:
-            background, motion = self._place(mask, self.real[nearest], rng)
+            number, motion = self._place(mask, self.real[nearest], rng)
             placement = "as_is" if motion == STAY else "part"
+        if motion is None:
+            return None
         if engine == PATCH:
             others = list(rng.permutation([name for name in self.real if name != nearest]))
         return {
             "mask": mask["image_id"],
-            "background": background,
+            "background": self.normals[number].sample_id,
             "reference": nearest,
             "others": "|".join(map(str, others[:_OTHERS])),
             "severity": severity,
+            "blend": str(rng.choice(_BLENDS.get(engine, (FEATHER,)))),
             "seed": int(rng.integers(1 << 62)),
             "placement": placement,
             **asdict(motion),
@@ -202,16 +256,23 @@ class Placer:
 
     def _place(
         self, mask: pd.Series, parent: Sample, rng: np.random.Generator
-    ) -> tuple[str, Motion]:
-        order = tried(len(self.normals), rng)
-        if self.placement == "as_is" or part_of(parent) is None:
-            return self.normals[order[0]].sample_id, STAY
-        made, real = self.masks.array(mask["image_id"], "mask"), parent.mask()
+    ) -> tuple[int, Motion | None]:
+        order, real = tried(len(self.normals), rng), parent.mask()
+
+        @cache
+        def fitted(shape: tuple[int, int]) -> np.ndarray:
+            return fit_mask(self.masks.array(mask["image_id"], "mask"), shape)
+
+        def within(background: Sample, motion: Motion) -> Motion | None:
+            return into_zones(motion, background, lambda to: to.warp(fitted(background.shape)))
 
         def attempt(background: Sample, over: Motion) -> tuple[Motion, np.ndarray, float]:
-            fitted = fit_mask(made, background.shape)
-            motion = mask_on_part(fitted, fit_mask(real, background.shape), over)
-            return motion, motion.warp(fitted), fitted.sum()
+            own = fitted(background.shape)
+            found = mask_on_part(own, fit_mask(real, background.shape), over)
+            motion = within(background, found) or found
+            return motion, motion.warp(own), own.sum()
 
+        if self.placement == "as_is" or part_of(parent) is None:
+            return order[0], within(self.normals[order[0]], STAY)
         number, motion = choose_on_part(parent, self.normals, order, STAY, attempt)
-        return self.normals[number].sample_id, motion
+        return number, within(self.normals[number], motion)

@@ -51,13 +51,13 @@ def render_plan(
     framing: FramingOptions,
     judge: Callable[[Made], Judged],
 ) -> Iterator[Rendered]:
-    """Yield the missing images; each depends on its own fusion group alone.
+    """Yield the missing images; each depends on its own batch of the plan alone.
 
     What the judge does not accept is drawn and made anew, `options.attempts` times in all; then
     the last attempt is given as rejected.
 
     Args:
-        missing: Rows of the plan still to be made; their whole groups are rendered.
+        missing: Rows of the plan still to be made; their whole batches are rendered.
         plan: The whole plan.
         samples: Real images; only base and normal ones are read.
         masks: Generated masks.
@@ -72,14 +72,10 @@ def render_plan(
     make = region_maker(samples, masks, base, options, framing)
     redraw = redrawer(samples, masks, options.placement)
     wanted = set(missing["image_id"])
-    groups = [
-        # Fusion goes in turn: a group's order must be its own.
-        list(rows.sort_values("image_id").itertuples(index=False))
-        for _, rows in plan.groupby("group", sort=False)
-        if wanted & set(rows["image_id"])
-    ]
-    for chunk in _chunks(groups, options.batch_size):
-        batch, left = "|".join(rows[0].group for rows in chunk), chunk
+    for _, chunk in plan[plan["batch"].isin(missing["batch"])].groupby("batch", sort=False):
+        # Fusion goes in turn, and a batch's last bits by its order: both must be the plan's own.
+        ordered = chunk.sort_values("image_id").groupby("group")
+        left = [list(rows.itertuples(index=False)) for _, rows in ordered]
         for attempt in range(options.attempts):
             regions = [
                 [make(row._replace(**redraw(row, attempt))) for row in rows] for rows in left
@@ -95,7 +91,6 @@ def render_plan(
                     told = {name: getattr(row, name) for name in DRAWN} | judged.record
                     told |= _record(region, kept, base) | {"network": changed}
                     told |= {"attempts": attempt + 1, "mask_pixels": int(judged.mask.sum())}
-                    told["batch"] = batch
                     pictures = {"image": kept, "mask": judged.mask}
                     yield Rendered(row.image_id, pictures, told, rejected=not judged.accepted)
             again = [[row for row in rows if row.image_id in refused] for rows in left]
@@ -148,18 +143,6 @@ def _record(region: Region, image: np.ndarray, base: BaseModel) -> dict[str, Any
         "resolution": len(region.cover),
         "model": base.fingerprint,
     }
-
-
-def _chunks(groups: list[list[Any]], size: int) -> Iterator[list[list[Any]]]:
-    """Gather whole groups until a batch is full."""
-    chunk: list[list[Any]] = []
-    for rows in groups:
-        if chunk and sum(map(len, chunk)) + len(rows) > size:
-            yield chunk
-            chunk = []
-        chunk.append(rows)
-    if chunk:
-        yield chunk
 
 
 def _stack(images: list[np.ndarray]) -> Tensor:
@@ -216,6 +199,7 @@ def _fuse(
                 cells[at : at + size].to(latents.device),
                 rate=options.sff.rate,
                 base_weight=options.sff.base_weight,
+                similarity=options.sff.similarity,
                 seeds=[int(row.seed) for row in rows],
             )
         )

@@ -44,6 +44,10 @@ class Arm(ABC):
             InputError: There is nothing to plan from.
         """
 
+    def most(self, bank: Bank, category: str, defect_type: str) -> int | None:
+        """How many different images of a type it can give; None where there is no end."""
+        return None
+
     @abstractmethod
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """Return the image of a recipe; the same recipe always gives the same image."""

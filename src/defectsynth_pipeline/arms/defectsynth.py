@@ -29,6 +29,10 @@ class DefectSynth(Arm):
         """As `Arm.plan`; `verdict` is that of the image's certificate."""
         return [recipe_of(row, bank) for row in take_rows(bank, category, types, count, seed)]
 
+    def most(self, bank: Bank, category: str, defect_type: str) -> int:
+        """As `Arm.most`."""
+        return len(_pool(bank, category, defect_type))
+
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
         return Example(*(bank.synthetic.array(recipe["source"], n) for n in ("image", "mask")))
@@ -100,6 +104,10 @@ class Exemplar(Arm):
             for row in take_rows(bank, category, types, count, seed)
         ]
 
+    def most(self, bank: Bank, category: str, defect_type: str) -> int:
+        """As `Arm.most`."""
+        return len(_pool(bank, category, defect_type))
+
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`: what the renderer started from, with the mask of what it made."""
         background, real = (bank.example(recipe[name]) for name in ("background", "reference"))
@@ -148,6 +156,11 @@ class External(Arm):
             {"defect_type": name, "source": image_id, "sources": [], "external": self.name}
             for _, name, image_id in draws(pools, count, seed, "external", self.name)
         ]
+
+    def most(self, bank: Bank, category: str, defect_type: str) -> int:
+        """As `Arm.most`."""
+        pairs = self._set(bank).pairs
+        return int(((pairs["category"] == category) & (pairs["defect_type"] == defect_type)).sum())
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""

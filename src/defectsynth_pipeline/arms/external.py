@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from defectsynth_pipeline.arms.external_layouts import LAYOUTS, Kind, find_pairs, sheet_windows
+from defectsynth_pipeline.arms.external_layouts import (
+    LAYOUTS,
+    Kind,
+    find_pairs,
+    sheet_windows,
+    unknown_types,
+)
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.reading import Example
@@ -114,6 +120,42 @@ def read_external(name: str, options: ExternalOptions, samples: pd.DataFrame) ->
         rows += (row for row, _ in usable)
         thumbnails |= {row["image_id"]: picture for row, picture in usable}
     return ExternalSet(name, root, pd.DataFrame(rows, columns=COLUMNS), thumbnails)
+
+
+def check_fits(external: ExternalSet, samples: pd.DataFrame) -> None:
+    """Refuse a set that cannot be compared with the real images: other sizes, or other types.
+
+    Detectors bring every image to one size; a distance to real images would be one of sizes too.
+
+    Args:
+        external: What `read_external` returned.
+        samples: The table `samples`.
+
+    Raises:
+        InputError: Naming the first image of another size, or folder of another type.
+    """
+    real = samples[samples["split"].isin(["base", "test"]) & (samples["defect_type"] != GOOD)]
+    for category, pairs in external.pairs.groupby("category", sort=False):
+        mine = real[real["category"] == category]
+        known = set(zip(mine["width"], mine["height"], strict=True))
+        wrong = [row for row in pairs.itertuples() if (row.width, row.height) not in known]
+        if wrong:
+            width, height = sorted(known)[0]
+            raise InputError(
+                f"images of the external set {external.name} have another size than the real ones",
+                file=external.root / wrong[0].image,
+                value=f"{wrong[0].width}x{wrong[0].height}, the real ones {width}x{height}",
+                remedy=f"resize its images and masks to {width}x{height}, or ingest the real ones "
+                "at its size",
+            )
+        other = unknown_types(external.root, str(category), set(mine["defect_type"]))
+        if other is not None:
+            raise InputError(
+                f"the external set {external.name} has images of a type that is not in the corpus",
+                file=other,
+                value=f"{category} has {', '.join(sorted(set(mine['defect_type'])))}",
+                remedy="rename the folder, move it elsewhere, or add the type to the corpus",
+            )
 
 
 def _sorted_out(

@@ -13,7 +13,7 @@ Other folders beside them (ori, recon, fg, image-mask, masks_converted_dir) are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,10 @@ LAYOUTS = (
 _WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:converted_mask|images?|imgs?|masks?)(?=[_\-. ]|$)")
 _MASK = re.compile(r"[_\-. ]mask$")
 _NOT_AN_IMAGE = re.compile(r"[_\-. ](mask|good)$")  # of a defect
+_NO_TYPES = (
+    *("good", "train", "test", "ground_truth", *IMAGE_FOLDERS, *MASK_FOLDERS),
+    *("ori", "recon", "fg", "image-mask"),
+)
 _TILES = (256, 512)
 _TILE_GAP = 2
 
@@ -64,6 +68,19 @@ def find_pairs(
             if images or masks:
                 return _pair(images, masks)
     return []
+
+
+def unknown_types(root: Path, category: str, types: Collection[str]) -> Path | None:
+    """The first folder of a category that holds images and is named after none of its types."""
+    places = [root / category, root / category / "test"]
+    for place in places:
+        for folder in sorted(place.iterdir()) if place.is_dir() else []:
+            if folder.name in (*types, *_NO_TYPES) or not folder.is_dir():
+                continue
+            inside = [folder, *(folder / name for name in IMAGE_FOLDERS)]
+            if any(list_images(one) for one in inside):
+                return folder
+    return None
 
 
 def sheet_windows(image: np.ndarray, mask: np.ndarray) -> list[Rectangle]:

@@ -126,6 +126,12 @@ class Mixture(Arm):
             recipes.append(face | {"part": part, "recipe": inner})
         return recipes
 
+    def most(self, bank: Bank, category: str, defect_type: str) -> int | None:
+        """As `Arm.most`, of the part that has the fewest."""
+        each = [part.most(bank, category, defect_type) for part in self.parts]
+        ends = [number for number in each if number is not None]
+        return min(ends) * len(self.parts) if ends else None
+
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""
         return self.parts[recipe["part"]].make(bank, recipe["recipe"])
@@ -148,6 +154,13 @@ class Limited(Arm):
         different = min(self.number, count) if self.number else count
         recipes = self.source.plan(bank, category, types, different, seed)
         return [recipes[place % len(recipes)] for place in range(count)]
+
+    def most(self, bank: Bank, category: str, defect_type: str) -> int | None:
+        """As `Arm.most`."""
+        most = self.source.most(bank, category, defect_type)
+        if not self.number:
+            return most
+        return self.number if most is None else min(self.number, most)
 
     def make(self, bank: Bank, recipe: Mapping[str, Any]) -> Example:
         """As `Arm.make`."""

@@ -34,6 +34,7 @@ from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.schemas import read_table
+from defectsynth_pipeline.workers import Map
 
 log = logging.getLogger(__name__)
 ACCEPTED, RELABELLED, REJECTED = "accepted", "relabelled", "rejected"
@@ -167,6 +168,7 @@ def fit_certificate(
     nulls: int = 900,
     round_trip: RoundTrip | None = None,
     seed: int = 0,
+    each: Map = map,
 ) -> Certificate:
     """Learn what real base defects look like, and nulls made from them, per category.
 
@@ -176,6 +178,7 @@ def fit_certificate(
         round_trip: What an autoencoder makes of a picture (h, w, 3) in [0, 1], without which that
             kind of null is not made.
         seed: Of all draws.
+        each: Calls a function with every base defect; its results in their order.
 
     Raises:
         InputError: A category has no base or no normal sample.
@@ -209,7 +212,9 @@ def fit_certificate(
                 remedy="add images of the category, or leave it out of ingest.categories",
             )
         chosen = counter_seed(seed, category)
-        windows, shown = gather(real, normals, nulls=nulls, round_trip=round_trip, seed=chosen)
+        windows, shown = gather(
+            real, normals, nulls=nulls, round_trip=round_trip, seed=chosen, each=each
+        )
         scores = held_out_scores(windows, shown)
         labels = [(sample.defect_type, real_label(sample)) for sample in real]
         limits[category] = Limits(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,15 +32,15 @@ class Generator(NamedTuple):
 
 def judge_with(certificate: Certificate) -> Callable[[Made], Judged]:
     """Return what `render_plan` asks: whether an image is accepted, its mask, and why."""
+    return partial(_judge, certificate)
 
-    def judge(made: Made) -> Judged:
-        row, pictures = made.row, (made.image, made.background, made.mask)
-        found = certificate.judge(row.category, row.defect_type, *pictures)
-        told = {"verdict": found.verdict, "reason": found.reason} | found.record
-        score = found.record["certainty"]
-        return Judged(found.verdict != REJECTED, found.mask, told, score)
 
-    return judge
+def _judge(certificate: Certificate, made: Made) -> Judged:
+    row, pictures = made.row, (made.image, made.background, made.mask)
+    found = certificate.judge(row.category, row.defect_type, *pictures)
+    told = {"verdict": found.verdict, "reason": found.reason} | found.record
+    score = found.record["certainty"]
+    return Judged(found.verdict != REJECTED, found.mask, told, score)
 
 
 def through_autoencoder(base: BaseModel, picture: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count as count_from
 
 import numpy as np
@@ -22,7 +23,9 @@ from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTri
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.features.regression import fit_regression
+from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.resumable import Progress
+from defectsynth_pipeline.workers import Map
 
 _ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
@@ -76,6 +79,7 @@ def gather(
     nulls: int,
     round_trip: RoundTrip | None,
     seed: int,
+    each: Map = map,
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Look at a category's real base defects and at about `nulls` nulls made from them.
 
@@ -86,27 +90,41 @@ def gather(
         A row per view of a window: kind (`REAL` or one of `nulls.KINDS`), defect_type and fold of
         the real defect, turn, and the window's number; and the evidence (N, WIDTH).
     """
-    rng = np.random.default_rng(seed)
     rounds = int(np.clip(round(nulls / (_PER_ROUND * len(real))), *_ROUNDS))
     folds = folds_of(real, FOLDS)
     count = max(folds) + 1
+    given = [
+        (sample, normals[fold::count] or normals, counter_seed(seed, number))
+        for number, (sample, fold) in enumerate(zip(real, folds, strict=True))
+    ]
     rows, shown, numbers = [], [], count_from(0)
     progress = Progress(f"{real[0].category}: base defect", len(real))
-    for number, (sample, fold) in enumerate(zip(real, folds, strict=True), start=1):
-        own = normals[fold::count] or normals
-        windows = [
-            (REAL, see(sample.image(), sample.mask()), range(TURNS)),
-            *(
-                (null.kind, null.seen, _VIEWS)
-                for null in nulls_of(sample, own, rng, rounds=rounds, round_trip=round_trip)
-            ),
-        ]
-        for kind, _, turns in windows:
+    look_at = partial(_windows_of, rounds=rounds, round_trip=round_trip)
+    found = zip(real, folds, each(look_at, given), strict=True)
+    for number, (sample, fold, (windows, seen)) in enumerate(found, start=1):
+        for kind, turns in windows:
             window = next(numbers)
             rows += [(kind, sample.defect_type, fold, turn, window) for turn in turns]
-        shown.append(evidence(seen.turned(turn) for _, seen, turns in windows for turn in turns))
+        shown.append(seen)
         progress(number)
     return pd.DataFrame(rows, columns=list(_ROW)), np.concatenate(shown)
+
+
+def _windows_of(
+    given: tuple[Sample, Sequence[Sample], int], *, rounds: int, round_trip: RoundTrip | None
+) -> tuple[list[tuple[str, Sequence[int]]], np.ndarray]:
+    """Kind and turns of the windows that a base defect gives, and their evidence."""
+    sample, normals, seed = given
+    rng = np.random.default_rng(seed)
+    windows: list[tuple[str, Seen, Sequence[int]]] = [
+        (REAL, see(sample.image(), sample.mask()), range(TURNS)),
+        *(
+            (null.kind, null.seen, _VIEWS)
+            for null in nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip)
+        ),
+    ]
+    shown = evidence(seen.turned(turn) for _, seen, turns in windows for turn in turns)
+    return [(kind, turns) for kind, _, turns in windows], shown
 
 
 def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
+FORMATS = ("coco", "yolo", "voc", "mvtec", "hf", "labelstudio", "cvat")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -76,6 +77,91 @@ def downstream(
     from defectsynth_pipeline.cli.runs import downstream
 
     downstream(env=env, params=params, root=root, count=count)
+
+
+@cli.command()
+@click.option("--env", help="Environment of conf/, for example sd15 or smoke.")
+@click.option("--params", default="", callback=nested, help="As `kedro run` takes them.")
+@click.option("--root", type=FOLDER, help="Your folder of parts; the demo if it is left out.")
+@click.option("--dry-run", is_flag=True, help="Only say which rows there are and their minutes.")
+def ablation(env: str | None, params: dict[str, Any], root: Path | None, dry_run: bool) -> None:
+    """Say what each idea of the method is worth and costs on these parts."""
+    if root is not None:
+        params["root"] = str(root.expanduser().absolute())
+    if dry_run:
+        from defectsynth_pipeline.cli.ablation import rows_and_minutes
+
+        click.echo("\n".join(rows_and_minutes(env, params)))
+        return
+    from defectsynth_pipeline.cli.runs import run
+
+    run("ablation", env, params)
+
+
+@cli.command()
+@click.option("--env", help="Environment of conf/, for example sd15 or smoke.")
+@click.option(
+    "--params", default="", callback=nested, help="Parameters as `kedro run` takes them: a.b=1."
+)
+@click.option("--root", type=FOLDER, help="Your folder of parts; else that of the settings.")
+@click.option(
+    "--minutes", type=click.FloatRange(min=1), help="Find settings that fit into this time."
+)
+def plan(env: str | None, params: dict[str, Any], root: Path | None, minutes: float | None) -> None:
+    """Say what `augment` and `downstream` will cost here: minutes, memory, disk."""
+    from defectsynth_pipeline.cli.plan import plan
+
+    for line in plan(env=env, params=params, root=root, minutes=minutes):
+        click.echo(line)
+
+
+@cli.command()
+@click.option("--format", type=click.Choice(FORMATS), required=True, help="The layout.")
+@click.option("--out", type=FOLDER, required=True, help="A new or an empty folder.")
+@click.option("--version", help="Of the synthetic images; the latest if it is left out.")
+@click.option("--review", type=FILE, help="What a person decided: review.json of the desk.")
+@click.option("--all", "rejected", is_flag=True, help="What the certificate rejected, too.")
+@click.option("--normals/--no-normals", default=None, help="Good images too; mvtec always has.")
+@click.option("--real", is_flag=True, help="The real defects of the base, too.")
+@click.option("--instances", type=click.Choice(["parts", "image"]), help="What one is.")
+@click.option("--masks", type=click.Choice(["auto", "rle", "polygon"]), help="How coco tells them.")
+@click.option("--commercial", is_flag=True, help="Refuse what the sources do not permit.")
+@click.option("--accept-licences", is_flag=True, help="Do not refuse.")
+@click.option("--env", help="Environment of conf/.")
+def export(
+    env: str | None, version: str | None, review: Path | None, out: Path, **options: Any
+) -> None:
+    """Write the accepted images as another tool reads them."""
+    from defectsynth_pipeline.cli.runs import export
+
+    given = {name: value for name, value in options.items() if value not in (None, False)}
+    if options["normals"] is False:
+        given["normals"] = False
+    given["out"] = str(out.expanduser().absolute())
+    export(given, env=env, version=version, review=review)
+
+
+@cli.command()
+@click.argument("folder", type=FOLDER, required=False)
+@click.option("--out", type=FOLDER, help="A new folder; FOLDER-detected if it is left out.")
+@click.option("--category", help="Whose detector; needed where several were judged.")
+@click.option("--arm", help="The detector of this arm, whatever the verdict says.")
+@click.option("--onnx", type=FILE, help="Write the detector into this file, to be used elsewhere.")
+def detect(
+    folder: Path | None, out: Path | None, category: str | None, arm: str | None, onnx: Path | None
+) -> None:
+    """Find defects on the photographs of FOLDER with the detector that the verdict speaks for."""
+    from defectsynth_pipeline.cli import detect
+    from defectsynth_pipeline.cli.project import open_project
+
+    if (folder is None) == (onnx is None):
+        raise click.UsageError("give a FOLDER of photographs, or --onnx FILE")
+    if folder is not None:
+        out = out or folder.with_name(f"{folder.name}-detected")
+        lines = detect.detect(open_project(Path.cwd()), folder, out, category, arm)
+    elif onnx is not None:
+        lines = detect.export_onnx(open_project(Path.cwd()), onnx, category, arm)
+    click.echo("\n".join(lines))
 
 
 @cli.command()
@@ -155,6 +241,23 @@ def replay(image: str, env: str | None) -> None:
 
 
 @cli.command()
+@click.argument("version", required=False)
+@click.option("--out", type=FOLDER, help="Folder of the desk; data/08_reporting/review/VERSION.")
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def review(version: str | None, out: Path | None, show: bool) -> None:
+    """Make a page to look through the images of VERSION, the latest: accept, reject, retype.
+
+    What it saves, review.json, goes to `--params=review=FILE` of augment and downstream.
+    """
+    from defectsynth_pipeline.cli.review import make_desk
+
+    page, count = make_desk(Path.cwd(), version, out)
+    click.echo(f"{count} images to look through: {page}")
+    if show:
+        click.launch(page.as_uri())
+
+
+@cli.command()
 @click.argument("folders", nargs=-1, type=FOLDER)
 def verify(folders: tuple[Path, ...]) -> None:
     """Check every file of the published image sets, or of FOLDERS alone; exit 1 if one is wrong."""
@@ -187,3 +290,26 @@ def prune(keep: int, dry_run: bool) -> None:
         delete(project, old)
     said = "would be deleted" if dry_run else "deleted"
     click.echo(f"{len(old)} versions, {sum(one.size for one in old) / 2**20:.1f} MiB {said}")
+
+
+@cli.command()
+@click.argument("word", default="")
+@click.option("--markdown", is_flag=True, help="As the page of the documentation.")
+def parameters(word: str, markdown: bool) -> None:
+    """Say what every parameter means and may be; with WORD those that have to do with it."""
+    from defectsynth_pipeline.cli import reference
+    from defectsynth_pipeline.cli.project import find_project
+
+    found = [
+        one
+        for one in reference.parameters(find_project(Path.cwd()) / "conf" / "base")
+        if word.lower() in f"{one.name} {one.meaning}".lower()
+    ]
+    if markdown:
+        click.echo(reference.as_markdown(found), nl=False)
+        return
+    for one in found:
+        click.echo(f"{one.name} = {one.value}")
+        click.echo(f"    {one.allowed}{'; ' if one.meaning else ''}{one.meaning}")
+    if not found:
+        raise SystemExit(f"No parameter has to do with {word!r}.")

@@ -180,6 +180,7 @@ def explain(found: Found) -> dict[str, Any]:
             "prompt": row["prompt"],
             "seed": row["seed"],
             "severity": row["severity"],
+            "blend": row.get("blend", "feather"),
             "place": {name: row[name] for name in _PLACE},
             "mask": {k: v for k, v in mask.items() if k in _MASK},
             "sources": [_source(found.samples.loc[name], role) for role, name in roles],

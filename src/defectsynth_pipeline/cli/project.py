@@ -147,7 +147,9 @@ class Project:
         return {source: found[-1] for source, found in older.items() if found}
 
     def _folder(self, entry: str, part: str) -> Path:
-        folder = self.folder / self.catalog[entry]["filepath"]
+        task, _, rest = entry.partition("_")
+        pattern = entry if entry in self.catalog else f"{{task}}_{rest}"
+        folder = self.folder / self.catalog[pattern]["filepath"].replace("{task}", task)
         return folder.parent / part / folder.name
 
 

@@ -16,6 +16,7 @@ from defectsynth_pipeline.pipelines.synthesis.nodes import ROOMS, made_with, set
 from defectsynth_pipeline.provenance import named_plan
 from defectsynth_pipeline.rendering import Rendered
 from defectsynth_pipeline.schemas import read_table
+from defectsynth_pipeline.workers import one_thread
 
 _AGAIN = "make the set again to have images that can be replayed"
 
@@ -72,17 +73,18 @@ def replay(found: Found) -> Outcome:
             " that `defectsynth explain` names",
         )
     named = named_plan(plan, row["of_set"])
-    batch = named[named["group"].isin(str(row["batch"]).split("|"))]
-    (again,) = render_plan(
-        batch[batch["image_id"] == row["image_id"]],
-        batch,
-        samples=samples,
-        masks=found.masks,
-        base=base,
-        options=options,
-        framing=framing,
-        judge=judge_with(Certificate.load(found.path("certificate"))),
-    )
+    batch = named[named["batch"] == row["batch"]]
+    with one_thread():
+        (again,) = render_plan(
+            batch[batch["image_id"] == row["image_id"]],
+            batch,
+            samples=samples,
+            masks=found.masks,
+            base=base,
+            options=options,
+            framing=framing,
+            judge=judge_with(Certificate.load(found.path("certificate"))),
+        )
     return _compared(found, again, _changed(found, base))
 
 

@@ -1,7 +1,8 @@
-"""Both pipelines, run from options that people know by heart."""
+"""The pipelines that people run, from options that people know by heart."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def augment(
     given = _with_count(params, count, _AUGMENT)
     if root is not None:
         given["root"] = str(root.expanduser().absolute())
-    _run("augment", env, given)
+    run("augment", env, given)
 
 
 def downstream(
@@ -47,7 +48,27 @@ def downstream(
     """
     if root is not None:
         _check_root(root.expanduser().resolve())
-    _run("downstream", env, _with_count(params, count, _DOWNSTREAM))
+    run("downstream", env, _with_count(params, count, _DOWNSTREAM))
+
+
+def export(
+    options: Mapping[str, Any],
+    *,
+    env: str | None,
+    version: str | None = None,
+    review: Path | None = None,
+) -> None:
+    """Run `export` on the latest images.
+
+    Args:
+        options: What `ExportOptions` take, those that were given.
+        env: Environment of conf/; None is the default one.
+        version: Of the images; None is the latest.
+        review: What a person decided about them.
+    """
+    versions = {} if version is None else {"synthetic_images": version}
+    looked = {} if review is None else {"review": str(review.expanduser().absolute())}
+    run("export", env, {"export": dict(options)} | looked, versions)
 
 
 def _with_count(params: dict[str, Any], count: int | None, stages: tuple[str, ...]) -> Any:
@@ -76,11 +97,19 @@ def _check_root(root: Path) -> None:
             )
 
 
-def _run(pipeline: str, env: str | None, params: dict[str, Any]) -> None:
+def run(
+    pipeline: str,
+    env: str | None,
+    params: dict[str, Any],
+    versions: Mapping[str, str] | None = None,
+) -> None:
+    """Run a pipeline of the project that the current folder lies in."""
     from kedro.framework.session import KedroSession
     from kedro.runner import SequentialRunner
 
     project = find_project(Path.cwd())
     session: Any = KedroSession.create(project_path=project, env=env, runtime_params=params)
     with session:
-        session.run(pipeline_names=[pipeline], runner=SequentialRunner())
+        session.run(
+            pipeline_names=[pipeline], runner=SequentialRunner(), load_versions=versions or {}
+        )

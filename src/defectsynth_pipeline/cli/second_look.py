@@ -30,6 +30,7 @@ from defectsynth_pipeline.resumable import Progress
 
 SIDE = 384  # px, the longer side as the encoder sees it
 GOOD_AT_MOST, DEFECTIVE_AT_MOST = 120, 24  # images looked at, per category and per type
+INPAINTED_AT_MOST = 24  # of good images that are made of defective ones first, in seconds each
 CORESET = 1500
 UNLIKE = 4.0  # deviations, by the median's measure, above the other good images
 FOLLOWS = 0.8  # area under the ROC curve of "in the mask" by "unlike the good images"
@@ -77,7 +78,10 @@ def doubts(samples: pd.DataFrame) -> Iterator[Doubt]:
         category = _Category(f"{corpus}/{name}")
         yield from _few(rows)
         good = rows[rows["defect_type"] == GOOD]
-        yield from _unlike(category, [*each_sample(_spread(good, GOOD_AT_MOST))])
+        photographs = good[good["derivation"] == ""]
+        most = GOOD_AT_MOST if len(photographs) else INPAINTED_AT_MOST
+        shown = _spread(photographs if len(photographs) else good, most)
+        yield from _unlike(category, [*each_sample(shown)])
         defective = rows[rows["defect_type"] != GOOD].groupby("defect_type", sort=False)
         chosen = [s for _, own in defective for s in each_sample(_spread(own, DEFECTIVE_AT_MOST))]
         yield from _astray(category, chosen)

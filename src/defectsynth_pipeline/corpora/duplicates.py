@@ -19,9 +19,10 @@ from scipy import ndimage
 
 from defectsynth_pipeline.corpora.columns import GOOD, PIXELS, THUMBNAIL
 from defectsynth_pipeline.corpora.files import natural_key, read_bytes
+from defectsynth_pipeline.corpora.reading import read_mask
 from defectsynth_pipeline.corpora.thumbnails import SIDE, copies, grey
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
+from defectsynth_pipeline.imaging.codec import decode_image
 
 _log = logging.getLogger(__name__)
 _PLACE = ["corpus", "category"]
@@ -167,14 +168,13 @@ def alike(own: np.ndarray) -> list[tuple[int, int]]:
 class View:
     """One image and its mask, read when asked for and brought to `_SIDE`."""
 
-    def __init__(self, root: Path, image: str, mask: str) -> None:
-        self._root, self._image, self._mask = root, image, mask
+    def __init__(self, root: Path, image: str, mask: str, shape: tuple[int, int]) -> None:
+        self._root, self._image, self._mask, self._shape = root, image, mask, shape
 
     @cached_property
     def mask(self) -> np.ndarray:
         """The defect, bool (h, w), longer side at most `_SIDE`."""
-        path = self._root / self._mask
-        picture = Image.fromarray(decode_mask(read_bytes(self._root, path), path))
+        picture = Image.fromarray(read_mask(self._root, self._mask, self._shape))
         scale = min(1.0, _SIDE / max(picture.size))
         return np.array(
             picture.resize((round(picture.width * scale), round(picture.height * scale)))
@@ -258,7 +258,8 @@ def _duplicates(files: pd.DataFrame, mean: np.ndarray) -> Iterator[tuple[int, in
         for place in (first, second):
             if place not in views:
                 row = files.iloc[place]
-                views[place] = View(Path(row["root"]), row["image"], row["mask"])
+                shape = (int(row["height"]), int(row["width"]))
+                views[place] = View(Path(row["root"]), row["image"], row["mask"], shape)
         if same_defect(views[first], views[second]):
             yield first, second
 

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 from defectsynth_pipeline.corpora.files import check_name, list_folders
+from defectsynth_pipeline.corpora.labels.exports import find_labels
 from defectsynth_pipeline.errors import InputError
 
-Layout = Literal["mvtec", "gdxray", "deepcrack"]
+Layout = Literal["mvtec", "gdxray", "deepcrack", "labels"]
 
 MVTEC_LAYOUT = (
     "arrange the images as <category>/train/good/*.png (defect-free), "
     "<category>/test/<defect type>/*.png and "
-    "<category>/ground_truth/<defect type>/<same name>_mask.png (white on the defect)"
+    "<category>/ground_truth/<defect type>/<same name>_mask.png (white on the defect), "
+    "or put a label file (COCO, LabelMe, CVAT, Label Studio, YOLO) beside the images"
 )
 
 
@@ -30,8 +32,9 @@ class Corpus:
 def find_corpora(root: Path | str) -> list[Corpus]:
     """Find the corpora in a folder: the folder itself, or its sub-folders, or both.
 
-    Recognised are MVTec AD (categories, or one category), GDXray (`Welds/W0001` with `W0002`)
-    and DeepCrack (`train_img`, `train_lab`, `test_img`, `test_lab`).
+    Recognised are MVTec AD (categories, or one category), GDXray (`Welds/W0001` with `W0002`),
+    DeepCrack (`train_img`, `train_lab`, `test_img`, `test_lab`) and, where there are no mask files,
+    images with label files (see `labels.exports.find_labels`): one category each.
 
     Args:
         root: The user's folder.
@@ -73,8 +76,9 @@ def find_corpora(root: Path | str) -> list[Corpus]:
 
 def is_category(folder: Path) -> bool:
     """Whether a folder is one MVTec AD category, complete or not."""
-    marked = (folder / "test").is_dir() and (folder / "ground_truth").is_dir()
-    return (folder / "train" / "good").is_dir() or marked
+    if (folder / "ground_truth").is_dir():
+        return (folder / "train" / "good").is_dir() or (folder / "test").is_dir()
+    return (folder / "train" / "good").is_dir() and not find_labels(folder)
 
 
 def weld_folder(root: Path) -> Path | None:
@@ -92,7 +96,7 @@ def _layout_of(folder: Path) -> Layout | None:
         return "deepcrack"
     if is_category(folder) or any(is_category(path) for path in list_folders(folder)):
         return "mvtec"
-    return None
+    return "labels" if find_labels(folder) else None
 
 
 def _name(folder: Path) -> str:

@@ -29,6 +29,8 @@ _CREATIVE_COMMONS = re.compile(
     r"|Creative Commons (?P<long>Attribution[\w -]*?) (?P<number>\d\.\d)",
     re.IGNORECASE,
 )
+_NOT_FOR_COMMERCE = re.compile(r"\bnc\b|non-?commercial|(research|education\w*) .*\bonly", re.I)
+_NOT_CHANGED = re.compile(r"\bnd\b|no-?derivat", re.IGNORECASE)
 _ABBREVIATED = {
     "attribution": "by",
     "noncommercial": "nc",
@@ -71,6 +73,21 @@ def name_licence(text: str) -> str:
     for name, pattern in _TERMS.items():
         if re.search(pattern, text, re.IGNORECASE):
             return name
+    return ""
+
+
+def commerce_doubt(licence: str) -> str:
+    """Say why images of a licence cannot simply be used commercially, "" if nothing speaks against.
+
+    Args:
+        licence: As `find_licence` or `ingest.licence` names it.
+    """
+    if licence in ("", UNKNOWN):
+        return "nobody has said under which licence they are"
+    if _NOT_FOR_COMMERCE.search(licence):
+        return "it excludes commercial use"
+    if _NOT_CHANGED.search(licence):
+        return "it excludes sharing what is made of them"
     return ""
 
 

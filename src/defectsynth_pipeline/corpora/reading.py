@@ -13,6 +13,7 @@ import pandas as pd
 
 from defectsynth_pipeline.corpora.files import read_bytes
 from defectsynth_pipeline.corpora.inpainting import remove_defect
+from defectsynth_pipeline.corpora.labels.exports import LabelMask
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image, decode_mask
 from defectsynth_pipeline.imaging.rectangle import Rectangle
@@ -42,7 +43,7 @@ class Sample:
     Attributes:
         root: Folder of the corpus.
         image_file: Image, relative to the root.
-        mask_file: Mask, relative to the root; "" for a defect-free sample.
+        mask_file: Mask, relative to the root, or a `LabelMask`; "" for a defect-free sample.
         x, y, width, height: Window of the file, pixels.
         derivation: "" or "crack_removed".
         mask_of: Mask file whose defect is removed.
@@ -110,10 +111,9 @@ class Sample:
         Raises:
             InputError: As `image`.
         """
-        root = Path(self.root)
         if not self.mask_file:
             return np.zeros(self.shape, dtype=bool)
-        return self._window(_mask(root, self.mask_file, _stamp(root, self.mask_file)))
+        return self._window(read_mask(Path(self.root), self.mask_file, self.shape))
 
     def _window(self, array: np.ndarray) -> np.ndarray:
         window = Rectangle.at(self.x, self.y, self.width, self.height)
@@ -131,6 +131,23 @@ class Sample:
 _COLUMNS = [
     (f.name, f.name.removesuffix("_file"), int if f.type == "int" else str) for f in fields(Sample)
 ]
+
+
+def read_mask(root: Path, mask: str, shape: tuple[int, int]) -> np.ndarray:
+    """Read a mask of the column `mask`, a file or a `LabelMask`, bool (H, W); not to be changed.
+
+    Args:
+        root: Of the corpus.
+        mask: Relative to it.
+        shape: (height, width) of the image, which a label file may not know.
+
+    Raises:
+        InputError: It is gone, was changed or cannot be decoded.
+    """
+    labels = LabelMask.of(mask)
+    if labels is None:
+        return _mask(root, mask, _stamp(root, mask))
+    return _drawn(root, labels, shape, _stamp(root, labels.file))
 
 
 def each_sample(samples: pd.DataFrame) -> Iterator[Sample]:
@@ -163,6 +180,13 @@ def _image(root: Path, relative: str, stamp: tuple[int, int]) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _mask(root: Path, relative: str, stamp: tuple[int, int]) -> np.ndarray:
     return decode_mask(read_bytes(root, root / relative), root / relative)
+
+
+@lru_cache(maxsize=8)
+def _drawn(
+    root: Path, labels: LabelMask, shape: tuple[int, int], stamp: tuple[int, int]
+) -> np.ndarray:
+    return labels.draw(root, shape)
 
 
 @lru_cache(maxsize=128)

@@ -18,11 +18,14 @@ from defectsynth_pipeline.corpora.duplicates import (
 )
 from defectsynth_pipeline.corpora.files import natural_key
 from defectsynth_pipeline.corpora.gdxray import make_gdxray_samples
+from defectsynth_pipeline.corpora.labelled import make_labelled_samples
+from defectsynth_pipeline.corpora.labels.exports import find_labels
 from defectsynth_pipeline.corpora.layout import MVTEC_LAYOUT, Corpus, find_corpora
 from defectsynth_pipeline.corpora.least import check_masks, check_split
 from defectsynth_pipeline.corpora.mvtec import category_folders, make_mvtec_samples
 from defectsynth_pipeline.corpora.shots import keep_shots
 from defectsynth_pipeline.corpora.split import assign_split, drop_duplicates
+from defectsynth_pipeline.corpora.zones import check_zones
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 
@@ -49,6 +52,7 @@ def make_samples(
     roots = [folders] if isinstance(folders, (str, Path)) else list(folders)
     corpora = _distinct([corpus for root in roots for corpus in find_corpora(root)])
     _check_known("category", options.categories, [c for x in corpora for c in _categories(x)])
+    _check_known("label file", options.labels, [f for x in corpora for f in _label_files(x)])
     tables = [table for corpus in corpora if len(table := _read(corpus, options))]
     if not tables:
         raise InputError(
@@ -67,6 +71,7 @@ def make_samples(
     shots = min(options.shots or options.max_base, options.max_base)
     result = keep_shots(drop_duplicates(samples), shots, options.seed)
     check_split(result, options)
+    check_zones(result, complete=options.categories is None)
     _log.info("samples per split: %s", result["split"].value_counts().to_dict())
     if options.licence is not None:
         result = result.assign(licence=options.licence)
@@ -90,7 +95,13 @@ def _distinct(corpora: list[Corpus]) -> list[Corpus]:
 def _categories(corpus: Corpus) -> list[str]:
     if corpus.layout == "mvtec":
         return [name for name, _ in category_folders(corpus.root)]
+    if corpus.layout == "labels":
+        return [corpus.root.resolve().name]
     return [gdxray.CATEGORY if corpus.layout == "gdxray" else deepcrack.CATEGORY]
+
+
+def _label_files(corpus: Corpus) -> list[str]:
+    return [*find_labels(corpus.root)] if corpus.layout == "labels" else []
 
 
 def _read(corpus: Corpus, options: IngestOptions) -> pd.DataFrame:
@@ -99,6 +110,8 @@ def _read(corpus: Corpus, options: IngestOptions) -> pd.DataFrame:
         return to_table([])
     if corpus.layout == "mvtec":
         return make_mvtec_samples(corpus.root, corpus.name, categories=wanted)
+    if corpus.layout == "labels":
+        return make_labelled_samples(corpus.root, corpus.name, options)
     if corpus.layout == "gdxray":
         return make_gdxray_samples(corpus.root, corpus.name, context=options.radiograph_context)
     return make_deepcrack_samples(corpus.root, corpus.name)

@@ -8,6 +8,7 @@ from defectsynth_pipeline.datasets.inputs import (
     PretrainedModelDataset,
     WorkFolderDataset,
 )
+from defectsynth_pipeline.datasets.review import ReviewDataset
 from defectsynth_pipeline.datasets.table import SamplesDataset, TableDataset
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FinetunedModelDataset",
     "ImageSetDataset",
     "PretrainedModelDataset",
+    "ReviewDataset",
     "SamplesDataset",
     "TableDataset",
     "TextDataset",

@@ -112,8 +112,9 @@ class TextDataset(FileDataset[str, str]):
         return self._read().decode("utf-8")
 
     def preview(self) -> HTMLPreview:
-        """The text for Kedro-Viz, its Markdown as a page."""
-        return HTMLPreview(from_markdown(self.load()))
+        """The text for Kedro-Viz, Markdown as a page."""
+        text = self.load()
+        return HTMLPreview(text if self._filepath.suffix == ".html" else from_markdown(text))
 
     def _encode(self, data: str) -> bytes:
         return data.encode("utf-8")

@@ -34,18 +34,24 @@ class FinetunedModelDataset(FolderDataset[Any, Any]):
         filepath: str,
         model: str = "defectsynth_pipeline.appearance.adaptation.FinetunedModel",
         version: Version | None = None,
+        credentials: dict[str, Any] | None = None,
+        fs_args: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Set up the dataset.
 
         Args:
-            filepath: The folder of all versions, or of the one model without versions.
+            filepath: The folder of all versions, or of the one model without versions; may begin
+                with a protocol that fsspec knows.
             model: Dotted path of the model's class.
             version: Which version to load and save.
+            credentials: Keyword arguments of that file system.
+            fs_args: Further ones.
             metadata: Ignored by Kedro; read by Kedro-Viz and by the tracking hook.
         """
         self._model = model
-        super().__init__(filepath=filepath, version=version, metadata=metadata)
+        where = {"credentials": credentials, "fs_args": fs_args}
+        super().__init__(filepath=filepath, version=version, metadata=metadata, **where)
 
     def load(self) -> Any:
         """Load the model.
@@ -73,9 +79,13 @@ class FinetunedModelDataset(FolderDataset[Any, Any]):
         Raises:
             InputError: The disk is full or read only.
         """
-        with written_whole(Path(self._get_save_path())) as aside:
+        path = self._get_save_path()
+        target = Path(path) if self._protocol == "file" else self._copy_of(path)
+        with written_whole(target) as aside:
             aside.mkdir()
             data.save(aside)
+            if self._protocol != "file":
+                self._upload(aside)
 
     def preview(self) -> HTMLPreview:
         """What the model says of itself, for Kedro-Viz."""

@@ -93,7 +93,7 @@ class SamplesDataset(TableDataset):
         ```
     """
 
-    # Kedro-Viz alone calls it, with what the entry's own metadata says.
+    # Kedro-Viz alone calls it, with the entry's own `preview_args`.
     def preview(  # type: ignore[override]
         self, per_type: int = 4, side: int = 150
     ) -> ImagePreview:

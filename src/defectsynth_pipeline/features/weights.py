@@ -119,8 +119,13 @@ def load_imagenet(module: nn.Module, network: str, weights: str) -> str:
     return f"ImageNet, {PACKAGE if network == LITE0 else 'torch cache'}"
 
 
-def read_state(file: Path, network: str) -> dict[str, Tensor]:
-    """Read a state dict in the names of timm or torchvision, without what is behind the features.
+def read_state(file: Path, network: str, *, whole: bool = False) -> dict[str, Tensor]:
+    """Read a state dict in the names of timm or torchvision.
+
+    Args:
+        file: A .pth or .safetensors, read without unpickling code.
+        network: What it is of, for names and messages.
+        whole: Whether what is behind the features, of ImageNet's own task, is wanted too.
 
     Raises:
         InputError: The file cannot be read or holds no state dict.
@@ -145,7 +150,7 @@ def read_state(file: Path, network: str) -> dict[str, Tensor]:
     names = [name.removeprefix("module.") for name in state]
     if network == LITE0 and "_conv_stem.weight" in names:  # the same layers under other names
         names = _timm_names() if len(names) == len(_timm_names()) else names
-    return {n: v for n, v in zip(names, state.values(), strict=True) if _kept(n)}
+    return {n: v for n, v in zip(names, state.values(), strict=True) if whole or _kept(n)}
 
 
 def _kept(name: str) -> bool:

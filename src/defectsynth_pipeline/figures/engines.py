@@ -47,6 +47,7 @@ def draw_engines(choice: pd.DataFrame, trials: pd.DataFrame) -> Figure:
                 ax.text(1.01, place, said, transform=ax.get_yaxis_transform(), **_SMALL)
         ax.axvline(0, color=style.GREY, linewidth=1)
         ax.set_yticks(range(len(names)), names, fontsize=style.SMALL)
+        ax.tick_params(labelbottom=True, labelleft=True, labelsize=style.SMALL)
         ax.set_title(f"{kind[0]}, {kind[1]}: {alone[kind]:.2f} with real images alone", fontsize=9)
     axes[0, 0].invert_yaxis()
     for ax in axes.flat[len(kinds) :]:

@@ -13,6 +13,37 @@ from matplotlib.lines import Line2D
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.verdict.comparison import ALL, CATEGORY, METRIC_NAMES
 
+_FAINT = 0.35
+
+
+def draw_finetuning(history: pd.DataFrame) -> Figure:
+    """Draw the losses of the fine-tuned network, on what it learns from and on held-out samples.
+
+    Args:
+        history: The table `finetune_history`.
+    """
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    ax = figure.add_subplot()
+    style.clean(ax, "", "optimizer step", "mask-weighted denoising loss")
+    for column, label, colour in (
+        ("train_loss", "training (smoothed)", style.BLUE),
+        ("validation_loss", "held-out base samples", style.VERMILLION),
+    ):
+        points = history.dropna(subset=[column])
+        marker = "o" if column == "validation_loss" or len(points) == 1 else ""
+        if len(points):
+            ax.plot(points["step"], points[column], color=colour, marker=marker, label=label)
+    ax.set_xlim(0, max(1, history["step"].max()) * 1.04)
+    held = history.dropna(subset=["validation_loss"])
+    told = "no base sample was held out"
+    if len(held):
+        best = held.loc[held["validation_loss"].idxmin()]
+        told = f"lowest held-out loss {best['validation_loss']:.4f} at step {best['step']:.0f}"
+    style.title(figure, f"Fine-tuning: {told}")
+    if ax.lines:
+        ax.legend(fontsize=style.SMALL, frameon=False)
+    return figure
+
 
 def draw_ratio(curve: pd.DataFrame) -> Figure:
     """Draw the metric over the number of synthetic images, and the number worth making.
@@ -21,7 +52,11 @@ def draw_ratio(curve: pd.DataFrame) -> Figure:
         curve: From `ratio.ratio_curve`; tables of both tasks may be joined.
     """
     if curve.empty:
-        return style.empty_figure("No ratio curve: set arms.ratio, for example [0, 25, 50, 100]")
+        return style.empty_figure(
+            "How many synthetic images are worth making was not measured:\n"
+            "set arms.ratio to the numbers to compare, for example [0, 25, 50, 100],\n"
+            "and run downstream again."
+        )
     groups = list(curve.groupby([*CATEGORY, "defect_type", "metric"], sort=False))
     figure, panels = _grid(len(groups), height=2.9)
     for ax, (key, rows) in zip(panels, groups, strict=False):
@@ -39,13 +74,12 @@ def draw_training(history: pd.DataFrame) -> Figure:
     """Draw the training losses of every arm, a thin line per seed, per category and detector.
 
     Args:
-        history: Columns task, corpus, category, detector, arm, seed, step, loss, and
-            validation_loss where there was a held-out part.
+        history: Columns task, corpus, category, detector, arm, seed, fold, step, loss; fold is
+            -1 in the training that is judged, and the others had a part of the base held out.
     """
+    history = history.dropna(subset=["loss"])
     if history.empty:
-        return style.empty_figure("No training history")
-    if "validation_loss" not in history:
-        history = history.assign(validation_loss=np.nan)
+        return style.empty_figure("No training history: no detector was trained step by step")
     groups = list(history.groupby([*CATEGORY, "detector"], sort=False))
     arms = style.whole_arms(history["arm"])
     figure, panels = _grid(len(groups), height=2.7)
@@ -53,8 +87,9 @@ def draw_training(history: pd.DataFrame) -> Figure:
         style.clean(ax, f"{key[2]}, {key[0]} ({key[3]})", "optimizer step", "loss (log scale)")
         _loss_panel(ax, rows, arms)
     legend = style.lines_of(arms)
-    if history["validation_loss"].notna().any():
-        legend.append(Line2D([], [], color="none", marker="o", mec=style.BLACK, label="held-out"))
+    if (history["fold"] >= 0).any():
+        faint = Line2D([], [], color=style.BLACK, alpha=_FAINT, label="with base images held out")
+        legend.append(faint)
     style.title(figure, "Training loss, one line per seed")
     style.legend_below(figure, legend)
     return figure
@@ -78,25 +113,15 @@ def _ratio_panel(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def _loss_panel(ax: Axes, rows: pd.DataFrame, arms: Sequence[str]) -> None:
-    """Losses as lines, those on a held-out part as circles."""
+    """Losses as lines, those of trainings with a part of the base held out faintly."""
     for name, (colour, dash) in style.strokes(arms).items():
-        for _, run in rows[rows["arm"] == name].groupby("seed", sort=True):
-            losses = run.dropna(subset=["loss"])
-            ax.plot(losses["step"], losses["loss"], color=colour, linestyle=dash, linewidth=1.1)
-            held = run.dropna(subset=["validation_loss"])
-            if len(held):
-                (circles,) = ax.plot(held["step"], held["validation_loss"], "o", color=colour)
-                circles.set(markersize=4, markerfacecolor="none")
+        for (_, fold), run in rows[rows["arm"] == name].groupby(["seed", "fold"], sort=True):
+            (line,) = ax.plot(run["step"], run["loss"], color=colour, linestyle=dash, linewidth=1.1)
+            line.set(alpha=_FAINT if fold >= 0 else 1, marker="o" if len(run) == 1 else "")
     ax.set_yscale("log")
     for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
-        set_formatter(_plain)
+        set_formatter(style.plain_number)
     ax.tick_params(which="both", labelsize=style.SMALL)
-
-
-def _plain(value: float, place: float = 0) -> str:
-    """A label at 1, 2 and 5 times a power of ten, without an exponent."""
-    text = f"{value:g}"
-    return text if text.strip("0.") in ("1", "2", "5") else ""
 
 
 def _grid(count: int, *, height: float) -> tuple[Figure, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -20,6 +21,7 @@ from defectsynth_pipeline.verdict.choice import of_chosen
 
 _SIDE = 300  # px, longer side of a panel's picture
 _SHOWN = ("corpus", "category", "detector", "arm")
+_LETTERS = 26  # of a line of a label
 _SMALL = 0.25  # of the image's longer side: smaller defects are shown enlarged as well
 _HEAT = colormaps["plasma"]
 
@@ -58,7 +60,7 @@ def draw_overlays(
     ]
     if not lines:
         return style.empty_figure("No overlays")
-    size = (max(6.5, 1.75 * (2 + len(arms))), 1.1 + 1.85 * len(lines))
+    size = (max(7.0, 1.2 + 1.7 * (2 + len(arms))), 1.1 + 1.65 * len(lines))
     figure = Figure(figsize=size, dpi=130, layout="constrained")
     panels = figure.subplots(len(lines), 2 + len(arms), squeeze=False)
     for line, (label, pictures) in zip(panels, lines, strict=True):
@@ -67,7 +69,7 @@ def draw_overlays(
             ax.set_xticks([])
             ax.set_yticks([])
             ax.spines[:].set_visible(False)
-        line[0].set_ylabel(label, fontsize=6)
+        line[0].set_ylabel(label, fontsize=6, rotation=0, ha="right", va="center")
     for ax, title in zip(panels[0], ["image", "truth", *arms], strict=True):
         ax.set_title(title, fontsize=style.NORMAL)
     style.title(figure, "Defect probability on real test images, first seed; cyan line: truth")
@@ -106,8 +108,8 @@ def _lines(
         for picture in plain
     ]
     pictures, name = [image, *marked], sample.sample_id
-    short = name if len(name) < 28 else f"…{name[-26:]}"
-    yield f"{category} / {sample.defect_type}\n{short}", [_reduced(shown) for shown in pictures]
+    whole = "\n".join([f"{category} / {sample.defect_type}", *textwrap.wrap(name, _LETTERS)])
+    yield whole, [_reduced(shown) for shown in pictures]
     if mask.any() and Rectangle.around(mask).extent < _SMALL * max(mask.shape):
         part = closeup(mask, least=32).slices
         enlarged = [_reduced(shown[part]) for shown in pictures]

@@ -123,6 +123,7 @@ def _row(panels: Sequence[Axes], curves: dict[str, list[dict[str, np.ndarray]]])
         ax.set_xlim(*((1e-4, 1) if name == "pixel_roc" else (-0.02, 1.02)))
         if name == "pixel_roc":
             ax.set_xscale("log")
+            ax.xaxis.set_major_formatter(style.power_of_ten)
 
 
 def _at(curve: np.ndarray, grid: np.ndarray) -> np.ndarray:

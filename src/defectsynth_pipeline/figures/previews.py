@@ -1,9 +1,9 @@
-"""Pictures for the eye: display scaling, mask outlines, contact sheets, real beside generated."""
+"""Pictures for the eye: display scaling, mask outlines, frames, contact sheets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar, cast
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,10 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.figures import style
-from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
@@ -61,6 +59,17 @@ def closeup(mask: np.ndarray, *, least: int) -> Rectangle:
     return box.square(max(2 * box.extent, least), mask.shape)
 
 
+def boxed(image: np.ndarray, window: Rectangle, colour: style.Colour = style.BOX) -> np.ndarray:
+    """The picture for display with a frame drawn inside the border of a window, uint8 (H, W, 3)."""
+    shown = to_display(image).copy()
+    width = max(1, max(shown.shape[:2]) // 120)
+    inner = window.grown(-width)
+    kept = shown[inner.slices].copy()
+    shown[window.slices] = colour
+    shown[inner.slices] = kept
+    return shown
+
+
 def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, side: int = 128) -> np.ndarray:
     """Tiles in rows on white, each scaled to fit a square, uint8 (rows*(side+4), ..., 3).
 
@@ -83,55 +92,6 @@ def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, side: int = 128)
         corner = ((side - picture.width) // 2 + 2, (side - picture.height) // 2 + 2)
         sheet.paste(picture, (column * (side + 4) + corner[0], row * (side + 4) + corner[1]))
     return np.asarray(sheet)
-
-
-def draw_real_and_synthetic(
-    samples: pd.DataFrame, images: ImageSet, *, real: int = 2, synthetic: int = 6
-) -> Figure:
-    """Crops around the defects, per type: real base samples, then synthetic images.
-
-    Every crop is shown twice, as it is and below it with its mask outlined. A type of which nothing
-    was accepted has its real ones alone.
-    """
-    sheets = []
-    every = pd.concat([images.manifest, images.rejected])
-    accepted = set(images.manifest["image_id"])
-    for label, originals, names in _types(samples, every, real, len(every)):
-        made = spread(pd.Series([n for n in names if n in accepted], dtype=str), synthetic)
-        pairs = [(sample.image(), sample.mask()) for sample in originals]
-        pairs += [(images.array(name, "image"), images.array(name, "mask")) for name in made]
-        windows = [closeup(mask, least=64).slices for _, mask in pairs]
-        crops = [(i[part], m[part]) for (i, m), part in zip(pairs, windows, strict=True)]
-        tiles = [*(image for image, _ in crops), *(outlined(*crop) for crop in crops)]
-        sheet = contact_sheet(tiles, columns=len(pairs))
-        then = "then synthetic" if len(made) else "no synthetic image was accepted"
-        sheets.append((f"{label}: {len(originals)} real, {then}", sheet))
-    return stacked(sheets)
-
-
-def draw_real_and_generated_masks(
-    samples: pd.DataFrame, masks: ImageSet, *, real: int = 3, generated: int = 9
-) -> Figure:
-    """Whole masks, per type: real base masks, then generated ones."""
-    sheets = []
-    for label, originals, made in _types(samples, masks.manifest, real, generated):
-        tiles = [sample.mask() for sample in originals]
-        tiles += [masks.array(name, "mask") for name in made]
-        title = f"{label}: {len(originals)} real, then generated"
-        sheets.append((title, contact_sheet(tiles, columns=len(tiles), side=96)))
-    return stacked(sheets)
-
-
-def _types(
-    samples: pd.DataFrame, manifest: pd.DataFrame, real: int, made: int
-) -> Iterator[tuple[str, list[Sample], list[str]]]:
-    """Label, a few base samples and a few image_id of every defect type in the manifest."""
-    base = samples[samples["split"] == "base"]
-    for key, items in manifest.groupby(["category", "defect_type"], sort=True):
-        category, kind = cast("tuple[str, str]", key)
-        originals = base[(base["category"] == category) & (base["defect_type"] == kind)]
-        names = list(spread(items, made)["image_id"])
-        yield f"{category} / {kind}", list(each_sample(spread(originals, real))), names
 
 
 def spread(rows: Rows, count: int) -> Rows:

@@ -27,6 +27,7 @@ VERMILLION, PURPLE = "#D55E00", "#CC79A7"
 # Lines drawn into pictures; TRUTH is far from every colour of a heat map, and from grey.
 OUTLINE: Colour = (255, 40, 40)
 TRUTH: Colour = (0, 255, 255)
+BOX: Colour = (255, 200, 0)
 
 VERDICTS = {
     PAYS: (BLUE, "^"),
@@ -89,6 +90,17 @@ def clean(ax: Axes, title: str, x: str, y: str = "") -> None:
     ax.set_title(title, fontsize=NORMAL, loc="left")
     ax.set_xlabel(x, fontsize=SMALL)
     ax.set_ylabel(y, fontsize=SMALL)
+
+
+def plain_number(value: float, place: float = 0) -> str:
+    """A label of a logarithmic axis: at 1, 2 and 5 times a power of ten, without an exponent."""
+    text = f"{value:.10f}".rstrip("0").rstrip(".")
+    return text if text.strip("0.") in ("1", "2", "5") else ""
+
+
+def power_of_ten(value: float, place: float = 0) -> str:
+    """A label of a logarithmic axis over many powers of ten; matplotlib's own is a formula."""
+    return f"{value:g}"
 
 
 def title(figure: Figure, text: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.options import ArmOptions
+from defectsynth_pipeline.hooks.memory import lost_nodes
+from defectsynth_pipeline.options import ArmOptions, ExportOptions, QualityOptions
+from defectsynth_pipeline.review.decisions import apply_review, check_review
 
 _LEAST = 300 << 20
 """Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
@@ -18,7 +20,7 @@ _FILES = 200  # so many of the user's are measured; what is made of one is about
 
 
 class EarlyChecks:
-    """Runner, base model, arms and free disk space; parameters are checked still earlier."""
+    """Runner, base model, arms, where an export goes, disk space; parameters come still earlier."""
 
     def __init__(self) -> None:
         self._project = Path()
@@ -42,10 +44,41 @@ class EarlyChecks:
                 dataset.check()
         if "params:arms" in inputs:
             check_arms(inputs["params:arms"].load())
+        if "params:quality" in inputs:
+            check_quality(inputs["params:quality"].load(), inputs["params:arms"].load())
+        if "params:export" in inputs:
+            check_export(inputs["params:export"].load())
         images = 0
         if {"corpora", "params:synthesis"} <= inputs.keys():
             images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
         check_space(self._project, images)
+
+
+class ReviewCheck:
+    """A review must be of the very images that its run takes; asked once these are chosen."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Refuse a review of others.
+
+        Raises:
+            InputError: Naming both, or the run that makes images of its own first.
+        """
+        whole = pipeline + lost_nodes(pipeline, catalog)
+        for node in whole.nodes:
+            if node.func is not apply_review:
+                continue
+            images, review = node.inputs
+            reviewed = catalog[review].load()
+            if reviewed is None:
+                continue
+            if images in whole.all_outputs():
+                raise InputError(
+                    "a review is of images that are there, and this run would make others first",
+                    file=reviewed.review.file,
+                    remedy="run downstream alone with it, or augment alone",
+                )
+            check_review(reviewed.review, catalog[images].load())
 
 
 def check_runner(runner: str) -> None:
@@ -75,6 +108,39 @@ def check_arms(options: ArmOptions) -> None:
 
     for name in arm_names(options):
         parse(name)
+
+
+def check_quality(options: QualityOptions, arms: ArmOptions) -> None:
+    """Refuse arms that cannot be measured, and weights that are not there.
+
+    Raises:
+        InputError: Naming one.
+    """
+    from defectsynth_pipeline.arms.registry import parse
+    from defectsynth_pipeline.arms.shown import check_measurable
+    from defectsynth_pipeline.features.extractors import find_weights
+
+    for name in options.arms:
+        parse(name)
+        check_measurable(name, arms)
+    find_weights(options.inception, options.lpips, options.lpips_network)
+
+
+def check_export(options: ExportOptions) -> None:
+    """Refuse to export nowhere, or over something.
+
+    Raises:
+        InputError: No folder is named, or it holds something.
+    """
+    from defectsynth_pipeline.export import check_folder
+
+    if options.out is None:
+        raise InputError(
+            "it is not said where to export to",
+            value="export.out = null",
+            remedy="name a new folder: --params=export.out=FOLDER",
+        )
+    check_folder(Path(options.out))
 
 
 def check_space(folder: Path, images: int) -> None:

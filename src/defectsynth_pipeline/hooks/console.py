@@ -64,12 +64,16 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
     # `NodeLog` says in a line what these say in four, with every input and output of the node;
     # why one failed is said at the end.
-    for name in ("kedro.pipeline.node", "kedro.runner.sequential_runner"):
+    for name in (
+        "kedro.pipeline.node",
+        "kedro.runner.sequential_runner",
+        "kedro.validation.parameter_validator",
+    ):
         logging.getLogger(name).addFilter(_is_news)
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    told_by_us = ("Running node: ", "Node ", "Completed ", "Using synchronous mode")
+    told_by_us = ("Running node: ", "Node ", "Completed ", "Using synchronous mode", "No typed ")
     return not record.getMessage().startswith(told_by_us)
 
 

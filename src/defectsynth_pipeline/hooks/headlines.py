@@ -82,6 +82,7 @@ def headline(entry: str, data: Any) -> dict[str, float]:
     accepted_share, attempts_per_image: Of `synthesis_summary`.
     held_out_gain: Of `engine_choice`: what the mixture brought on held-out base images, in AP.
     nothing_passed: Of `certificate_test`: the share of the worst kind of null that passes.
+    quality.MEASURE.REGION, quality.floor...: Of `generation_quality`.
     TASK.difference, TASK.pays_share: Of `verdict`: to the base arm, and of the types.
     """
     numbers = {
@@ -89,6 +90,7 @@ def headline(entry: str, data: Any) -> dict[str, float]:
         "engine_choice": _of_engines,
         "certificate_test": _of_certificate,
         "verdict": _of_verdict,
+        "generation_quality": _of_quality,
     }.get(entry)
     found = {} if numbers is None else numbers(data)
     return {name: float(value) for name, value in found.items() if pd.notna(value)}
@@ -137,6 +139,17 @@ def _of_certificate(test: pd.DataFrame) -> dict[str, float]:
 
     of_all = test[test["defect_type"] == ALL_TYPES]
     return {} if of_all.empty else {"nothing_passed": worst_null(of_all)["passed"]}
+
+
+def _of_quality(table: pd.DataFrame) -> dict[str, float]:
+    """What was measured of our arm and of real against real, means over categories."""
+    numbers = {}
+    for arm, label in ((_OURS, "quality"), ("real", "quality.floor")):
+        rows = table[(table["arm"] == arm) & (table["defect_type"] == "all")]
+        means = rows.groupby("region")[["kid", "ic_distance", "mask_iou"]].mean().stack()
+        numbers |= {f"{label}.{measure}.{region}": v for (region, measure), v in means.items()}
+    kept = ("kid.whole", "kid.defect", "ic_distance.defect", "mask_iou.defect")
+    return {n: float(v) for n, v in numbers.items() if n.endswith(kept) and pd.notna(v)}
 
 
 def _of_verdict(verdict: pd.DataFrame) -> dict[str, float]:

@@ -134,6 +134,11 @@ class MlflowRun:
         log(self._id, str(path), artifact_path=name)
 
     @_while_the_store_lasts
+    def table(self, name: str, data: Any) -> None:
+        """Log a table (a DataFrame), which MLflow compares between runs."""
+        self._client.log_table(self._id, data, f"{name}/{name}.json")
+
+    @_while_the_store_lasts
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags, secrets hidden."""
         for key, value in _tags(values).items():

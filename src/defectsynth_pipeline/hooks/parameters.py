@@ -14,8 +14,11 @@ from yaml import YAMLError
 from defectsynth_pipeline.bounds import Contradiction, Options
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import (
+    AblationOptions,
     ArmOptions,
     ClassificationOptions,
+    ExecutionOptions,
+    ExportOptions,
     FinetuneOptions,
     FramingOptions,
     IngestOptions,
@@ -24,6 +27,7 @@ from defectsynth_pipeline.options import (
     PretrainOptions,
     PromptOptions,
     ProtocolOptions,
+    QualityOptions,
     SynthesisOptions,
 )
 
@@ -35,13 +39,17 @@ STAGES: dict[str, type[Options]] = {
     "prompts": PromptOptions,
     "finetune": FinetuneOptions,
     "synthesis": SynthesisOptions,
+    "execution": ExecutionOptions,
     "pretrain": PretrainOptions,
     "arms": ArmOptions,
     "classification": ClassificationOptions,
     "localization": LocalizationOptions,
     "protocol": ProtocolOptions,
+    "quality": QualityOptions,
+    "ablation": AblationOptions,
+    "export": ExportOptions,
 }
-CATALOG_PARAMETERS = ("root", "base_model")
+CATALOG_PARAMETERS = ("root", "base_model", "review")
 
 
 class ParameterCheck:

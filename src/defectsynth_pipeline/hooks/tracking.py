@@ -89,8 +89,9 @@ def nested_run(
 class MlflowTracking:
     """Kedro hooks; configured by `conf/<env>/mlflow.yml`.
 
-    `metadata: {mlflow: artifact}` in the catalog sends an entry's file to MLflow; what MLflow shows
-    of a run besides is in `headlines`.
+    `metadata: {mlflow: artifact}` in the catalog sends an entry's file to MLflow, `{mlflow: table}`
+    also what it holds, which MLflow shows beside that of other runs; what else it shows of a run is
+    in `headlines`.
     """
 
     def __init__(self) -> None:
@@ -174,17 +175,22 @@ class MlflowTracking:
         self._run.metrics(headline(dataset_name, data))
         dataset = self._catalog[dataset_name]
         kind = (getattr(dataset, "metadata", None) or {}).get("mlflow")
-        if kind == "artifact":
+        protocol = getattr(dataset, "_protocol", "file")
+        if kind in ("artifact", "table") and protocol != "file":  # it lies where others find it
+            self._run.tags({f"stored.{dataset_name}": f"{protocol}://{_saved_path(dataset)}"})
+        elif kind in ("artifact", "table"):
             self._run.artifact(dataset_name, _saved_path(dataset))
         self._describe(dataset_name, data)
         if dataset_name in ("verdict", "verdict_page"):
             self._tell_the_maker(dataset_name, data)
-        if kind not in ("artifact", None):
+        if kind == "table":
+            self._run.table(dataset_name, data)
+        elif kind not in ("artifact", None):
             raise InputError(
                 "a catalog entry asks MLflow for something unknown",
                 file=f"catalog entry {dataset_name}",
                 value=kind,
-                remedy="write metadata: {mlflow: artifact}",
+                remedy="write metadata: {mlflow: artifact} or {mlflow: table}",
             )
 
     @hook_impl

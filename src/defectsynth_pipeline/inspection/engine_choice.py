@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.inspection import usefulness
 from defectsynth_pipeline.options import SynthesisOptions
+from defectsynth_pipeline.workers import Map
 
 log = logging.getLogger(__name__)
 LEAST_GAIN = 0.02  # pixel AP; engines that differ by less are alike
@@ -29,6 +31,7 @@ def choose_engines(
     masks: ImageSet,
     options: SynthesisOptions,
     judge: Callable[[Made], Judged],
+    each: Map = map,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Share a type's images between the engines.
 
@@ -42,6 +45,7 @@ def choose_engines(
         masks: Generated masks.
         options: `engine` and what it is tried with.
         judge: Says whether an image may be published.
+        each: Calls a function with every category; its results in their order.
 
     Returns:
         `engine_choice`, a row per type and engine: category, defect_type, engine, tried, accepted
@@ -56,28 +60,42 @@ def choose_engines(
         )
         untried = choice.assign(tried=0, accepted=np.nan, gain=np.nan, error=np.nan)
         return untried[list(_COLUMNS)], pd.DataFrame(columns=list(usefulness.COLUMNS))
-    choices, tables = [], []
-    for category in sorted(set(kinds["category"])):
-        rows = samples[samples["category"] == category].sort_values("sample_id")
-        base = list(each_sample(rows[rows["split"] == "base"]))
-        normals = list(each_sample(rows[rows["split"] == "normal"]))
-        outcomes: Counter[tuple[str, str, bool]] = Counter()
-        folds = folds_of(base, usefulness.FOLDS)
-        held = dict(zip((sample.sample_id for sample in base), folds, strict=True))
-        trials = _counted(try_engines(rows, masks, options, judge, held), outcomes)
-        table = usefulness.usefulness(base, normals, folds, trials, options.seed)
-        measured = table.set_index(["defect_type", "candidate"])
-        tables.append(table)
-        for kind in sorted(set(kinds.loc[kinds["category"] == category, "defect_type"])):
-            keys = [(kind, engine) for engine in TRIED]
-            passed = np.array([outcomes[kind, engine, True] for engine in TRIED])
-            tried = passed + [outcomes[kind, engine, False] for engine in TRIED]
-            told = pd.DataFrame({"engine": TRIED, "tried": tried})
-            told["accepted"] = passed / np.maximum(tried, 1)
-            told[["gain", "error"]] = measured.reindex(keys)[["gain", "error"]].to_numpy()
-            told["share"] = _shares(told, f"{category}/{kind}")
-            choices.append(told.assign(category=category, defect_type=kind)[list(_COLUMNS)])
-    return pd.concat(choices, ignore_index=True), pd.concat(tables, ignore_index=True)
+    choose = partial(_choose, samples=samples, masks=masks, options=options, judge=judge)
+    found = list(each(choose, sorted(set(kinds["category"]))))
+    choices, tables = (pd.concat(part, ignore_index=True) for part in zip(*found, strict=True))
+    return choices, tables
+
+
+def _choose(
+    category: str,
+    *,
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    options: SynthesisOptions,
+    judge: Callable[[Made], Judged],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables of one category."""
+    rows = samples[samples["category"] == category].sort_values("sample_id")
+    base = list(each_sample(rows[rows["split"] == "base"]))
+    normals = list(each_sample(rows[rows["split"] == "normal"]))
+    outcomes: Counter[tuple[str, str, bool]] = Counter()
+    folds = folds_of(base, usefulness.FOLDS)
+    held = dict(zip((sample.sample_id for sample in base), folds, strict=True))
+    trials = _counted(try_engines(rows, masks, options, judge, held), outcomes)
+    table = usefulness.usefulness(base, normals, folds, trials, options.seed)
+    measured = table.set_index(["defect_type", "candidate"])
+    made = masks.manifest[masks.manifest["category"].astype(str) == category]
+    choices = []
+    for kind in sorted(set(made["defect_type"].astype(str))):
+        keys = [(kind, engine) for engine in TRIED]
+        passed = np.array([outcomes[kind, engine, True] for engine in TRIED])
+        tried = passed + [outcomes[kind, engine, False] for engine in TRIED]
+        told = pd.DataFrame({"engine": TRIED, "tried": tried})
+        told["accepted"] = passed / np.maximum(tried, 1)
+        told[["gain", "error"]] = measured.reindex(keys)[["gain", "error"]].to_numpy()
+        told["share"] = _shares(told, f"{category}/{kind}")
+        choices.append(told.assign(category=category, defect_type=kind)[list(_COLUMNS)])
+    return pd.concat(choices, ignore_index=True), table
 
 
 _COLUMNS = ("category", "defect_type", "engine", "tried", "accepted", "gain", "error", "share")

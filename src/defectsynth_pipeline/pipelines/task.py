@@ -23,6 +23,7 @@ from defectsynth_pipeline.options import (
     SynthesisOptions,
 )
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
+from defectsynth_pipeline.review.decisions import apply_review
 from defectsynth_pipeline.verdict.report import (
     classification_report,
     localization_report,
@@ -37,22 +38,9 @@ DETECTORS = {"classification": "classifiers", "localization": "localizers"}
 def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline:
     """`samples`, image sets -> `bank`, the task's plan, detectors, results, history and report.
 
-    `bank` is the same node for both tasks, so that it is opened once where both are run.
+    `bank` is the same for both tasks, so that it is opened once where both are run.
     """
     plan, results = f"{task}_plan", f"{task}_results"
-    bank = Node(
-        open_bank,
-        inputs=[
-            "samples",
-            "synthetic_images",
-            "defect_masks",
-            "params:arms",
-            "params:synthesis",
-            "params:framing",
-        ],
-        outputs="bank",
-        name="open_bank",
-    )
     planning = Node(
         training_planner(task),
         inputs=["bank", f"params:{task}"],
@@ -73,9 +61,34 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
         name=f"report_{task}",
     )
     return (
-        Pipeline([bank], tags="judgement")
+        bank_pipeline()
         + boxed(task, [planning, training, reporting], tags="judgement")
         + pictures(_drawings(task, results))
+    )
+
+
+def bank_pipeline() -> Pipeline:
+    """`samples`, image sets -> `bank`."""
+    bank = Node(
+        open_bank,
+        inputs=[
+            "samples",
+            "reviewed_images",
+            "defect_masks",
+            "params:arms",
+            "params:synthesis",
+            "params:framing",
+        ],
+        outputs="bank",
+        name="open_bank",
+    )
+    return Pipeline([reviewing(), bank], tags="judgement")
+
+
+def reviewing() -> Node:
+    """The images as a person left them, for all that take images on."""
+    return Node(
+        apply_review, ["synthetic_images", "review"], "reviewed_images", name="apply_review"
     )
 
 

@@ -98,6 +98,7 @@ def compare(
     weights: np.ndarray,
     confidence: float,
     beside: Mapping[str, Scores] = _NONE,
+    controls: Sequence[str] = CONTROLS,
 ) -> Iterator[dict[str, Any]]:
     """Yield a row per arm, and one more per control the arm is compared with.
 
@@ -106,6 +107,7 @@ def compare(
         weights: Of the seeds, (R, S), from `resampling.seed_weights`.
         confidence: Share of resamples inside an interval.
         beside: Controls of another detector, which get no rows of their own.
+        controls: The arms that every other one is compared with.
 
     Yields:
         arm, value (mean over seeds), low, high, seed_std, chance, against, difference,
@@ -121,7 +123,7 @@ def compare(
         level = {"arm": arm, "value": value, "low": low, "high": high, "seed_std": spread}
         level["chance"] = chance
         yield {**level, "against": "", **dict.fromkeys(_GAP, np.nan)}
-        for control in CONTROLS:
+        for control in controls:
             if control not in every or control == arm:
                 continue
             other = every[control]

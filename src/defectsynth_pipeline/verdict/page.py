@@ -13,18 +13,17 @@ from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.verdict.choice import of_chosen, reason
 from defectsynth_pipeline.verdict.comparison import (
     ALL,
-    CANNOT_JUDGE,
     CATEGORY,
     HARMS,
     METRIC_NAMES,
-    NO_EVIDENCE,
     PAYS,
     POWER,
     controls_in,
 )
 from defectsynth_pipeline.verdict.markdown import escape, escape_names, markdown_table
+from defectsynth_pipeline.verdict.next_steps import next_steps
 from defectsynth_pipeline.verdict.notes import limits, report_notes
-from defectsynth_pipeline.verdict.verdict import SUBJECT, overall
+from defectsynth_pipeline.verdict.verdict import SUBJECT, outcomes, overall
 
 _SHOWN = {
     "classification": ("macro_f1", "accuracy"),
@@ -62,6 +61,7 @@ def verdict_markdown(
         _introduction(protocol),
         *([] if not given else ["\n".join(_reasons(given))]),
         *_answers(shown),
+        *_next_steps(shown, protocol),
         *_verdict_tables(shown),
         "## All arms, all defect types together",
         *(table for report in chosen for table in _arm_tables(report)),
@@ -118,14 +118,18 @@ def _answers(verdict: pd.DataFrame) -> Iterator[str]:
     yield markdown_table(["task", "category", "defect type", "arm", "in all", *against], lines)
 
 
+def _next_steps(verdict: pd.DataFrame, protocol: ProtocolOptions) -> Iterator[str]:
+    """What would settle what is open, under a heading, if anything would."""
+    if steps := [*next_steps(verdict, protocol)]:
+        yield "## What would settle what is open"
+        yield "\n".join(f"- {step}" for step in steps)
+
+
 def _counts(found: pd.DataFrame) -> Iterator[str]:
     """How often each arm pays against every control, over the single defect types."""
-    single = found[found["defect_type"] != ALL]
-    for (task, arm), rows in single.groupby(["task", "arm"], sort=False):
-        counts = rows["verdict"].value_counts()
-        outcomes = [name for name in (PAYS, NO_EVIDENCE, CANNOT_JUDGE, HARMS) if name in counts]
-        listed = ", ".join(f"{name}: {counts[name]}" for name in outcomes)
-        yield f"- **{arm}**, {task}: of {len(rows)} defect types {listed}"
+    for one in outcomes(found):
+        listed = ", ".join(f"{name}: {count}" for name, count in one.counts.items())
+        yield f"- **{one.arm}**, {one.task}: of {one.types} defect types {listed}"
 
 
 def _subject(row: dict[Any, Any]) -> tuple[Any, ...]:

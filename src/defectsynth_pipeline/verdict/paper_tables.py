@@ -105,23 +105,23 @@ def paper_numbers() -> pd.DataFrame:
 
 def method_of(arm: str) -> str:
     """The paper's method that an arm stands for, "" if there is none; `external:` by its name."""
-    name = _plain(arm.removeprefix("external:"))
-    return next((method for method in METHODS if _plain(method) == name), "")
+    name = plain(arm.removeprefix("external:"))
+    return next((method for method in METHODS if plain(method) == name), "")
 
 
 def paper_corpus(corpus: str) -> str:
     """The paper's data set that a corpus folder is named after, "" if none."""
-    return next((known for known in CORPORA if known in _plain(corpus)), "")
+    return next((known for known in CORPORA if known in plain(corpus)), "")
 
 
 def _table_viii(rows: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
     """Classification: categories are rows, arms are columns, then the averages."""
     means, arms = _means(rows), rows["arm"].unique()
     entered = _entered(rows, CLASSIFICATION, arms)
-    paper = paper.assign(arm="paper." + paper["arm"], category=paper["category"].map(_plain))
+    paper = paper.assign(arm="paper." + paper["arm"], category=paper["category"].map(plain))
     paper = paper.pivot(index="category", columns=_CELL, values="value")
     places = pd.MultiIndex.from_frame(entered[_PLACE])
-    known = [_plain(name) if paper_corpus(corpus) == "mvtec" else "" for corpus, name in places]
+    known = [plain(name) if paper_corpus(corpus) == "mvtec" else "" for corpus, name in places]
     beside = paper.reindex(known).set_axis(places)
     remarks = np.where(np.isin(known, paper.index), "a dash in the paper", "not in the paper")
     remarks = np.where(beside.isna().any(axis=1), remarks, "")
@@ -235,7 +235,7 @@ def _judged(entered: pd.DataFrame) -> str:
     return "; ".join([judged, *gaps["category"] + ": " + gaps["note"]])
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name without what a folder may write otherwise: "Metal Nut" and `metal_nut` are one."""
     return name.lower().translate(str.maketrans("", "", " -_"))
 

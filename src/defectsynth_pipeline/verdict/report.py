@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -27,6 +27,7 @@ from defectsynth_pipeline.verdict.comparison import (
     ALL,
     BASE,
     COLUMNS,
+    CONTROLS,
     NORMALS_ONLY,
     SETTINGS,
     Scores,
@@ -56,13 +57,16 @@ _RUN = ["detector", "arm", "seed"]
 
 
 def classification_report(
-    results: ClassificationResults, protocol: ProtocolOptions
+    results: ClassificationResults,
+    protocol: ProtocolOptions,
+    controls: Sequence[str] = CONTROLS,
 ) -> pd.DataFrame:
     """Accuracy and macro F1 over all types, and the F1 of each type.
 
     Args:
         results: Of an experiment.
         protocol: Resamples, confidence and ceiling.
+        controls: The arms that every other one is compared with.
 
     Returns:
         `comparison.COLUMNS`: a row per metric and arm with `against` empty, then one per control.
@@ -78,10 +82,14 @@ def classification_report(
     for key, rows in results.predictions.groupby(keys, sort=False):
         table = rows.sort_values("sample_id").reset_index(drop=True)
         tested[key] = table, partial(_classified, table)
-    return _report("classification", results.meta, tested, protocol)
+    return _report("classification", results.meta, tested, protocol, controls)
 
 
-def localization_report(results: LocalizationResults, protocol: ProtocolOptions) -> pd.DataFrame:
+def localization_report(
+    results: LocalizationResults,
+    protocol: ProtocolOptions,
+    controls: Sequence[str] = CONTROLS,
+) -> pd.DataFrame:
     """All metrics of `LocalizationStats`, over all types and over each type with the good images.
 
     Over all types there is `mean_pixel_ap` too: pixel AP of each type, mean over types. Values are
@@ -95,7 +103,7 @@ def localization_report(results: LocalizationResults, protocol: ProtocolOptions)
         stats = kept[row.corpus, row.category, row.detector, row.arm, row.seed]
         key = (row.corpus, row.category, row.selected, row.detector, row.arm, row.seed)
         tested[key] = stats.images, partial(_localized, stats)
-    return _report("localization", results.meta, tested, protocol)
+    return _report("localization", results.meta, tested, protocol, controls)
 
 
 def mark_derived(report: pd.DataFrame, samples: pd.DataFrame) -> pd.DataFrame:
@@ -155,7 +163,11 @@ def _localized(stats: LocalizationStats, draws: np.ndarray) -> Measured:
 
 
 def _report(
-    task: str, meta: pd.DataFrame, tested: Mapping[Any, Tested], protocol: ProtocolOptions
+    task: str,
+    meta: pd.DataFrame,
+    tested: Mapping[Any, Tested],
+    protocol: ProtocolOptions,
+    controls: Sequence[str],
 ) -> pd.DataFrame:
     """The rows of every category; `tested` is by corpus, category, selected and `Run`."""
     rows: list[dict[str, Any]] = []
@@ -174,7 +186,7 @@ def _report(
         where = {"task": task, **dict(zip(_PLACE, place, strict=True))}
         for detector, own in trainings.groupby("detector", sort=False):
             named = {**where, "detector": detector}
-            found = _rows(own, images, measured, protocol)
+            found = _rows(own, images, measured, protocol, controls)
             rows.extend({**named, **row} for row in found)
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -217,6 +229,7 @@ def _rows(
     images: pd.DataFrame,
     measured: Mapping[Run, Measured],
     protocol: ProtocolOptions,
+    controls: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of one category's detector, each with what it rests on."""
     seeds = sorted(trainings["seed"].unique())
@@ -237,7 +250,7 @@ def _rows(
             "n_good": int((types == GOOD).sum()),
         }
         own = {arm: scores[arm] for arm in settings}
-        for row in compare(own, weights, protocol.confidence, beside=scores):
+        for row in compare(own, weights, protocol.confidence, scores, controls):
             notes = ["inflated: checkpoint chosen on the test set"] if inflated else []
             notes += _notes(row, metric, numbers, scores.get(BASE), protocol)
             yield {

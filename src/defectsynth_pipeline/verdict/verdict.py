@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
 
 import pandas as pd
 
@@ -31,6 +32,7 @@ SUBJECT = [*CATEGORY, "defect_type", "arm"]
 Place: TypeAlias = tuple[Any, ...]  # of a number in a report: CATEGORY, defect type
 _TYPE = [*CATEGORY, "defect_type"]
 _LEAST_FIRST = (HARMS, CANNOT_JUDGE, NO_EVIDENCE, PAYS)
+_FROM_BEST = (PAYS, NO_EVIDENCE, CANNOT_JUDGE, HARMS)
 
 
 def make_verdict(report: pd.DataFrame, protocol: ProtocolOptions) -> pd.DataFrame:
@@ -83,6 +85,33 @@ def overall(verdict: pd.DataFrame) -> pd.DataFrame:
     return found.assign(verdict=[_LEAST_FIRST[place] for place in found["rank"]])[
         [*SUBJECT, "verdict"]
     ]
+
+
+class Outcome(NamedTuple):
+    """How often an arm has which verdict over the single defect types of a task.
+
+    Attributes:
+        counts: Number of types by verdict, of those that occur, the most favourable first.
+    """
+
+    task: str
+    arm: str
+    types: int
+    counts: dict[str, int]
+
+    @property
+    def leading(self) -> str:
+        """The verdict that is the most frequent, the most favourable of equals."""
+        return max(self.counts, key=lambda name: self.counts[name])
+
+
+def outcomes(found: pd.DataFrame) -> Iterator[Outcome]:
+    """Count the verdicts of `overall` by task and arm."""
+    single = found[found["defect_type"] != ALL]
+    for (task, arm), rows in single.groupby(["task", "arm"], sort=False):
+        counts = rows["verdict"].value_counts()
+        told = {name: int(counts[name]) for name in _FROM_BEST if name in counts}
+        yield Outcome(str(task), str(arm), len(rows), told)
 
 
 def _candidates(report: pd.DataFrame) -> pd.DataFrame:

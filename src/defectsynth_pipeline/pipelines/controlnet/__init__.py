@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from defectsynth_pipeline.figures.lines import draw_finetuning
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
-from defectsynth_pipeline.pipelines.controlnet.nodes import draw_curves, finetune_controlnet
+from defectsynth_pipeline.pipelines.controlnet.nodes import finetune_controlnet
 
 
 def create_pipeline() -> Pipeline:
@@ -25,5 +26,5 @@ def create_pipeline() -> Pipeline:
             name="finetune_controlnet",
         )
     ]
-    drawn = [Node(draw_curves, "finetune_history", "finetune_curves", name="draw_finetuning")]
+    drawn = [Node(draw_finetuning, "finetune_history", "finetune_curves", name="draw_finetuning")]
     return boxed("finetuning", stage, tags=["appearance", "training"]) + pictures(drawn)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.hooks.tracking import nested_run
@@ -38,14 +37,3 @@ def finetune_controlnet(
         return finetune(
             base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=on_metrics
         )
-
-
-def draw_curves(history: pd.DataFrame) -> Figure:
-    """Training and held-out loss over optimizer steps."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(history["step"], history["train_loss"], label="training (smoothed)")
-    axes.plot(history["step"], history["validation_loss"], marker="o", label="held-out samples")
-    axes.set(xlabel="optimizer step", ylabel="mask-weighted denoising loss")
-    axes.legend()
-    return figure

@@ -11,26 +11,34 @@ from defectsynth_pipeline.pipelines.downstream.nodes import (
     draw_training,
     judge,
     measure_ratio,
+    report_verdict,
 )
+from defectsynth_pipeline.review.lessons import summarise_review
 
 
 def create_pipeline() -> Pipeline:
-    """`synthetic_images` -> `classification_report`, `localization_report`, `verdict`."""
+    """`synthetic_images` -> `classification_report`, `localization_report`, `verdict`.
+
+    `verdict_report` is the `report` of the images with the verdict in it.
+    """
     reports = ["classification_report", "localization_report"]
     histories = ["classification_history", "localization_history"]
     stage = [
+        Node(summarise_review, "review", "review_summary", name="summarise_review"),
         Node(
             judge,
-            inputs=[*reports, "samples", "params:protocol"],
+            inputs=[*reports, "samples", "review_summary", "params:protocol"],
             outputs=["verdict", "verdict_page"],
             name="judge",
         ),
         Node(measure_ratio, inputs=reports, outputs="ratio_curve", name="measure_ratio"),
     ]
+    told = ["report", "verdict", "verdict_page", "localization_results", "samples", "ratio_curve"]
     drawn = [
         Node(draw_verdict, "verdict", "verdict_figure", name="draw_verdict"),
         Node(draw_ratio, "ratio_curve", "ratio_figure", name="draw_ratio"),
         Node(draw_training, histories, "training_curves", name="draw_training"),
+        Node(report_verdict, told, "verdict_report", name="report_verdict"),
     ]
     tasks = [task.create_pipeline(name) for name in ("classification", "localization")]
     return sum(tasks, boxed("judging", stage, tags="judgement") + pictures(drawn))

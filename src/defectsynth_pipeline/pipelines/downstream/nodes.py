@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
 from defectsynth_pipeline import figures
 from defectsynth_pipeline.arms.plan import skipped_categories
+from defectsynth_pipeline.hooks.timing import seconds_so_far
 from defectsynth_pipeline.options import ProtocolOptions
+from defectsynth_pipeline.review.lessons import review_notes
 from defectsynth_pipeline.verdict.notes import split_notes
 from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.ratio import ratio_curve
@@ -18,6 +22,7 @@ def judge(
     classification: pd.DataFrame,
     localization: pd.DataFrame,
     samples: pd.DataFrame,
+    review: pd.DataFrame,
     protocol: ProtocolOptions,
 ) -> tuple[pd.DataFrame, str]:
     """Pays, no evidence or harms, per defect type and arm; as a table and as a page to read."""
@@ -25,7 +30,7 @@ def judge(
     verdict = make_verdict(pd.concat(reports, ignore_index=True), protocol)
     skipped = skipped_categories(samples, "classification")
     notes = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
-    notes += split_notes(samples)
+    notes += [*review_notes(review), *split_notes(samples)]
     return verdict, verdict_markdown(verdict, reports, protocol, notes)
 
 
@@ -37,3 +42,18 @@ def measure_ratio(classification: pd.DataFrame, localization: pd.DataFrame) -> p
 def draw_training(classification: pd.DataFrame, localization: pd.DataFrame) -> Figure:
     """Training loss over steps, per category and arm."""
     return figures.draw_training(pd.concat([classification, localization], ignore_index=True))
+
+
+def report_verdict(
+    page: str,
+    verdict: pd.DataFrame,
+    verdict_page: str,
+    localization: Any,
+    samples: pd.DataFrame,
+    ratio: pd.DataFrame,
+) -> str:
+    """The report of the images, with what the detectors made of them in it."""
+    from defectsynth_pipeline.report.judgement import Judged, with_verdict
+
+    judged = Judged(verdict, verdict_page, localization, samples, ratio)
+    return with_verdict(page, judged, seconds_so_far())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from defectsynth_pipeline.figures.previews import draw_real_and_generated_masks
+from defectsynth_pipeline.figures.strips import draw_real_and_generated_masks
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.masks.nodes import (
     generate_masks,
@@ -23,7 +23,7 @@ def create_pipeline() -> Pipeline:
         ),
         Node(
             generate_masks,
-            inputs=["samples", "area_ratios", "base_model", "mask_work", "params:masks"],
+            inputs=["samples", "area_ratios", "base_model", "mask_work", "review", "params:masks"],
             outputs="defect_masks",
             name="generate_masks",
         ),

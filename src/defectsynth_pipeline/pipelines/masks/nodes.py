@@ -13,6 +13,8 @@ from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.provenance import named_plan, source_licences
 from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
+from defectsynth_pipeline.review.decisions import Reviewed
+from defectsynth_pipeline.review.lessons import without_refused_parents
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
 ROOMS = ("imaging", "corpora", "base_model", "shape")
@@ -30,13 +32,14 @@ def generate_masks(
     area_ratios: pd.DataFrame,
     base_model: Any,
     work: Path,
+    reviewed: Reviewed | None,
     options: MaskOptions,
 ) -> FinishedSet:
     """Plan all masks and render what is missing of them; the dataset publishes the set whole."""
     from defectsynth_pipeline.shape.plan import plan_masks
     from defectsynth_pipeline.shape.render import render_masks
 
-    base = samples[samples["split"] == "base"]
+    base = without_refused_parents(samples[samples["split"] == "base"], reviewed)
     plan = plan_masks(base, area_ratios, options)
     parents = {parent for row in plan["parents"] for parent in row.split("|")}
     used = samples[samples["sample_id"].isin(parents)]

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.engines import draw_engines
-from defectsynth_pipeline.figures.previews import draw_real_and_synthetic
+from defectsynth_pipeline.figures.strips import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     choose_engines,
@@ -26,14 +26,21 @@ def create_pipeline() -> Pipeline:
     decisions = [
         Node(
             fit_certificate,
-            ["samples", "base_model", "params:synthesis"],
+            ["samples", "base_model", "params:synthesis", "params:execution"],
             ["certificate", "certificate_test"],
             name="fit_certificate",
         ),
         Node(
             choose_engines,
-            ["samples", "defect_masks", "certificate", "params:synthesis"],
-            ["engine_choice", "engine_trials"],
+            inputs=[
+                "samples",
+                "defect_masks",
+                "certificate",
+                "review",
+                "params:synthesis",
+                "params:execution",
+            ],
+            outputs=["engine_choice", "engine_trials"],
             name="choose_engines",
         ),
     ]
@@ -59,6 +66,7 @@ def create_pipeline() -> Pipeline:
                 "generator",
                 "image_work",
                 "params:synthesis",
+                "params:execution",
             ],
             outputs="synthetic_images",
             name="render_images",

@@ -10,11 +10,21 @@ from typing import Any
 import pandas as pd
 
 from defectsynth_pipeline.corpora.split import assert_no_test
+from defectsynth_pipeline.corpora.zones import zone_hashes
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet
-from defectsynth_pipeline.options import FramingOptions, PromptOptions, SynthesisOptions
+from defectsynth_pipeline.options import (
+    ExecutionOptions,
+    FramingOptions,
+    PromptOptions,
+    SynthesisOptions,
+)
 from defectsynth_pipeline.provenance import named_plan, other_references, source_licences
 from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
+from defectsynth_pipeline.review.decisions import Reviewed
+from defectsynth_pipeline.review.lessons import without_refused_engines
+from defectsynth_pipeline.shards import spread_over
+from defectsynth_pipeline.workers import crew
 
 # Rooms whose code decides what is made here: a change elsewhere restarts nothing.
 ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
@@ -23,29 +33,42 @@ _LIBRARIES = ("diffusers", "numpy", "pillow", "scipy", "torch", "transformers")
 
 
 def fit_certificate(
-    samples: pd.DataFrame, base_model: Any, options: SynthesisOptions
+    samples: pd.DataFrame,
+    base_model: Any,
+    options: SynthesisOptions,
+    execution: ExecutionOptions,
 ) -> tuple[Any, pd.DataFrame]:
     """Learn from real base defects and from nulls what is published; test that it can refuse."""
     from defectsynth_pipeline.certificate import certificate
     from defectsynth_pipeline.certificate.judging import through_autoencoder
 
-    found = certificate.fit_certificate(
-        samples,
-        nulls=options.nulls,
-        round_trip=partial(through_autoencoder, base_model),
-        seed=options.seed,
-    )
+    with crew(execution) as each:
+        found = certificate.fit_certificate(
+            samples,
+            nulls=options.nulls,
+            round_trip=partial(through_autoencoder, base_model),
+            seed=options.seed,
+            each=each,
+        )
     return found, found.test
 
 
 def choose_engines(
-    samples: pd.DataFrame, masks: ImageSet, certificate: Any, options: SynthesisOptions
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    certificate: Any,
+    reviewed: Reviewed | None,
+    options: SynthesisOptions,
+    execution: ExecutionOptions,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Share every type's images between the engines, by what a few of each are worth."""
     from defectsynth_pipeline.certificate.judging import judge_with
     from defectsynth_pipeline.inspection import engine_choice
 
-    return engine_choice.choose_engines(samples, masks, options, judge_with(certificate))
+    judge = judge_with(certificate)
+    with crew(execution) as each:
+        choice, trials = engine_choice.choose_engines(samples, masks, options, judge, each)
+    return without_refused_engines(choice, reviewed), trials
 
 
 def plan_images(
@@ -77,6 +100,7 @@ def render_images(
     generator: Any,
     work: Path,
     options: SynthesisOptions,
+    execution: ExecutionOptions,
 ) -> FinishedSet:
     """Render what is missing of the plan; the dataset publishes the set whole."""
     from defectsynth_pipeline.appearance.render import render_plan
@@ -104,10 +128,9 @@ def render_images(
         fingerprint=key,
         plan=named,
         render=render,
-        execution=options.batch_size,
         licences=source_licences(samples, masks.manifest),
     )
-    return render_set(job, work)
+    return render_set(job, work, spread_over(execution))
 
 
 def set_fingerprint(
@@ -131,6 +154,7 @@ def set_fingerprint(
         # The masks' content, not their version: a run repeated after a kill makes a new version.
         masks.manifest,
         seen[told].reset_index(drop=True),
+        zone_hashes(seen),
         code,
     )
 

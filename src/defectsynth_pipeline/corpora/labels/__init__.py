@@ -1,0 +1,1 @@
+"""What labelling tools export, read as regions of pixels: one module per format."""

@@ -1,0 +1,21 @@
+"""The node that measures generated images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from defectsynth_pipeline.options import QualityOptions
+
+
+def measure_images(bank: Any, options: QualityOptions) -> pd.DataFrame:
+    """Every measure of every arm and type, and of untouched backgrounds."""
+    from defectsynth_pipeline.arms.shown import UNTOUCHED, arm_source, untouched_source
+    from defectsynth_pipeline.features.extractors import choose_extractor
+    from defectsynth_pipeline.verdict.quality import measure_quality
+
+    sources = {name: arm_source(bank, name) for name in options.arms}
+    sources[UNTOUCHED] = untouched_source(bank)
+    extractor = choose_extractor(options.inception, options.lpips, options.lpips_network)
+    return measure_quality(bank.samples, sources, extractor, options)
