@@ -85,6 +85,11 @@ def runs_of(project: Path) -> list[Any]:
     return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time"])
 
 
+def sessions_of(project: Path) -> list[Any]:
+    """The runs that are nobody's training."""
+    return [run for run in runs_of(project) if "mlflow.parentRunId" not in run.data.tags]
+
+
 def artifact(run: Any, name: str) -> Path:
     return Path(url2pathname(urlsplit(run.info.artifact_uri).path)) / name
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import torch
 
-from sessions import REPOSITORY, every_image, run, runs_of, versions, write_own
+from sessions import REPOSITORY, every_image, run, sessions_of, versions, write_own
 
 PATIENCE = 300.0  # seconds; a run takes a few
 PROGRAM = """
@@ -106,7 +106,7 @@ def test_killed_while_rendering(project: Path, root: str, caplog: pytest.LogCapt
     assert len(versions(project)["synthetic_images"]) == 1
     # The killed run had finished its fine-tuning, which is not done again.
     assert sum("resuming from" in message for message in caplog.messages) == 1
-    assert runs_of(project)[-1].info.status == "FINISHED"
+    assert sessions_of(project)[-1].info.status == "FINISHED"
 
 
 def test_a_full_disk_while_rendering(
@@ -133,7 +133,7 @@ def test_a_full_disk_while_rendering(
     assert "synthetic_images" not in versions(project)
     assert "synthetic_preview" not in versions(project)
     assert set(finished(project)) == set(written)
-    assert runs_of(project)[-1].info.status == "FAILED"
+    assert sessions_of(project)[-1].info.status == "FAILED"
 
     before = finished(project)
     images = run(project, root=root).load("synthetic_images")

@@ -33,6 +33,7 @@ from sessions import (
     open_catalog,
     run,
     runs_of,
+    sessions_of,
     versions,
     write_own,
 )
@@ -263,7 +264,7 @@ class TestFailures:
         with pytest.raises(InputError, match="out of range") as caught:
             run(demo, synthesis={"steps": 0})
         assert "synthesis.steps = 0" in str(caught.value)
-        assert len(runs_of(demo)) == 1
+        assert len(sessions_of(demo)) == 1
 
     def test_an_unknown_parameter(self, demo: Path, before: dict[str, list[str]]) -> None:
         with pytest.raises(InputError, match="unknown parameter") as caught:
@@ -274,7 +275,7 @@ class TestFailures:
         missing = (tmp_path / "no parts").as_posix()
         with pytest.raises(Exception, match="no parts"):
             run(demo, root=missing)
-        failed = runs_of(demo)[-1]
+        failed = sessions_of(demo)[-1]
         assert failed.info.status == "FAILED"
         assert "no parts" in failed.data.tags["error"]
         assert "remedy" in failed.data.tags["error"]
@@ -296,7 +297,7 @@ def test_a_failure_in_the_last_stage_publishes_no_images(
     found = versions(project)
     assert "controlnet" in found
     assert "synthetic_images" not in found
-    assert runs_of(project)[-1].info.status == "FAILED"
+    assert sessions_of(project)[-1].info.status == "FAILED"
     catalog = run(project, root=root)
     assert len(every_image(catalog.load("synthetic_images"))) == 8
 
@@ -330,7 +331,7 @@ def test_parts_of_ones_own(tmp_path: Path, mlflow_template: Path) -> None:
         assert images.array(row.image_id, "image").shape == (48, 48, 3)
         assert row.pixels_outside_collar == 0
     assert {p: p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()} == before
-    (tracked,) = runs_of(project)
+    (tracked,) = sessions_of(project)
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["root"] == root.as_posix()
     written = [path for path in project.rglob("*") if path.is_file()]
@@ -349,7 +350,7 @@ def test_pretrain_makes_a_base_that_augment_can_use(tmp_path: Path, mlflow_templ
     assert set(found) == PRETRAIN
     (folder,) = (project / "data" / "06_models" / "compact_model").glob("*/compact_model")
     assert load_base_model(folder, device="cpu").resolution == 64
-    (tracked,) = runs_of(project)
+    (tracked,) = sessions_of(project)
     assert tracked.info.status == "FINISHED"
     assert tracked.data.params["pretrain.unet_steps"] == "2"
     assert (folder / "README.md").is_file()

@@ -175,6 +175,19 @@ class TestRun:
         assert versions["save"] == dict.fromkeys(names, "v1")
 
 
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [({}, "default"), ({"tags": ["shape", "pictures"]}, "shape, pictures")],
+)
+def test_a_run_of_a_slice_has_its_name(project, asked, name):
+    hook = MlflowTracking()
+    hook.after_context_created(Context(project))
+    call = {"run_id": "v1", "kedro_version": "1"} | asked
+    hook.before_pipeline_run(call, Pipeline([]), DataCatalog())
+    hook.after_pipeline_run()
+    assert [found.info.run_name for found in runs_of(project)] == [name]
+
+
 class TestSessions:
     def test_three_runs_with_one_hook_do_not_mix(self, project):
         hook = MlflowTracking()

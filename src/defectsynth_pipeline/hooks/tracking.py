@@ -126,7 +126,8 @@ class MlflowTracking:
         tags = _tags(run_params, self._project) | {NOTE: f"`{self._command}`"}
         if "base_model" in pipeline.inputs():
             tags["base_model"] = str(catalog["base_model"]._describe().get("model"))
-        self._facts = {"pipeline": tags["pipeline"]}
+        slices = run_params.get("tags") or run_params.get("pipeline_names") or ["default"]
+        self._facts = {"pipeline": ", ".join(slices)}
         self._text = {}
         if "synthesis.count" in params and IMAGES in pipeline.all_outputs():
             self._facts["images"] = str(params["synthesis.count"])
