@@ -41,7 +41,9 @@ def rows_and_minutes(env: str | None, params: dict[str, Any]) -> list[str]:
         context = session.load_context()
         given = context.config_loader["parameters"]
         corpora, work = (context.catalog[name] for name in ("corpora", "ablation_work"))
-    options = {name: STAGES[name](**given[name]) for name in given if name in STAGES}
+    options: dict[str, Any] = {
+        name: STAGES[name](**given[name]) for name in given if name in STAGES
+    }
     samples = make_samples([corpus.root for corpus in corpora.load()], options["ingest"])
     recipe = Recipe(options["ingest"], *(options[name] for name in MAKING))
     judges = Judges(*(options[name] for name in JUDGES))
@@ -56,7 +58,7 @@ def _told(table: pd.DataFrame, clock: Clock) -> Iterator[str]:
     for (part, row), own in table.groupby(["part", "row"], sort=False):
         made = ", ".join(
             f"{n} {step.replace('_', ' ')}"
-            for n, step in zip(own["count"], own["step"], strict=True)
+            for n, step in zip(own["made"], own["step"], strict=True)
         )
         yield f"{part:<6} {row:<16} {own['seconds'].sum() / 60:7.1f}  {made}"
     yield f"{'all':<23} {table['seconds'].sum() / 60:7.1f}"
