@@ -84,19 +84,21 @@ def test_a_killed_row_goes_on_where_it_was(made, small, samples, tmp_path, monke
     shutil.rmtree(tmp_path / "copy" / "work" / "images")
     shop = workshop(small, tmp_path / "copy")
     first = shop.row(samples, whole)
-    write, written = rendering._write_item, []
+    write, written = rendering.write_files, []
 
-    def killed(job, work, item, plan_row):
+    def killed(work, files):
         if len(written) == 2:
             raise KeyboardInterrupt
-        written.append(item.image_id)
-        write(job, work, item, plan_row)
+        written.append(files)
+        write(work, files)
 
-    monkeypatch.setattr(rendering, "_write_item", killed)
+    monkeypatch.setattr(rendering, "write_files", killed)
     with pytest.raises(KeyboardInterrupt):
         shop.row(samples, row)
     monkeypatch.undo()
-    there = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("records/*.json")}
+    there = {
+        path: path.stat().st_mtime_ns for path in tmp_path.glob("copy/work/images/*/records/*.json")
+    }
     assert len(there) == 6 + 2
     caplog.set_level("INFO")
     again = workshop(small, tmp_path / "copy").row(samples, row)

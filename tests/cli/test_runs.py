@@ -15,7 +15,7 @@ from defectsynth_pipeline.errors import InputError
 def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[str, str | None, dict]:
     """The pipeline, environment and parameters that a command runs."""
     seen: list = []
-    monkeypatch.setattr(runs, "_run", lambda *told: seen.append(told))
+    monkeypatch.setattr(runs, "run", lambda *told: seen.append(told))
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return seen[0]

@@ -49,14 +49,14 @@ class Task(NamedTuple):
         part: "table", "cost" or "shots".
         row: What it is done for; what rows share stands at the first of them.
         step: A stage, as `Clock` knows it.
-        number: Of what is made.
+        made: How many of it.
         seconds: That it is expected to take.
     """
 
     part: str
     row: str
     step: str
-    number: int
+    made: int
     seconds: float
 
 

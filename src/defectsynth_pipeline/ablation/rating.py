@@ -66,7 +66,7 @@ class Rating:
         """Write values.json and features.npz."""
         text = json.dumps(self.values, indent=1) + "\n"
         (folder / "values.json").write_text(text, encoding="utf-8")
-        arrays: dict[str, Any] = {k: v.numpy() for k, v in self.features.items()}
+        arrays: dict[str, Any] = {name: found.numpy() for name, found in self.features.items()}
         np.savez(folder / "features.npz", **arrays)
 
     @classmethod

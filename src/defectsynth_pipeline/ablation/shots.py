@@ -50,12 +50,12 @@ def shot_samples(
             )
     mine = samples[samples["category"].isin(wanted)].reset_index(drop=True)
     most = int(mine[mine["split"] == "base"].groupby(_TYPE).size().max())
-    numbers = {name: most if name == "all" else int(name) for name in options.shots}
+    numbers = {str(name): most if name == "all" else int(name) for name in options.shots}
     kept: dict[int, str] = {}
-    for asked, number in sorted(numbers.items(), key=lambda pair: (pair[1], str(pair[0]))):
+    for name, number in sorted(numbers.items(), key=lambda pair: pair[::-1]):
         if (shown := min(number, most)) in kept:
-            _log.info("%s shots are %s: no type has more", asked, kept[shown])
-        kept[shown] = "all" if shown == most and "all" in numbers else str(asked)
+            _log.info("%s shots are %s: no type has more", name, kept[shown])
+        kept[shown] = "all" if shown == most and "all" in numbers else name
     return [(name, keep_shots(mine, number, seed)) for number, name in sorted(kept.items())]
 
 

@@ -86,9 +86,9 @@ def _lines(
     draws, values = {}, {}
     for place, rating in one.ratings.items():
         reference, other = references[place], whole.ratings[place]
-        ours, theirs = (side.features[region] for side in (rating, other))
-        real, seed = reference.images.features[region], counter_seed(*place)
-        draws[place] = kid_draws(real, ours, theirs, seed)
+        real = reference.images.features[region]
+        mine, theirs = rating.features[region], other.features[region]
+        draws[place] = kid_draws(real, mine, theirs, counter_seed(*place))
         told = {name: rating.values[region][name] for name in (*MEASURES, "kid_std", *_COUNTS)}
         told |= {"accepted": one.accepted[place], "changed": one.changed[place]}
         values[place] = told | {"corpus": reference.corpus}

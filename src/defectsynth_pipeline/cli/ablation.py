@@ -58,7 +58,7 @@ def _told(table: pd.DataFrame, clock: Clock) -> Iterator[str]:
     for (part, row), own in table.groupby(["part", "row"], sort=False):
         made = ", ".join(
             f"{n} {step.replace('_', ' ')}"
-            for n, step in zip(own["number"], own["step"], strict=True)
+            for n, step in zip(own["made"], own["step"], strict=True)
         )
         yield f"{part:<6} {row:<16} {own['seconds'].sum() / 60:7.1f}  {made}"
     yield f"{'all':<23} {table['seconds'].sum() / 60:7.1f}"
