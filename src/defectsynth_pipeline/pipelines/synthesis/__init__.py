@@ -59,8 +59,14 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 make_generator,
-                ["base_model", "controlnet", "certificate", "params:framing"],
-                "generator",
+                inputs=[
+                    "base_model",
+                    "controlnet",
+                    "certificate",
+                    "params:framing",
+                    "params:execution",
+                ],
+                outputs="generator",
                 name="make_generator",
             ),
             Node(
@@ -72,7 +78,6 @@ def create_pipeline() -> Pipeline:
                     "generator",
                     "image_work",
                     "params:synthesis",
-                    "params:execution",
                 ],
                 outputs="synthetic_images",
                 name="render_images",
