@@ -31,6 +31,7 @@ from defectsynth_pipeline.appearance.plan import batched
 from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet
+from defectsynth_pipeline.options import ExecutionOptions
 from defectsynth_pipeline.pipelines.synthesis.nodes import make_generator
 from defectsynth_pipeline.shape.area import count_distinct
 from defectsynth_pipeline.shape.geometry import measure
@@ -144,14 +145,17 @@ def _render(run: dict[str, Any], plan: pd.DataFrame, batch_size: int) -> dict[st
     options = run["params:synthesis"].model_copy(update={"batch_size": batch_size})
     plan = batched(plan, batch_size)
     names = ("base_model", "controlnet", "certificate", "params:framing")
-    generator = make_generator(*(run[name] for name in names))
+    alone = ExecutionOptions(workers=1)
+    generator = make_generator(*(run[name] for name in names), alone)
     items = render_plan(
         plan,
         plan,
         samples=run["samples"],
         masks=run["defect_masks"],
         options=options,
-        **generator._asdict(),
+        base=generator.base,
+        framing=generator.framing,
+        judge=generator.judge,
     )
     return {item.image_id: item.arrays["image"] for item in items}
 

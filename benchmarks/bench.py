@@ -73,7 +73,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         run("defects without a network", stages.defects(material, base, repeats))
         run("denoising", networks.steps(base, "compact", 4 * repeats, 16, tops))
         run("autoencoder and fusion", networks.around_steps(base, repeats))
-        run("images", networks.images(material, base, 2 if arguments.quick else 3))
+        run("images", networks.images(material, base, 1 if arguments.quick else 2))
         run(
             "published procedure",
             networks.published(material, base, 2 if arguments.quick else 4, tops),

@@ -23,6 +23,8 @@ from defectsynth_pipeline.appearance.render import region_maker, render_plan
 from defectsynth_pipeline.base_model.denoising import build_controlnet, denoise
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
 
+IMAGES = 16  # that are rendered at a time
+
 
 def accepted(made: Made) -> Judged:
     """A judge that costs nothing: the published procedure has none."""
@@ -146,8 +148,8 @@ def images(material: Material, base: Any, repeats: int) -> Iterator[Row]:
 
 
 def _rate(material: Material, base: Any, options: SynthesisOptions, repeats: int) -> float:
-    """Images a second, the median of some runs over up to 32 rows."""
-    plan = material.plan.iloc[:32]
+    """Images a second, the median of some runs over a batch of 16."""
+    plan = material.plan.iloc[:IMAGES]
     seconds = medians({"": lambda: _render(material, plan, base, options)}, repeats)[""]
     return len(plan) / seconds
 
@@ -177,7 +179,7 @@ def published(material: Material, base: Any, count: int, tops: dict[str, float])
         for network, processors in zip(networks, kept, strict=True):
             network.set_attn_processor(dict(processors))
 
-    plan = material.plan.iloc[:32]
+    plan = material.plan.iloc[:IMAGES]
 
     def ours(steps: int) -> Call:
         chosen = options.model_copy(update={"steps": steps})

@@ -14,6 +14,7 @@ from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.certificate import REJECTED, Certificate
 from defectsynth_pipeline.imaging.pixels import resize
 from defectsynth_pipeline.options import FramingOptions
+from defectsynth_pipeline.rendering import Spread
 
 
 class Generator(NamedTuple):
@@ -23,11 +24,13 @@ class Generator(NamedTuple):
         base: The base model with the fine-tuned networks in place.
         framing: Which window of a background the model sees.
         judge: Says of an image whether it may be published.
+        spread: Lets the processes render that are there for it.
     """
 
     base: BaseModel
     framing: FramingOptions
     judge: Callable[[Made], Judged]
+    spread: Spread
 
 
 def judge_with(certificate: Certificate) -> Callable[[Made], Judged]:

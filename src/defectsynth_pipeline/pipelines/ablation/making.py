@@ -93,7 +93,8 @@ class Workshop:
         """The base model with the networks in place, and the certificate."""
         recipe, certificate = self.recipe, self.certificate(samples)
         network = self.network(samples).model
-        return synthesis.make_generator(self.base, network, certificate, recipe.framing)
+        given = self.base, network, certificate, recipe.framing
+        return synthesis.make_generator(*given, self.execution)
 
     def plan(
         self, samples: pd.DataFrame, masks: MaskOptions, options: SynthesisOptions
@@ -153,8 +154,7 @@ class Workshop:
     ) -> Made:
         masks, plan = self.masks(samples, mask_options), self.plan(samples, mask_options, options)
         generator, folder, began = self.generator(samples), self.folder / "images", time.time()
-        given = plan, samples, masks, generator, folder, options
-        done = synthesis.render_images(*given, self.execution)
+        done = synthesis.render_images(plan, samples, masks, generator, folder, options)
         if options.engine == "diffusion":
             self._note("images", estimate.image_seconds(1, options), done, began)
         return Made(ImageSet.open(done.folder), masks)

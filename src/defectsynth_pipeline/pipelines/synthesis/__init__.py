@@ -53,7 +53,7 @@ def create_pipeline() -> Pipeline:
         ),
         Node(
             make_generator,
-            ["base_model", "controlnet", "certificate", "params:framing"],
+            ["base_model", "controlnet", "certificate", "params:framing", "params:execution"],
             "generator",
             name="make_generator",
         ),
@@ -66,7 +66,6 @@ def create_pipeline() -> Pipeline:
                 "generator",
                 "image_work",
                 "params:synthesis",
-                "params:execution",
             ],
             outputs="synthetic_images",
             name="render_images",

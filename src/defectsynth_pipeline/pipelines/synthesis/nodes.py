@@ -85,12 +85,17 @@ def plan_images(
 
 
 def make_generator(
-    base_model: Any, controlnet: Any, certificate: Any, framing: FramingOptions
+    base_model: Any,
+    controlnet: Any,
+    certificate: Any,
+    framing: FramingOptions,
+    execution: ExecutionOptions,
 ) -> Any:
-    """The base model with the fine-tuned networks in place, and what judges its images."""
+    """The base model with the fine-tuned networks in place, what judges its images, who renders."""
     from defectsynth_pipeline.certificate.judging import Generator, judge_with
 
-    return Generator(controlnet.attach(base_model), framing, judge_with(certificate))
+    base, judge = controlnet.attach(base_model), judge_with(certificate)
+    return Generator(base, framing, judge, spread_over(execution))
 
 
 def render_images(
@@ -100,7 +105,6 @@ def render_images(
     generator: Any,
     work: Path,
     options: SynthesisOptions,
-    execution: ExecutionOptions,
 ) -> FinishedSet:
     """Render what is missing of the plan; the dataset publishes the set whole."""
     from defectsynth_pipeline.appearance.render import render_plan
@@ -130,7 +134,7 @@ def render_images(
         render=render,
         licences=source_licences(samples, masks.manifest),
     )
-    return render_set(job, work, spread_over(execution))
+    return render_set(job, work, generator.spread)
 
 
 def set_fingerprint(
