@@ -7,6 +7,7 @@ import pytest
 
 from categories import disc, surface
 from defectsynth_pipeline.certificate.label import NEAR, measure_label
+from defectsynth_pipeline.corpora.zones import MARGIN
 
 SHAPE = (96, 112)
 
@@ -73,3 +74,7 @@ def test_what_lies_farther_off_is_not_in_the_region(
     box = np.argwhere(mask)
     assert rows.min() >= box[:, 0].min() - NEAR
     assert columns.max() <= box[:, 1].max() + NEAR
+
+
+def test_a_measured_label_stays_in_the_zones_of_its_mask() -> None:
+    assert NEAR <= MARGIN
