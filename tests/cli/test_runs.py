@@ -12,7 +12,7 @@ from defectsynth_pipeline.cli.project import init_project
 from defectsynth_pipeline.errors import InputError
 
 
-def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[str, str | None, dict]:
+def given(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple:
     """The pipeline, environment and parameters that a command runs."""
     seen: list = []
     monkeypatch.setattr(runs, "run", lambda *told: seen.append(told))
@@ -43,6 +43,22 @@ def test_count_of_downstream_is_that_of_the_training_sets(monkeypatch: pytest.Mo
     assert name == "downstream"
     wanted = {"training_set": {"per": "type", "count": 5}}
     assert params == {"classification": wanted, "localization": wanted}
+
+
+def test_an_export_hands_on_what_was_given_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = ("export", "--format=yolo", "--out=new")
+    out = str(tmp_path / "new")
+    told = {"format": "yolo", "out": out}
+    assert given(monkeypatch, *plain) == ("export", None, {"export": told}, {})
+    name, _, params, versions = given(
+        monkeypatch, *plain, "--all", "--no-normals", "--commercial", "--version=v1"
+    )
+    more = {"rejected": True, "normals": False, "commercial": True}
+    assert (name, params) == ("export", {"export": told | more})
+    assert versions == {"synthetic_images": "v1"}
 
 
 def test_downstream_refuses_images_of_other_parts(
