@@ -107,7 +107,7 @@ def test_a_mistyped_pipeline_is_named_with_the_nearest():
     ("options", "said"),
     [
         ({"to_outputs": ["verdit"]}, r"named \['verdit'\]; remedy: did you mean verdict\?"),
-        ({"node_names": ["judgee"]}, r"nodes named \['judgee'\]; remedy: see `kedro registry"),
+        ({"node_names": ["xyzzy"]}, r"nodes named \['xyzzy'\]; remedy: see `kedro registry"),
         ({"to_outputs": ["table_x"]}, r"named \['table_x'\]; remedy: add --pipeline=tables"),
     ],
 )

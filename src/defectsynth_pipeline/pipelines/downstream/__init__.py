@@ -23,8 +23,8 @@ def create_pipeline() -> Pipeline:
     """
     reports = ["classification_report", "localization_report"]
     histories = ["classification_history", "localization_history"]
+    seen = Node(summarise_review, "review", "review_summary", name="summarise_review")
     stage = [
-        Node(summarise_review, "review", "review_summary", name="summarise_review"),
         Node(
             judge,
             inputs=[*reports, "samples", "review_summary", "params:protocol"],
@@ -38,7 +38,11 @@ def create_pipeline() -> Pipeline:
         Node(draw_verdict, "verdict", "verdict_figure", name="draw_verdict"),
         Node(draw_ratio, "ratio_curve", "ratio_figure", name="draw_ratio"),
         Node(draw_training, histories, "training_curves", name="draw_training"),
-        Node(report_verdict, told, "verdict_report", name="report_verdict"),
     ]
+    page = Node(report_verdict, told, "verdict_report", name="report_verdict")
     tasks = [task.create_pipeline(name) for name in ("classification", "localization")]
-    return sum(tasks, boxed("judging", stage, tags="judgement") + pictures(drawn))
+    return (
+        sum(tasks, boxed("judging", stage, tags="judgement") + pictures(drawn))
+        + Pipeline([seen], tags="judgement")
+        + Pipeline([page], tags="pictures")
+    )
