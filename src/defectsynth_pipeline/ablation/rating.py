@@ -197,6 +197,7 @@ def _distance(
     """The terms of KID that hold generated images (S,), by weights (S, N) and (S, R)."""
     off = within - np.diag(np.diag(within))
     pairs = ours.sum(1) ** 2 - (ours**2).sum(1)
+    pairs[pairs == 0] = np.nan  # of few images one may be drawn every time
     own = np.einsum("sn,nm,sm->s", ours, off, ours, optimize=True) / pairs
     cross = np.einsum("sn,nr,sr->s", ours, across, theirs, optimize=True)
     return np.asarray(own - 2 * cross / (ours.sum(1) * theirs.sum(1)))
