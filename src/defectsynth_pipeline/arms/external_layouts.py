@@ -34,8 +34,8 @@ LAYOUTS = (
 _WORD = re.compile(r"(?:^|(?<=[_\-. ]))(?:converted_mask|images?|imgs?|masks?)(?=[_\-. ]|$)")
 _MASK = re.compile(r"[_\-. ]mask$")
 _NOT_AN_IMAGE = re.compile(r"[_\-. ](mask|good)$")  # of a defect
-_NO_TYPES = ("good", "train", "test", "ground_truth", *IMAGE_FOLDERS, *MASK_FOLDERS)
-_NO_TYPES += ("ori", "recon", "fg", "image-mask")
+_NO_TYPES = {"good", "train", "test", "ground_truth", "ori", "recon", "fg", "image-mask"}
+_NO_TYPES |= {*IMAGE_FOLDERS, *MASK_FOLDERS}
 _TILES = (256, 512)
 _TILE_GAP = 2
 
@@ -73,7 +73,7 @@ def unknown_types(root: Path, category: str, types: Collection[str]) -> Path | N
     places = [root / category, root / category / "test"]
     for place in places:
         for folder in sorted(place.iterdir()) if place.is_dir() else []:
-            if folder.name in (*types, *_NO_TYPES) or not folder.is_dir():
+            if folder.name in {*types, *_NO_TYPES} or not folder.is_dir():
                 continue
             inside = [folder, *(folder / name for name in IMAGE_FOLDERS)]
             if any(list_images(one) for one in inside):

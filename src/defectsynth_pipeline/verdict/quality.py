@@ -121,8 +121,8 @@ def measure_quality(
     if most < options.subset:
         raise _too_few(f"a subset needs {options.subset}, no category has more than {most} real")
     rows: list[dict[str, Any]] = []
-    for place, own in real.groupby(["corpus", "category"], sort=True):
-        rows += _category(*map(str, place), own, sources, extractor, options)
+    for (corpus, category), own in real.groupby(["corpus", "category"], sort=True):
+        rows += _category(str(corpus), str(category), own, sources, extractor, options)
     table = pd.DataFrame(rows).pipe(beside_paper, extractor.of_paper)
     table = table.reindex(columns=own_columns("generation_quality"))
     made = table[~table["arm"].isin([REAL, UNTOUCHED])]
@@ -235,7 +235,11 @@ def _rows(
     remark: str = "",
 ) -> Iterator[dict[str, Any]]:
     """A row per region of an arm, or of the floor; without images a row that says so."""
-    told = {"arm": name, "extractor": extractor.name, "distance": extractor.distance}
+    told: dict[str, Any] = {
+        "arm": name,
+        "extractor": extractor.name,
+        "distance": extractor.distance,
+    }
     told |= {"real": " and ".join(_SPLITS[options.real]), "n_base": len(reference.seeds[WHOLE])}
     sizes = {"subset": options.subset, "subsets": options.subsets}
     for region in REGIONS:
@@ -262,11 +266,11 @@ def _floor(
     found, half = [], len(images) // 2
     for number in range(options.halvings):
         order = torch.tensor(rng_of("halves", options.seed, number).permutation(len(images)))
-        sides = [
+        one, other = (
             replace(images, features={region: images.features[region][chosen]})
             for chosen in (order[:half], order[half:])
-        ]
-        found.append(measure(*sides, region, options))
+        )
+        found.append(measure(one, other, region, options))
     values = pd.DataFrame([values for values, _ in found]).mean()
     notes = [note for note in found[0][1] if note.startswith(("kid", "precision"))]
     others = reference.others
