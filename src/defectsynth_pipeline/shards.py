@@ -15,6 +15,7 @@ from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -129,7 +130,7 @@ def _torchrun(path: Path, work: Path, shards: list[list[str]], workers: int) -> 
         raise InputError(
             "a worker of torch's launcher failed",
             file=work,
-            value=next(iter(error.failures.values())).message["message"],
+            value=str(next(iter(error.failures.values())).message)[:200],
             remedy="see what it says above; what is finished is kept",
         ) from error
 
@@ -158,11 +159,11 @@ def _ray(path: Path, work: Path, shards: list[list[str]], workers: int) -> Itera
         ) from error
     if not ray.is_initialized():
         address = os.environ.get("RAY_ADDRESS")
-        own = {} if address else {"num_cpus": workers}
-        ray.init(address=address, include_dashboard=False, **own)
+        own = None if address else workers  # a cluster's nodes have cores of their own
+        ray.init(address=address, num_cpus=own, include_dashboard=False)
     task = ray.remote(num_cpus=1, num_gpus=min(1, count_cards()), max_retries=_RELAUNCHES)
     job, render = ray.put(path.read_bytes()), task(_shard_files)
-    left, running = deque(shards), set()
+    left, running = deque(shards), set[Any]()
     try:
         while left or running:
             while left and len(running) < workers:

@@ -212,8 +212,9 @@ def fit_certificate(
                 remedy="add images of the category, or leave it out of ingest.categories",
             )
         chosen = counter_seed(seed, category)
-        how = {"nulls": nulls, "round_trip": round_trip, "seed": chosen, "each": each}
-        windows, shown = gather(real, normals, **how)
+        windows, shown = gather(
+            real, normals, nulls=nulls, round_trip=round_trip, seed=chosen, each=each
+        )
         scores = held_out_scores(windows, shown)
         labels = [(sample.defect_type, real_label(sample)) for sample in real]
         limits[category] = Limits(

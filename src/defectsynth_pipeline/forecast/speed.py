@@ -10,7 +10,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,7 @@ from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.appearance.transfer import transferred
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.evidence import evidence, see
-from defectsynth_pipeline.certificate.nulls import nulls_of
+from defectsynth_pipeline.certificate.nulls import Null, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.fingerprints import PACKAGE
 from defectsynth_pipeline.imaging.pixels import from_float, to_float
@@ -103,7 +105,7 @@ def _measured(
     begun = _seconds(
         lambda: from_float(transferred(good, mask, to_float(image), mask), good), repeats=2
     )
-    windows = []
+    windows: list[Null] = []
     rng = np.random.default_rng(0)
     nulls = _seconds(lambda: windows.extend(nulls_of(real, normals, rng, rounds=1)))
     seen = [see(image, mask)] * 8
@@ -154,9 +156,10 @@ def _step(base: BaseModel, options: FinetuneOptions, side: int) -> float:
         pd.DataFrame([table] * count),
     )
     few = min(_few(side), options.batch_size)
-    values = {"batch_size": few, "held_out": 0, "normal_share": 0.0}
+    values: dict[str, Any] = {"batch_size": few, "held_out": 0, "normal_share": 0.0}
     values |= {"gradient_accumulation": 1, "validate_every": 2, "checkpoint_every": 99, "steps": 4}
-    chosen, moments = options.model_copy(update=values), []
+    chosen = options.model_copy(update=values)
+    moments: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         finetune(
             base,
@@ -218,11 +221,16 @@ def _mask(samples: pd.DataFrame, options: MaskOptions) -> float:
     some = base.merge(first)
     seconds = []
     for count in (1, 6):
-        how = {"count": count, "per": "type", "method": "image", "pairs": {}}
+        how: dict[str, Any] = {"count": count, "per": "type", "method": "image", "pairs": {}}
         chosen = options.model_copy(update=how)
         plan = plan_masks(some, area_ratio_table(some, chosen), chosen)
-        seconds.append(_seconds(lambda p=plan, o=chosen: list(render_masks(p, some, o))))
+        seconds.append(_seconds(partial(_all_masks, plan, some, chosen)))
     return max(seconds[1] - seconds[0], 1e-4) / (5 * len(first))
+
+
+def _all_masks(plan: pd.DataFrame, samples: pd.DataFrame, options: MaskOptions) -> None:
+    for _ in render_masks(plan, samples, options):
+        pass
 
 
 def _detector_step(options: LocalizationOptions) -> float:
