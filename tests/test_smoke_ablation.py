@@ -43,7 +43,7 @@ def test_one_run_writes_every_table_and_figure_and_nothing_of_augment(finished: 
 
 def test_every_row_is_in_the_table_once_per_type_and_region(catalog: Any) -> None:
     table = catalog.load("ablation_table")
-    assert list(dict.fromkeys(table["row"])) == catalog.load("params:ablation").rows
+    assert list(dict.fromkeys(table["row"])) == SMALL["ablation"]["rows"]
     assert set(table["defect_type"]) == {"dent", "pinhole", "scratch", "all"}
     assert not table.duplicated(["row", "region", "defect_type"]).any()
     twins = table[table["same_as"] == "all"]

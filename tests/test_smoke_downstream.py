@@ -47,6 +47,7 @@ WRITTEN = {
     "ratio_figure",
     "training_curves",
     "verdict_report",
+    "review_summary",
 }
 ARMS = {"base", "crop_paste", "defectsynth"}
 
