@@ -42,14 +42,22 @@ class MemoryRefill:
 
 
 def lost_nodes(pipeline: Pipeline, catalog: Any) -> Pipeline:
-    """The nodes whose results a pipeline reads from memory, where nothing is, and does not make."""
-    lost = {
-        name
-        for name in pipeline.inputs()
-        if isinstance(catalog.get(name), MemoryDataset) and not catalog.exists(name)
-    }
-    registered = pipelines.values() if lost else ()
-    return Pipeline({n for p in registered for n in p.nodes if lost.intersection(n.outputs)})
+    """The nodes whose results a pipeline reads from memory, where nothing is, and does not make.
+
+    With them come those that they read from memory in turn.
+    """
+    found = Pipeline([])
+    while True:
+        lost = {
+            name
+            for name in (pipeline + found).inputs()
+            if isinstance(catalog.get(name), MemoryDataset) and not catalog.exists(name)
+        }
+        registered = pipelines.values() if lost else ()
+        makers = {n for p in registered for n in p.nodes if lost.intersection(n.outputs)}
+        if makers <= set(found.nodes):
+            return found
+        found += Pipeline(makers)
 
 
 def maker_of(name: str) -> str | None:
