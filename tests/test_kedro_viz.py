@@ -20,6 +20,11 @@ RESULTS = {"models", "model_output", "detectors", "predictions", "reporting"}
 IN_BOXES = {"generator"}  # of these layers, and nothing that a person looks for
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _all_pipelines() -> None:
+    pipelines.set_requested(None)  # a session of another test loads those alone that it runs
+
+
 @pytest.fixture(scope="module")
 def catalog() -> DataCatalog:
     loader = CONFIG_LOADER_CLASS(str(REPOSITORY / "conf"), env="base", **CONFIG_LOADER_ARGS)
