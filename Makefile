@@ -22,8 +22,11 @@ PIP_ARGS ?=
 comma := ,
 # What `make paper` makes fewer of, so that the demo takes less than 90 minutes on two cores; of
 # your own parts it makes what conf/ says.
-PAPER_COUNTS ?= $(if $(ROOT),,ablation.count=40,ablation.shots_categories=flange,quality.images=40)
-PAPER_TABLES ?= $(if $(ROOT),,ingest.categories=flange,masks.count=200,synthesis.count=200)
+PAPER_COUNTS ?= $(if $(ROOT),,masks.count=300,synthesis.count=300,protocol.seeds=0,quality.images=40,$\
+  ablation.count=40,ablation.shots_categories=flange)
+PAPER_TABLES ?= $(if $(ROOT),,masks.count=200,synthesis.count=200,synthesis.nulls=300,$\
+  synthesis.trials=8,finetune.steps=150,protocol.seeds=0,ingest.categories=flange,$\
+  arms.names=base defectsynth)
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # More of `benchmarks/bench.py`, say BENCH_ARGS="--quick --no-sd15".
 BENCH_ARGS ?=
@@ -80,7 +83,7 @@ paper: FEW = $(PAPER_COUNTS)$(if $(and $(PAPER_COUNTS),$(GIVEN)),$(comma))$(GIVE
 paper: TABLES = $(PAPER_TABLES)$(if $(and $(PAPER_TABLES),$(GIVEN)),$(comma))$(GIVEN)
 paper: $(STAMP)
 	@test -d data/07_model_output/synthetic_images || \
-	  $(BIN)/kedro run --pipeline=augment $(if $(GIVEN),"--params=$(GIVEN)") $(KEDRO_ARGS)
+	  $(BIN)/kedro run --pipeline=augment "--params=$(FEW)" $(KEDRO_ARGS)
 	$(BIN)/kedro run --pipeline=quality "--params=$(FEW)" $(KEDRO_ARGS)
 	$(BIN)/kedro run --pipeline=ablation "--params=$(FEW)" $(KEDRO_ARGS)
 	$(BIN)/kedro run --pipeline=partitions "--params=$(TABLES)" $(KEDRO_ARGS)
