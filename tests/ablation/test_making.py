@@ -96,9 +96,8 @@ def test_a_killed_row_goes_on_where_it_was(made, small, samples, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         shop.row(samples, row)
     monkeypatch.undo()
-    there = {
-        path: path.stat().st_mtime_ns for path in tmp_path.glob("copy/work/images/*/records/*.json")
-    }
+    records = (shop.folder / "images").glob("*/records/*.json")
+    there = {path: path.stat().st_mtime_ns for path in records}
     assert len(there) == 6 + 2
     caplog.set_level("INFO")
     again = workshop(small, tmp_path / "copy").row(samples, row)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import ParallelRunner, SequentialRunner, ThreadRunner
 
@@ -73,22 +73,6 @@ def test_an_unknown_arm_ends_the_run_at_once(tmp_path):
         checks.before_pipeline_run({"runner": "SequentialRunner"}, pipeline, catalog)
 
 
-class Images(AbstractDataset):
-    """Loads an image set."""
-
-    def __init__(self, images):
-        self._images = images
-
-    def load(self):
-        return self._images
-
-    def save(self, data):
-        raise NotImplementedError
-
-    def _describe(self):
-        return {}
-
-
 APPLY = Node(apply_review, ["synthetic_images", "review"], "reviewed_images")
 MAKE = Node(lambda parts: parts, "parts", "synthetic_images", name="make")
 
@@ -107,7 +91,9 @@ def reviewed(tmp_path, **changes):
     file = tmp_path / "review.json"
     file.write_text(json.dumps(told | {"images": {"a": {"verdict": "rejected"}}} | changes))
     review = ReviewDataset(review=str(file), path=str(tmp_path / "synthetic_images"))
-    return DataCatalog({"review": review, "synthetic_images": Images(images)}), images
+    return DataCatalog(
+        {"review": review, "synthetic_images": MemoryDataset(images, copy_mode="assign")}
+    ), images
 
 
 def check(catalog, *nodes):
@@ -128,7 +114,9 @@ def test_a_review_of_the_images_that_are_read_may_be_used(tmp_path):
 def test_a_review_of_other_images_than_those_read_is_refused(tmp_path):
     catalog, images = reviewed(tmp_path)
     others = images.manifest.assign(of_set="beef")
-    catalog["synthetic_images"] = Images(replace(images, manifest=others))
+    catalog["synthetic_images"] = MemoryDataset(
+        replace(images, manifest=others), copy_mode="assign"
+    )
     with refused("of another set", "review.json", "set f00d of v1, and not beef"):
         check(catalog, APPLY)
 
