@@ -118,14 +118,13 @@ def test_rows_come_from_their_own_category_and_never_from_test(
 def test_more_images_leave_the_first_ones_as_they_are(
     planned: Plan, masks: ImageSet, all_samples: pd.DataFrame
 ) -> None:
-    # What is rendered together follows from the whole plan.
-    few, many = (planned(per="type", count=n).drop(columns="batch") for n in (5, 11))
+    few, many = (planned(per="type", count=n) for n in (5, 11))
     both = many[many["image_id"].isin(few["image_id"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(both, few)
     # Nor do other types matter.
     manifest = masks.manifest
     one = ImageSet(masks.root, manifest[manifest["defect_type"] == "scratch"])
-    alone = plan(all_samples, one, per="type", count=5).drop(columns="batch")
+    alone = plan(all_samples, one, per="type", count=5)
     same = few[few["defect_type"] == "scratch"].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, same)
 
