@@ -76,7 +76,7 @@ def test_pipelines_have_the_names_users_type(registry):
     judged = {"classification", "localization"}
     own = {node.name for node in registry["downstream"].nodes if node.namespace == "judging"}
     own |= {f"reporting.draw_{what}" for what in ("verdict", "ratio", "training")}
-    own |= {"report_verdict", "summarise_review"}
+    own |= {"report_verdict"}
     nodes = {node.name for stage in judged for node in registry[stage].nodes}
     assert {node.name for node in registry["downstream"].nodes} == nodes | own
 

@@ -221,7 +221,7 @@ def test_a_test_image_in_the_base_folder_stops_the_run(augmented: Path, tmp_path
         run(project, "downstream", load_versions=newest)
     assert base["image"] in str(caught.value)
     assert test["image"] in str(caught.value)
-    assert not set(versions(project)) & (WRITTEN - {"review_summary"})  # of the review alone
+    assert not set(versions(project)) & WRITTEN
 
 
 def test_another_partition_than_the_images_were_made_from_is_left_or_refused(

@@ -13,7 +13,6 @@ from defectsynth_pipeline.pipelines.downstream.nodes import (
     measure_ratio,
     report_verdict,
 )
-from defectsynth_pipeline.review.lessons import summarise_review
 
 
 def create_pipeline() -> Pipeline:
@@ -23,12 +22,11 @@ def create_pipeline() -> Pipeline:
     """
     reports = ["classification_report", "localization_report"]
     histories = ["classification_history", "localization_history"]
-    seen = Node(summarise_review, "review", "review_summary", name="summarise_review")
     stage = [
         Node(
             judge,
-            inputs=[*reports, "samples", "review_summary", "params:protocol"],
-            outputs=["verdict", "verdict_page"],
+            inputs=[*reports, "samples", "review", "params:protocol"],
+            outputs=["verdict", "verdict_page", "review_summary"],
             name="judge",
         ),
         Node(measure_ratio, inputs=reports, outputs="ratio_curve", name="measure_ratio"),
@@ -41,8 +39,6 @@ def create_pipeline() -> Pipeline:
     ]
     page = Node(report_verdict, told, "verdict_report", name="report_verdict")
     tasks = [task.create_pipeline(name) for name in ("classification", "localization")]
-    return (
-        sum(tasks, boxed("judging", stage, tags="judgement") + pictures(drawn))
-        + Pipeline([seen], tags="judgement")
-        + Pipeline([page], tags="pictures")
+    return sum(tasks, boxed("judging", stage, tags="judgement") + pictures(drawn)) + Pipeline(
+        [page], tags="pictures"
     )

@@ -11,7 +11,8 @@ from defectsynth_pipeline import figures
 from defectsynth_pipeline.arms.plan import skipped_categories
 from defectsynth_pipeline.hooks.timing import seconds_so_far
 from defectsynth_pipeline.options import ProtocolOptions
-from defectsynth_pipeline.review.lessons import review_notes
+from defectsynth_pipeline.review.decisions import Reviewed
+from defectsynth_pipeline.review.lessons import review_notes, summarise_review
 from defectsynth_pipeline.verdict.notes import split_notes
 from defectsynth_pipeline.verdict.page import verdict_markdown
 from defectsynth_pipeline.verdict.ratio import ratio_curve
@@ -22,16 +23,19 @@ def judge(
     classification: pd.DataFrame,
     localization: pd.DataFrame,
     samples: pd.DataFrame,
-    review: pd.DataFrame,
+    reviewed: Reviewed | None,
     protocol: ProtocolOptions,
-) -> tuple[pd.DataFrame, str]:
-    """Pays, no evidence or harms, per defect type and arm; as a table and as a page to read."""
+) -> tuple[pd.DataFrame, str, pd.DataFrame]:
+    """Pays, no evidence or harms, per defect type and arm, as a table and as a page to read; and
+    what a person had decided about the images.
+    """
     reports = [classification, localization]
     verdict = make_verdict(pd.concat(reports, ignore_index=True), protocol)
     skipped = skipped_categories(samples, "classification")
     notes = [f"classification: {name} is left out: {why}." for name, why in skipped.items()]
+    review = summarise_review(reviewed)
     notes += [*review_notes(review), *split_notes(samples)]
-    return verdict, verdict_markdown(verdict, reports, protocol, notes)
+    return verdict, verdict_markdown(verdict, reports, protocol, notes), review
 
 
 def measure_ratio(classification: pd.DataFrame, localization: pd.DataFrame) -> pd.DataFrame:
