@@ -27,14 +27,6 @@ from refusals import refused
 BELL_COTE = 442  # of the 1,000 classes
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty torch cache."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    return tmp_path / "hub" / "checkpoints"
-
-
 @pytest.fixture(scope="module")
 def pictures() -> np.ndarray:
     flower, china = (load_sample_image(f"{name}.jpg") for name in ("flower", "china"))

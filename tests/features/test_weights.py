@@ -19,14 +19,6 @@ from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.localization import Localization
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty torch cache."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
-    return tmp_path / "hub" / "checkpoints"
-
-
 @pytest.fixture(scope="module")
 def donor() -> torch.nn.Module:
     torch.manual_seed(5)

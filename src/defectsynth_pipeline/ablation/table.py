@@ -138,6 +138,8 @@ def _with_detectors(table: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
         index = pd.MultiIndex.from_frame(table[keys].assign(row=made))
         table = table.assign(**{name: level.reindex(index).to_numpy()})
         table[list(gap)] = gap.reindex(index).to_numpy()
+        # What has the images of `all` differs from it by nothing.
+        table.loc[(table["same_as"] == ALL) & table[name].notna(), list(gap)] = 0.0
     return table
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,19 @@ class Speed:
     detector_step: float
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What the stages say of made-up work is no news."""
+    package = logging.getLogger(PACKAGE.name)
+    level = package.level
+    package.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        package.setLevel(level)
+
+
+@_quiet()
 def measure_speed(
     samples: pd.DataFrame,
     base: BaseModel,
@@ -79,25 +93,6 @@ def measure_speed(
     localization: LocalizationOptions,
 ) -> Speed:
     """Measure on a few of the user's own images; the model is left as it is."""
-    package = logging.getLogger(PACKAGE.name)
-    level = package.level
-    package.setLevel(logging.ERROR)  # what the stages say of made-up work is no news
-    try:
-        own = masks, finetune_options, framing, synthesis, localization
-        return _measured(samples, base, *own)
-    finally:
-        package.setLevel(level)
-
-
-def _measured(
-    samples: pd.DataFrame,
-    base: BaseModel,
-    masks: MaskOptions,
-    finetune_options: FinetuneOptions,
-    framing: FramingOptions,
-    synthesis: SynthesisOptions,
-    localization: LocalizationOptions,
-) -> Speed:
     real, normals = _typical(samples)
     image, mask = real.image(), real.mask()
     good = next((n.image() for n in normals if n.shape == real.shape), image)
