@@ -46,6 +46,17 @@ def distinct(values: list[_T]) -> list[_T]:
     return values
 
 
+def one_length(steps: int | None, epochs: int | None) -> None:
+    """Refuse a training whose length is given twice, or not at all.
+
+    Raises:
+        Contradiction: Both or neither is None.
+    """
+    if (steps is None) == (epochs is None):
+        values = f"steps = {steps}, epochs = {epochs}"
+        raise Contradiction(values, "give one of them, and null for the other")
+
+
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Count = Annotated[int, Field(ge=0, le=10**6)]
 Images = Annotated[int, Field(ge=1, le=10**6)]
