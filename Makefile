@@ -14,7 +14,7 @@ TEST_ARGS ?=
 VIZ_ARGS ?=
 MLFLOW_ARGS ?=
 # What `make try` makes smaller: a look at the whole in about a minute, not the best images.
-TRY = masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
+TRY = $(if $(ROOT),,ingest.categories=flange$(comma))masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
 # What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
 # PIP_ARGS="--extra-index-url URL", unless your index has them.
 BUNDLE ?= dist/bundle
@@ -37,7 +37,7 @@ FAULT_ARGS ?=
 .PHONY: help install try augment downstream partitions ablation paper pretrain test lint viz mlflow bench bench-run faults bundle docs clean-data
 
 help:
-	@echo "make try                             60 images of the demo in about a minute, and a report"
+	@echo "make try                             60 images of the demo's flange in about a minute"
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
 	@echo "make downstream                      trains detectors on them: does the data pay?"
 	@echo "make partitions [ROOT=...]           both, over the three partitions: the paper's tables"
