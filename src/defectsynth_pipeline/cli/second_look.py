@@ -23,7 +23,7 @@ from defectsynth_pipeline.corpora.thumbnails import copies, thumbnail
 from defectsynth_pipeline.features.encoder import patch_features
 from defectsynth_pipeline.features.memory import PatchMemory, smoothed
 from defectsynth_pipeline.figures import style
-from defectsynth_pipeline.figures.previews import outlined
+from defectsynth_pipeline.figures.previews import outlined, spread
 from defectsynth_pipeline.imaging.pixels import resize
 from defectsynth_pipeline.inspection.batches import make_view
 from defectsynth_pipeline.resumable import Progress
@@ -80,10 +80,10 @@ def doubts(samples: pd.DataFrame) -> Iterator[Doubt]:
         good = rows[rows["defect_type"] == GOOD]
         photographs = good[good["derivation"] == ""]
         most = GOOD_AT_MOST if len(photographs) else INPAINTED_AT_MOST
-        shown = _spread(photographs if len(photographs) else good, most)
+        shown = spread(photographs if len(photographs) else good, most)
         yield from _unlike(category, [*each_sample(shown)])
         defective = rows[rows["defect_type"] != GOOD].groupby("defect_type", sort=False)
-        chosen = [s for _, own in defective for s in each_sample(_spread(own, DEFECTIVE_AT_MOST))]
+        chosen = [s for _, own in defective for s in each_sample(spread(own, DEFECTIVE_AT_MOST))]
         yield from _astray(category, chosen)
         yield from _repeated(category, rows)
 
@@ -180,10 +180,6 @@ def _look(category: _Category, sample: Sample) -> Tensor:
 
 def _unlikeness(memory: PatchMemory, features: Tensor) -> np.ndarray:
     return np.asarray(smoothed(memory.distances(features)[None, None])[0, 0])
-
-
-def _spread(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    return rows.iloc[np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)]
 
 
 def draw_doubts(found: Sequence[Doubt]) -> Figure:

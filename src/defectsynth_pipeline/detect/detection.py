@@ -12,6 +12,7 @@ from torch import nn
 
 from defectsynth_pipeline.corpora.columns import GOOD
 from defectsynth_pipeline.corpora.reading import Example, each_sample
+from defectsynth_pipeline.figures.previews import spread
 from defectsynth_pipeline.inspection.batches import make_view
 from defectsynth_pipeline.inspection.classification import classify
 from defectsynth_pipeline.inspection.localization import score_maps, to_size
@@ -107,8 +108,7 @@ def take_threshold(inspector: Inspector, samples: pd.DataFrame) -> Threshold:
     told = {}
     for name, split in (("defects", "base"), ("goods", "normal")):
         rows = samples[samples["split"] == split]
-        spread = np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int)
-        images = (sample.image() for sample in each_sample(rows.iloc[spread]))
+        images = (sample.image() for sample in each_sample(spread(rows, MOST)))
         told[name] = np.array([image_score(inspector.logits(image)) for image in images])
     return between(told["defects"], told["goods"])
 

@@ -70,6 +70,18 @@ def boxed(image: np.ndarray, window: Rectangle, colour: style.Colour = style.BOX
     return shown
 
 
+def looks(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """The whole with a frame where the defect is, the part in it, and that with its mask outlined.
+
+    Args:
+        image: (H, W) or (H, W, 3), any of our pictures.
+        mask: (H, W) bool, not empty.
+    """
+    window = closeup(mask, least=64)
+    part = window.slices
+    return [boxed(image, window), image[part], outlined(image[part], mask[part])]
+
+
 def contact_sheet(tiles: Sequence[np.ndarray], *, columns: int, side: int = 128) -> np.ndarray:
     """Tiles in rows on white, each scaled to fit a square, uint8 (rows*(side+4), ..., 3).
 

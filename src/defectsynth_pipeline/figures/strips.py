@@ -15,10 +15,8 @@ from matplotlib.patches import Rectangle as Patch
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.figures.previews import (
-    boxed,
-    closeup,
     contact_sheet,
-    outlined,
+    looks,
     spread,
 )
 from defectsynth_pipeline.imagesets import ImageSet
@@ -58,12 +56,12 @@ def draw_real_and_synthetic(
         published = images.manifest[
             (images.manifest["category"] == category) & (images.manifest["defect_type"] == kind)
         ]
-        columns = [_looks(one.image(), one.mask()) for one in originals]
+        columns = [looks(one.image(), one.mask()) for one in originals]
         captions = [["real", *_lines(PurePosixPath(one.sample_id).name)] for one in originals]
         for heading, rows in best_median_worst(published, each).items():
             for row in rows.to_dict("records"):
                 name = str(row["image_id"])
-                columns.append(_looks(images.array(name, "image"), images.array(name, "mask")))
+                columns.append(looks(images.array(name, "image"), images.array(name, "mask")))
                 told = f"{row['verdict']} {row['certainty']:.2f}"
                 captions.append([f"{heading}: {told}", *_lines(name)])
         title = f"{category} / {kind}: {len(originals)} real, " + (
@@ -143,12 +141,6 @@ def _pedigree(row: dict[str, object]) -> list[str]:
     """The way a mask was made and the stems of its parents, one of a copy."""
     stems = [PurePosixPath(parent).name for parent in str(row.get("parents", "")).split("|")]
     return [str(row.get("way", "generated")), *_lines(" + ".join(dict.fromkeys(stems)))]
-
-
-def _looks(image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
-    window = closeup(mask, least=64)
-    part = window.slices
-    return [boxed(image, window), image[part], outlined(image[part], mask[part])]
 
 
 def _lines(name: str) -> list[str]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from defectsynth_pipeline.appearance.compose import contrast
 from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.figures.previews import spread
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.imaging.pixels import as_planes, to_float
 from defectsynth_pipeline.shape.geometry import main_axis
@@ -65,7 +66,7 @@ def distributions(samples: pd.DataFrame, images: ImageSet) -> list[Distributions
             table[(table["category"] == category) & (table["defect_type"] == kind)]
             for table in (base, images.manifest)
         )
-        chosen = made.iloc[np.linspace(0, len(made) - 1, min(MEASURED, len(made))).astype(int)]
+        chosen = spread(made, MEASURED)
         masks = (images.array(str(name), "mask") for name in chosen["image_id"])
         synthetic = _spread(zip(masks, chosen["contrast"], strict=True)) if len(chosen) else None
         found.append(Distributions(f"{category} / {kind}", _spread(_reals(mine)), synthetic))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from defectsynth_pipeline.corpora.reading import each_sample
-from defectsynth_pipeline.figures.previews import boxed, closeup, contact_sheet, outlined
+from defectsynth_pipeline.figures.previews import contact_sheet, looks, spread
 from defectsynth_pipeline.figures.strips import best_median_worst
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.report.inline import photograph
@@ -62,7 +62,7 @@ def galleries(samples: pd.DataFrame, images: ImageSet) -> list[TypeGallery]:
         mine = base[(base["category"] == category) & (base["defect_type"] == kind)]
         real = [
             Shown(strip(one.image(), one.mask()), one.sample_id, "real", "")
-            for one in each_sample(mine.iloc[_evenly(len(mine), count)])
+            for one in each_sample(spread(mine, count))
         ]
         published = images.manifest[
             (images.manifest["category"] == category) & (images.manifest["defect_type"] == kind)
@@ -80,16 +80,13 @@ def rejected(images: ImageSet) -> Iterator[Shown]:
     rows = images.rejected
     if len(rows):
         order = rows.sort_values([*_TYPE, "reason", "image_id"], kind="stable")
-        for _, row in order.iloc[_evenly(len(order), _REJECTED)].iterrows():
+        for _, row in spread(order, _REJECTED).iterrows():
             yield _synthetic(images, row)
 
 
 def strip(image: np.ndarray, mask: np.ndarray) -> str:
-    """The whole part with a frame where the crop is, the crop, and the crop outlined."""
-    window = closeup(mask, least=64)
-    part = window.slices
-    tiles = [boxed(image, window), image[part], outlined(image[part], mask[part])]
-    return photograph(contact_sheet(tiles, columns=3, side=_SIDE))
+    """What `previews.looks` gives, side by side."""
+    return photograph(contact_sheet(looks(image, mask), columns=3, side=_SIDE))
 
 
 def _synthetic(images: ImageSet, row: pd.Series) -> Shown:
@@ -98,7 +95,3 @@ def _synthetic(images: ImageSet, row: pd.Series) -> Shown:
     told = f"{row['engine']}, certainty {row['certainty']:.2f}, attempt {row['attempts']}"
     reason = f"; {row['reason']}" if row["reason"] else ""
     return Shown(drawn, name, str(row["verdict"]), told + reason)
-
-
-def _evenly(length: int, count: int) -> np.ndarray:
-    return np.linspace(0, length - 1, min(count, length)).astype(int)
