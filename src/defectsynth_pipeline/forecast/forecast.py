@@ -210,12 +210,16 @@ def _warnings(
     facts: Facts, settings: Settings, memory: float, disk: float, images: int
 ) -> Iterator[str]:
     counts = split_count(settings.masks.count, settings.masks.per, len(facts.capacity))
-    for ((category, kind), most), count in zip(facts.capacity.items(), counts, strict=True):
-        if most < count:
-            yield (
-                f"{category}/{kind}: its base masks give {most} different masks by interpolation, "
-                f"{count} are asked for: the others are varied"
-            )
+    short = [
+        f"{category}/{kind} {most} of {count}"
+        for ((category, kind), most), count in zip(facts.capacity.items(), counts, strict=True)
+        if most < count
+    ]
+    if short:
+        yield (
+            "the base masks give fewer different masks by interpolation than are asked for, and "
+            f"the others are varied: {', '.join(short)}"
+        )
     if memory > facts.memory:
         yield (
             f"memory: {memory / _GB:.1f} GB needed, {facts.memory / _GB:.1f} free: lower "
