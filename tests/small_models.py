@@ -31,6 +31,7 @@ from defectsynth_pipeline.options import (
     SynthesisOptions,
 )
 from defectsynth_pipeline.rendering import ImageSetJob, Rendered
+from defectsynth_pipeline.shape.geometry import measure
 
 FRAMING = FramingOptions()
 TRAINING = FinetuneOptions(
@@ -186,6 +187,7 @@ def make_masks(
                     "defect_type": defect_type,
                     "parents": "|".join(parents["sample_id"].iloc[:2]),
                     "alpha": 0.25 + 0.5 * (number % 2),
+                    "stroke_width": measure(mask).width,
                 }
             )
     job = ImageSetJob(

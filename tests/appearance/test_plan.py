@@ -74,6 +74,17 @@ def test_blends_differ_between_images(
     assert set(rows["blend"]) == blends
 
 
+@pytest.mark.parametrize("engine", ["transfer", "patch"])
+def test_a_thin_defect_never_ends_hard(
+    all_samples: pd.DataFrame, masks: ImageSet, engine: str
+) -> None:
+    engines = engines_of(masks, engine)
+    rows = plan_synthesis(all_samples, masks, engines, changed(SYNTHESIS, count=24), PROMPTS)
+    hard = rows.groupby("defect_type")["blend"].agg(lambda told: "hard" in set(told))
+    assert hard["dent"]  # 10 px wide
+    assert not hard["scratch"]  # 2 px
+
+
 def test_columns_and_identity(planned: Plan) -> None:
     rows = planned()
     assert list(rows) == COLUMNS

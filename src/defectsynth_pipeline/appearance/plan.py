@@ -38,6 +38,7 @@ _OTHERS = 1  # real defects that patches come from, beside the reference: more a
 HARD, FEATHER, MEMBRANE = "hard", "feather", "membrane"  # blends
 # Several, so that a detector cannot learn the one trace that all images share.
 _BLENDS = {PASTE: (FEATHER, MEMBRANE), TRANSFER: (HARD, FEATHER), PATCH: (HARD, FEATHER)}
+_WIDE = 8.0  # px: of a thinner defect a hard end cuts off the shoulders, which are half of it
 _FITTED = 32  # masks tried until one fits into the zones
 _SEVERITY = (0.8, 1.25)  # of the defect's residual, drawn on a log scale
 # What every attempt draws anew.
@@ -248,11 +249,16 @@ class Placer:
             "reference": nearest,
             "others": "|".join(map(str, others[:_OTHERS])),
             "severity": severity,
-            "blend": str(rng.choice(_BLENDS.get(engine, (FEATHER,)))),
+            "blend": self._blend(mask, engine, rng),
             "seed": int(rng.integers(1 << 62)),
             "placement": placement,
             **asdict(motion),
         }
+
+    def _blend(self, mask: pd.Series, engine: str, rng: np.random.Generator) -> str:
+        thin = float(mask["stroke_width"]) < _WIDE
+        blends = [b for b in _BLENDS.get(engine, (FEATHER,)) if not (thin and b == HARD)]
+        return str(rng.choice(blends))
 
     def _place(
         self, mask: pd.Series, parent: Sample, rng: np.random.Generator
