@@ -95,6 +95,14 @@ def test_no_two_things_have_one_name(name):
     assert short.keys() & (taken | boxes) == set()
 
 
+def test_drafts_are_seen_before_anything_is_trained():
+    nodes = pipelines["augment"].nodes
+    order = [node.name for node in nodes]
+    trained = [node.name for node in nodes if "training" in node.tags]
+    assert trained
+    assert order.index("draw_first_look") < min(map(order.index, [*trained, "fit_certificate"]))
+
+
 def test_tags_are_slices_that_the_docs_name():
     page = (REPOSITORY / "docs" / "kedro_viz.md").read_text(encoding="utf-8")
     tags = {tag for pipeline in pipelines.values() for node in pipeline.nodes for tag in node.tags}

@@ -49,6 +49,7 @@ AUGMENT = {
     "engine_choice",
     "engine_trials",
     "engine_figure",
+    "first_look",
     "synthesis_plan",
     "synthetic_images",
     "synthetic_preview",
@@ -187,7 +188,7 @@ class TestAugment:
         assert list(catalog.load("finetune_history")["step"]) == [2, 4]
 
     def test_pictures_can_be_looked_at(self, demo: Path) -> None:
-        for name in ("mask_preview", "synthetic_preview", "finetune_curves"):
+        for name in ("first_look", "mask_preview", "synthetic_preview", "finetune_curves"):
             (path,) = (demo / "data" / "08_reporting").glob(f"{name}.png/*/{name}.png")
             with Image.open(path) as picture:
                 assert min(picture.size) > 100

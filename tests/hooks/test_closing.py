@@ -98,6 +98,21 @@ def test_a_run_ends_in_six_lines_at_most(tmp_path: Path, caplog: pytest.LogCaptu
     assert (tmp_path / "data" / "latest" / "report.html").read_text() == "report"
 
 
+def test_a_first_look_can_be_opened_while_the_run_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level("INFO")
+    dataset = TextDataset(filepath=f"{tmp_path}/data/first_look", version=Version(None, "v1"))
+    closing = Closing()
+    closing.after_context_created(SimpleNamespace(project_path=tmp_path))
+    closing.before_pipeline_run({"first_look": dataset})
+    dataset.save("drafts")
+    closing.after_dataset_saved("first_look", "drafts")
+    (said,) = caplog.messages
+    assert said.endswith("open data/latest/first_look.png")
+    assert (tmp_path / "data" / "latest" / "first_look.png").read_text() == "drafts"
+
+
 def test_a_run_that_makes_nothing_to_open_says_nothing(caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO")
     closing = Closing()

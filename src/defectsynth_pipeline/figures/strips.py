@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple, cast
 
@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Patch
 
+from defectsynth_pipeline.appearance.engines import Tried
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.figures import style
 from defectsynth_pipeline.figures.previews import (
@@ -70,6 +71,31 @@ def draw_real_and_synthetic(
             else "no synthetic image was published"
         )
         strips.append(Strip(title, columns, captions, len(originals)))
+    return _stacked(strips, side=128)
+
+
+def draw_drafts(
+    samples: pd.DataFrame, drafts: Mapping[str, Sequence[Tried]], *, real: int = 2
+) -> Figure:
+    """Per type: real base samples in a frame, then first attempts that nobody judged.
+
+    Args:
+        samples: The table `samples`.
+        drafts: By category, as `appearance.first_look` gives them.
+        real: Base samples shown per type.
+    """
+    strips = []
+    for category, tried in drafts.items():
+        types = pd.DataFrame({"category": category, "defect_type": [t.defect_type for t in tried]})
+        for _, kind, originals, _ in _types(samples, types, real):
+            columns = [looks(one.image(), one.mask()) for one in originals]
+            captions = [["real", *_lines(PurePosixPath(one.sample_id).name)] for one in originals]
+            for draft in tried:
+                if draft.defect_type == kind:
+                    columns.append(looks(draft.image, draft.mask))
+                    captions.append([f"draft: {draft.engine}"])
+            title = f"{category} / {kind}: {len(originals)} real, then drafts without a network"
+            strips.append(Strip(title, columns, captions, len(originals)))
     return _stacked(strips, side=128)
 
 

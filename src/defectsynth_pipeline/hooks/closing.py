@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 # Catalog entry -> its name in data/latest; of two with one name the later one stays.
 _OPENED = {
+    "first_look": "first_look.png",
     "synthetic_images": "images",
     "synthetic_preview": "preview.png",
     "report": "report.html",
@@ -59,11 +60,14 @@ class Closing:
         """Keep what the message speaks of, and what was written."""
         self._keep(dataset_name, data)
         self._saved.append(dataset_name)
+        if dataset_name.rpartition(".")[2] == "first_look":
+            for link in self._point([dataset_name]).values():
+                logger.info("a first look, before anything is trained: open %s", link)
 
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Point to what was made and say the message."""
-        opened = self._point()
+        opened = self._point(self._saved)
         for line in self._lines(opened):
             logger.info("%s", line)
 
@@ -72,10 +76,10 @@ class Closing:
         if entry in _TOLD or entry == "verdict":
             self._tables.setdefault(part, {})[entry] = data
 
-    def _point(self) -> dict[str, Path]:
+    def _point(self, names: Iterable[str]) -> dict[str, Path]:
         """Link what was saved; return what a person opens, by entry."""
         opened = {}
-        for name in self._saved:
+        for name in names:
             part, _, entry = name.rpartition(".")
             if entry not in _OPENED or not is_versioned(self._catalog[name]):
                 continue

@@ -1,4 +1,4 @@
-"""Stage 2, inference: choose, plan, render, look."""
+"""Stage 2, inference: draft, choose, plan, render, look."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from defectsynth_pipeline.figures.strips import draw_real_and_synthetic
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
 from defectsynth_pipeline.pipelines.synthesis.nodes import (
     choose_engines,
+    draw_first_look,
     fit_certificate,
     make_generator,
     plan_images,
@@ -23,6 +24,13 @@ def create_pipeline() -> Pipeline:
 
     The two decisions, what passes and which engine makes what, are in no box.
     """
+    # Of what could run after ingest, Kedro takes nodes by name: this one before any training.
+    first = Node(
+        draw_first_look,
+        ["samples", "review", "params:masks", "params:synthesis"],
+        "first_look",
+        name="draw_first_look",
+    )
     decisions = [
         Node(
             fit_certificate,
@@ -85,7 +93,8 @@ def create_pipeline() -> Pipeline:
         Node(summarise_images, "synthetic_images", "synthesis_summary", name="summarise_images"),
     ]
     return (
-        Pipeline(decisions, tags="appearance")
+        Pipeline([first], tags=["appearance", "pictures"])
+        + Pipeline(decisions, tags="appearance")
         + boxed("synthesis", stage, tags="appearance")
         + pictures(drawn)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from defectsynth_pipeline.corpora.split import assert_no_test
 from defectsynth_pipeline.corpora.zones import zone_hashes
@@ -16,13 +17,14 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     ExecutionOptions,
     FramingOptions,
+    MaskOptions,
     PromptOptions,
     SynthesisOptions,
 )
 from defectsynth_pipeline.provenance import named_plan, other_references, source_licences
 from defectsynth_pipeline.rendering import FinishedSet, ImageSetJob, render_set
 from defectsynth_pipeline.review.decisions import Reviewed
-from defectsynth_pipeline.review.lessons import without_refused_engines
+from defectsynth_pipeline.review.lessons import without_refused_engines, without_refused_parents
 from defectsynth_pipeline.shards import spread_over
 from defectsynth_pipeline.workers import crew
 
@@ -30,6 +32,21 @@ from defectsynth_pipeline.workers import crew
 ROOMS = ("imaging", "corpora", "features", "base_model", "shape", "appearance", "certificate")
 
 _LIBRARIES = ("diffusers", "numpy", "pillow", "scipy", "torch", "transformers")
+
+
+def draw_first_look(
+    samples: pd.DataFrame,
+    reviewed: Reviewed | None,
+    masks: MaskOptions,
+    options: SynthesisOptions,
+) -> Figure:
+    """Drafts of every type, before anything is trained."""
+    from defectsynth_pipeline.appearance.first_look import first_look
+    from defectsynth_pipeline.figures.strips import draw_drafts
+
+    base = samples["split"] == "base"
+    kept = pd.concat([samples[~base], without_refused_parents(samples[base], reviewed)])
+    return draw_drafts(samples, first_look(kept, masks, options))
 
 
 def fit_certificate(
