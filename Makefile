@@ -92,7 +92,7 @@ pretrain: $(STAMP)
 	$(BIN)/kedro run --pipeline=pretrain $(KEDRO_ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(TEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -130,7 +130,7 @@ def test_what_no_one_can_mean_is_refused_by_key_value_and_bound(given):
         ("ingest.shots=9,ingest.max_defects=8", "shots = 9, max_defects = 8", "no more shots"),
         ("ingest.protocol=lowest_third,ingest.partition=1", "partition = 1", "partition 0"),
         ("prompts.defect=a {part}", "prompts: defect = a {part}", "use only {category}"),
-        ("finetune.epochs=5", "finetune: steps = 400, epochs = 5", "one of them"),
+        ("finetune.epochs=5", "finetune: steps = 150, epochs = 5", "one of them"),
         ("framing.mode=full,framing.minimum=64", "minimum = 64", "leave minimum out"),
         ("synthesis.steps=2", "steps = 2, strength = 0.3", "raise one"),
         ("synthesis.compose.mode=delta", "compose.mode = delta", "engine: diffusion"),

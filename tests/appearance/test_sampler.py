@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
 
+from defectsynth_pipeline.appearance import sampler
 from defectsynth_pipeline.appearance.sampler import (
     Regions,
     denoise_regions,
@@ -91,6 +93,22 @@ def test_guidance_leads_away_from_the_normal_prompt(small: BaseModel, regions: R
     same = replace(regions, negative=regions.text)
     same_guided = denoise_regions(small, same, changed(PLAIN, guidance=5.0))
     torch.testing.assert_close(same_guided, plain, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("guidance", [1.0, 5.0])
+def test_a_control_image_is_brought_down_once(
+    small: BaseModel, regions: Regions, monkeypatch: pytest.MonkeyPatch, guidance: float
+) -> None:
+    options, calls = changed(SAE, guidance=guidance), []
+    network = small.controlnet.controlnet_cond_embedding
+    hook = network.conv_in.register_forward_hook(lambda *_: calls.append(1))
+    once = denoise_regions(small, regions, options)
+    assert len(calls) == 1
+    monkeypatch.setattr(sampler, "_control_seen_once", lambda base: nullcontext())
+    assert torch.equal(denoise_regions(small, regions, options), once)
+    assert len(calls) == 1 + int(options.steps * options.strength) > 2
+    hook.remove()
+    assert "forward" not in vars(network)
 
 
 def test_noise_depends_on_its_seed_alone() -> None:

@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 
 from categories import disc, surface, write_category
-from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, WIDTH, evidence, see
+from defectsynth_pipeline.certificate.evidence import (
+    PIXELS,
+    TURNS,
+    WIDTH,
+    Seen,
+    evidence,
+    see,
+    turned,
+)
 from defectsynth_pipeline.certificate.look import fit_look, gather, passed, threshold_of
 from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
@@ -51,9 +59,16 @@ def test_batches_do_not_change_evidence() -> None:
 
 def test_eight_different_turns() -> None:
     seen = see(surface(1, (*SHAPE, 3)), disc(2, SHAPE, radius=8, margin=30))
-    turns = [seen.turned(number).part for number in range(TURNS)]
+    turns = [turned(seen.part, number) for number in range(TURNS)]
     assert (turns[0] == seen.part).all()
     assert len({turn.tobytes() for turn in turns}) == TURNS
+
+
+def test_a_view_is_the_window_turned() -> None:
+    seen = see(surface(1, (*SHAPE, 3)), disc(2, SHAPE, radius=8, margin=30))
+    for number, shown in enumerate(evidence([seen], range(TURNS))):
+        (other,) = evidence([Seen(*(turned(array, number).copy() for array in seen))])
+        np.testing.assert_allclose(shown, other, rtol=1e-3, atol=1e-3)
 
 
 def test_every_kind_of_null_is_made_in_range(real_and_good: tuple[Sample, list[Sample]]) -> None:

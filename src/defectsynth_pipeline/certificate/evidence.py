@@ -8,7 +8,7 @@ the mask's size.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -49,13 +49,6 @@ class Seen(NamedTuple):
     part: np.ndarray
     inside: np.ndarray
 
-    def turned(self, number: int) -> Seen:
-        """One of `TURNS` views of the window; 0 is itself."""
-        views = [np.rot90(array, number % 4) for array in self]
-        if number >= 4:
-            views = [view[:, ::-1] for view in views]
-        return Seen(*map(np.ascontiguousarray, views))
-
 
 def window_of(mask: np.ndarray) -> Rectangle:
     """The window that is looked at, a square around a mask (H, W) that is not empty."""
@@ -77,21 +70,41 @@ def see(image: np.ndarray, mask: np.ndarray) -> Seen:
     return Seen(part.astype(np.float32), crop(mask, window))
 
 
-def evidence(windows: Iterable[Seen]) -> np.ndarray:
-    """Return what windows show, float32 (N, WIDTH)."""
-    rows, rest = [np.zeros((0, WIDTH), np.float32)], iter(windows)
-    while some := list(islice(rest, _AT_ONCE)):
-        rows.append(np.concatenate([_features(some), [_pixels(seen) for seen in some]], 1))
+def turned(array: np.ndarray, number: int) -> np.ndarray:
+    """One of `TURNS` views of an array (h, w, ...); 0 is itself."""
+    view = np.rot90(array, number % 4)
+    return view if number < 4 else view[:, ::-1]
+
+
+def evidence(windows: Iterable[Seen], turns: Sequence[int] = (0,)) -> np.ndarray:
+    """Return what windows show, float32 (N * len(turns), WIDTH): all views of one, then the next.
+
+    Args:
+        windows: Of N defects.
+        turns: Views of each, as `turned` numbers them.
+    """
+    rows = [np.zeros((0, WIDTH), np.float32)]
+    views = (view for seen in windows for view in _views(seen, turns))
+    while some := list(islice(views, _AT_ONCE)):
+        *planes, pixels = (np.stack(part) for part in zip(*some, strict=True))
+        rows.append(np.concatenate([_features(*planes), pixels], 1))
     return np.concatenate(rows).astype(np.float32)
 
 
-def _features(windows: list[Seen]) -> np.ndarray:
-    """Mean and strongest response in the mask, mean on the ring, of every level."""
+def _views(seen: Seen, turns: Sequence[int]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Picture uint8 and weights of mask and ring at `SIDE`, and what turning does not change."""
     size = (SIDE, SIDE)
-    shown = np.stack([resize(seen.part, size) for seen in windows])
-    cover = np.stack([resize(seen.inside, size) for seen in windows])
-    around = np.stack([ring(solid(one), _RING) for one in cover]).astype(np.float32)
-    levels = feature_levels(np.rint(shown * 255).clip(0, 255).astype(np.uint8), LEVELS)
+    shown = np.rint(resize(seen.part, size) * 255).clip(0, 255).astype(np.uint8)
+    cover = resize(seen.inside, size)
+    around = ring(solid(cover), _RING).astype(np.float32)
+    pixels = _pixels(seen)
+    for turn in turns:
+        yield (*(turned(array, turn) for array in (shown, cover, around)), pixels)
+
+
+def _features(shown: np.ndarray, cover: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """Mean and strongest response in the mask, mean on the ring, of every level."""
+    levels = feature_levels(shown, LEVELS)
     pooled = [*_means(levels, cover), *_strongest(levels, cover), *_means(levels, around)]
     return np.asarray(torch.cat(pooled, 1).numpy())
 

@@ -68,8 +68,7 @@ class Look:
 
     def of_window(self, seen: Seen) -> np.ndarray:
         """Return the mean log probabilities (n_types + n_kinds,) of the views of a window."""
-        views = [seen.turned(turn) for turn in _VIEWS]
-        return np.asarray(self.scores(evidence(views)).mean(0))
+        return np.asarray(self.scores(evidence([seen], _VIEWS)).mean(0))
 
 
 def gather(
@@ -116,15 +115,10 @@ def _windows_of(
     """Kind and turns of the windows that a base defect gives, and their evidence."""
     sample, normals, seed = given
     rng = np.random.default_rng(seed)
-    windows: list[tuple[str, Seen, Sequence[int]]] = [
-        (REAL, see(sample.image(), sample.mask()), range(TURNS)),
-        *(
-            (null.kind, null.seen, _VIEWS)
-            for null in nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip)
-        ),
-    ]
-    shown = evidence(seen.turned(turn) for _, seen, turns in windows for turn in turns)
-    return [(kind, turns) for kind, _, turns in windows], shown
+    nulls = list(nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip))
+    windows = [(REAL, range(TURNS)), *((null.kind, _VIEWS) for null in nulls)]
+    own = evidence([see(sample.image(), sample.mask())], range(TURNS))
+    return windows, np.concatenate([own, evidence((null.seen for null in nulls), _VIEWS)])
 
 
 def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
@@ -49,13 +50,20 @@ def _brightness(values: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarra
     """Gaussian mean over the known pixels, (H, W, C); wider where they are scarce."""
     known = (~hole).astype(np.float32)[..., None]
     mean = np.broadcast_to(values[~hole].mean(axis=0) if known.any() else 0, values.shape)
+    planes = np.moveaxis(np.concatenate([values * known, known], -1), -1, 0)
     for scale in (4 * sigma, 2 * sigma, sigma):
-        size = (scale, scale, 0)
-        weight = ndimage.gaussian_filter(known, size, mode="nearest")
-        local = ndimage.gaussian_filter(values * known, size, mode="nearest")
+        down, right = (_smoothing(length, scale) for length in known.shape[:2])
+        smooth = np.moveaxis(down @ planes @ right.T, 0, -1)
+        local, weight = smooth[..., :-1], smooth[..., -1:]
         trust = np.clip(weight / 0.2, 0, 1)
         mean = trust * local / np.maximum(weight, 1e-6) + (1 - trust) * mean
     return mean.astype(np.float32)
+
+
+@lru_cache(maxsize=64)
+def _smoothing(length: int, sigma: float) -> np.ndarray:
+    """The Gaussian filter of a line as a matrix: its width is the line's own, so that is faster."""
+    return ndimage.gaussian_filter1d(np.eye(length, dtype=np.float32), sigma, 0, mode="nearest")
 
 
 @dataclass(frozen=True)
@@ -109,15 +117,12 @@ def _best_patch(source: _Source, top: int, left: int, rng: np.random.Generator) 
     share = source.hole_share[tops + size // 2, lefts + size // 2]
     order = np.argsort(share, kind="stable")
     intact = max(int((share < 1e-4).sum()), 8)
+    chosen = order[: min(intact, _COMPARED)]
     here = np.s_[top : top + size, left : left + size]
-    target, known = source.texture[here], ~source.hole[here]
-    best, lowest = np.zeros_like(target), np.inf
-    for index in order[: min(intact, _COMPARED)]:
-        there = np.s_[tops[index] : tops[index] + size, lefts[index] : lefts[index] + size]
-        off = source.hole[there]
-        usable = known & ~off
-        difference = (source.texture[there] - target)[usable]
-        cost = float(np.mean(difference**2)) if usable.any() else 0.0
-        if cost < lowest:
-            best, lowest = np.where(off[..., None], 0, source.texture[there]), cost
-    return best
+    rows, columns = ((corners[chosen, None] + np.arange(size)) for corners in (tops, lefts))
+    there = (rows[:, :, None], columns[:, None, :])
+    patches, off = source.texture[there], source.hole[there]
+    usable = ~source.hole[here] & ~off
+    errors = np.einsum("nhwc,nhw->n", (patches - source.texture[here]) ** 2, usable)
+    best = int((errors / np.maximum(usable.sum((1, 2)), 1)).argmin())
+    return np.where(off[best][..., None], 0, patches[best])

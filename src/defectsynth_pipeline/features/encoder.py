@@ -12,7 +12,9 @@ import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from defectsynth_pipeline.features.weights import LITE0, TIMM_NAME, load_imagenet
 from defectsynth_pipeline.imaging.pixels import to_float
@@ -43,9 +45,27 @@ def encoder() -> nn.Module:
     """
     model = timm.create_model(TIMM_NAME, features_only=True, out_indices=tuple(range(5)))
     load_imagenet(model, LITE0, "auto")
+    fold_batch_norms(model.eval())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(memory_format=torch.channels_last).to(device)
-    return model.eval().requires_grad_(False)  # type: ignore[no-any-return]
+    return model.requires_grad_(False)  # type: ignore[no-any-return]
+
+
+def fold_batch_norms(model: nn.Module) -> None:
+    """Let every convolution do the work of the batch norm behind it, a quarter of the time.
+
+    Args:
+        model: In evaluation mode; its norms are timm's, which hold their activation.
+    """
+    for block in list(model.modules()):
+        before = ""
+        for name, layer in list(block.named_children()):
+            if isinstance(layer, nn.Conv2d):
+                before = name
+            elif isinstance(layer, BatchNormAct2d) and before:
+                setattr(block, before, fuse_conv_bn_eval(getattr(block, before), layer))
+                setattr(block, name, layer.act)
+                before = ""
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ class FinetuneOptions(Options):
 
     adapt: Literal["frozen", "joint", "lora"] = "joint"
     lora_rank: Few = 8
-    steps: Steps | None = 400
+    steps: Steps | None = 150
     epochs: int | None = Field(None, ge=1, le=10**5, description="over the base images")
     batch_size: Batch = 16
     gradient_accumulation: Few = 1
@@ -56,7 +56,7 @@ class FinetuneOptions(Options):
     held_out: int = Field(1, ge=0, le=1000)
     validate_every: Steps = 50
     patience: Few = 6
-    checkpoint_every: Steps = 100
+    checkpoint_every: Steps = 50
     seed: Seed = 0
 
     @model_validator(mode="after")
