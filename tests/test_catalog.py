@@ -21,6 +21,7 @@ from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLAS
 from sessions import REPOSITORY
 
 IN_MEMORY = {"bank", "generator", "reviewed_images", "recipe", "judges", "workshop"}
+IN_MEMORY |= {"report_so_far"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
 WORK |= {"mask_work", "image_work", "ablation_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model", "review"}
@@ -76,7 +77,7 @@ def test_pipelines_have_the_names_users_type(registry):
     judged = {"classification", "localization"}
     own = {node.name for node in registry["downstream"].nodes if node.namespace == "judging"}
     own |= {f"reporting.draw_{what}" for what in ("verdict", "ratio", "training")}
-    own |= {"report_verdict"}
+    own |= {"continue_report", "report_verdict"}
     nodes = {node.name for stage in judged for node in registry[stage].nodes}
     assert {node.name for node in registry["downstream"].nodes} == nodes | own
 
@@ -115,7 +116,9 @@ def test_partitions_are_the_two_pipelines_three_times_and_the_tables(registry):
     free = {n for n in registry["partitions"].inputs() if not n.startswith("params:")}
     folders = WORK - {"pretrain_checkpoints", "ablation_work"}
     assert free == {"corpora", "base_model"} | {
-        f"partition_{k}.{name}" for k in range(3) for name in folders | {"review"}
+        f"partition_{k}.{name}"
+        for k in range(3)
+        for name in folders | {"review", "earlier_quality_report"}
     }
 
 

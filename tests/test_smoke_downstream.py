@@ -152,6 +152,9 @@ def test_the_quality_of_the_same_images_is_measured(augmented: Path, tmp_path: P
     assert file in last.data.tags["mlflow.loggedArtifacts"]  # by which MLflow finds tables
     assert len(json.loads(artifact(last, file).read_text())["data"]) == len(table)
     assert last.data.tags["images"] == str(len(catalog.load("synthetic_images")))
+    page = catalog.load("quality_report")
+    assert "Quality of every arm's images" in page
+    assert (project / "data" / "latest" / "report.html").read_text(encoding="utf-8") == page
 
 
 def test_models_can_be_used_again(catalog: Any) -> None:

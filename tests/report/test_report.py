@@ -19,10 +19,12 @@ from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.report.distributions import differences, distributions
 from defectsynth_pipeline.report.findings import Tables, is_restricted, suspicions
 from defectsynth_pipeline.report.judgement import Judged, with_verdict
-from defectsynth_pipeline.report.page import fill, image_report, made_by_type
+from defectsynth_pipeline.report.measured import with_quality
+from defectsynth_pipeline.report.page import extended, fill, image_report, made_by_type
 from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.verdict.ratio import ratio_curve
 from defectsynth_pipeline.verdict.verdict import make_verdict
+from refusals import refused
 from report.builders import row_of
 from verdict.measured import localization_results, report_row
 
@@ -225,6 +227,43 @@ def test_a_verdict_is_put_into_the_page(page: str, samples: pd.DataFrame):
     again = fill(whole, "verdict", "another")
     assert "<td>b</td>" not in again, "the section is replaced"
     assert again.count("data:image") == page.count("data:image")
+
+
+def quality_table() -> pd.DataFrame:
+    told = {"corpus": "c", "category": "tile", "extractor": "some network", "real": "base"}
+    told |= {"distance": "some distance"}
+    rows = [
+        row_of("generation_quality", defect_type=kind, arm=arm, region=region, **told)
+        | {"kid": number + 0.25, "ic_distance": 0.5, "recall": 0.125, "mask_iou": None}
+        | {"note": f"{EVIL} too few" if kind == "dent" else ""}
+        for kind in ("dent", "all")
+        for region in ("whole", "defect")
+        for number, arm in enumerate(["real", "defectsynth", "untouched"])
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_measures_and_verdict_stand_in_one_page_in_either_order(
+    page: str, samples: pd.DataFrame, images: ImageSet
+):
+    version = images.root.parent.name
+    measured = with_quality(page, quality_table(), version)
+    for number in ("0.25", "1.25", "2.25"):  # of all types, inside the defect
+        assert measured.count(f"<td>{number}<td>0.5<td>0.125<td></tr>") == 1
+    assert "&lt;b&gt;x&lt;/b&gt; too few" in measured
+    assert EVIL not in measured
+    judged = fill(page, "verdict", "it pays")
+    both = fill(extended(page, measured), "verdict", "it pays")
+    assert "<td>1.25<td>" in both
+    assert both == with_quality(extended(page, judged), quality_table(), version)
+
+
+def test_what_is_about_other_images_is_not_gone_on_with(page: str, images: ImageSet):
+    version = images.root.parent.name
+    other = fill(page, "verdict", "it pays").replace(f'content="{version}"', 'content="older"')
+    assert extended(page, "") == extended(page, other) == page
+    with refused("not about the images that were measured", "older", remedy="--pipeline=report"):
+        with_quality(other, quality_table(), version)
 
 
 def test_a_page_without_the_section_is_refused():

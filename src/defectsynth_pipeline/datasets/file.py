@@ -107,8 +107,20 @@ class TextDataset(FileDataset[str, str]):
         ```
     """
 
+    def __init__(self, *, optional: bool = False, **where: Any) -> None:
+        """Set up the dataset.
+
+        Args:
+            optional: Load "" where none was written yet.
+            where: As `FileDataset` takes them.
+        """
+        self._optional = optional
+        super().__init__(**where)
+
     def load(self) -> str:
         """Read the text."""
+        if self._optional and not self._exists():
+            return ""
         return self._read().decode("utf-8")
 
     def preview(self) -> HTMLPreview:

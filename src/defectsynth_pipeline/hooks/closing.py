@@ -23,6 +23,7 @@ _OPENED = {
     "synthetic_preview": "preview.png",
     "report": "report.html",
     "verdict_report": "report.html",
+    "quality_report": "report.html",
     "verdict_page": "verdict.md",
 }
 _TOLD = ("samples", "engine_choice", "engine_trials", "certificate_test", "synthesis_summary")
@@ -102,7 +103,8 @@ class Closing:
             yield _counted(pd.concat(summaries))
         if verdicts:
             yield _judged(pd.concat(verdicts))
-        page = opened.get("verdict_report", opened.get("report"))
+        pages = ("quality_report", "verdict_report", "report")
+        page = next((opened[name] for name in pages if name in opened), None)
         if page is not None:
             named = {"the picture": "synthetic_preview", "images and masks": "synthetic_images"}
             more = [f"{what}: {opened[name]}" for what, name in named.items() if name in opened]

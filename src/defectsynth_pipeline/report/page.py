@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ def fill(page: str, section: str, html: str) -> str:
 
     Args:
         page: From `image_report`.
-        section: "answer" or "verdict".
+        section: "answer", "verdict" or "quality".
         html: What is to stand there.
 
     Raises:
@@ -119,6 +120,22 @@ def fill(page: str, section: str, html: str) -> str:
             remedy="write it again: kedro run --pipeline=report",
         )
     return f"{before}{begin}\n{html}\n{end}{after}"
+
+
+def extended(page: str, other: str) -> str:
+    """The page to go on with: what another pipeline made of it, if that is about the same images.
+
+    Args:
+        page: From `image_report`.
+        other: A page that `fill` has changed; "" where there is none.
+    """
+    return other if images_of(other) == images_of(page) else page
+
+
+def images_of(page: str) -> str:
+    """The version of the images that a page is about; "" if it is no such page."""
+    found = re.search(r'<meta name="images" content="([^"]+)">', page)
+    return found[1] if found else ""
 
 
 def rendered(template: str, **context: Any) -> str:

@@ -48,6 +48,13 @@ def draw_training(classification: pd.DataFrame, localization: pd.DataFrame) -> F
     return figures.draw_training(pd.concat([classification, localization], ignore_index=True))
 
 
+def continue_report(page: str, measured: str) -> str:
+    """The report of the images, with their measures where `quality` has put them into it."""
+    from defectsynth_pipeline.report.page import extended
+
+    return extended(page, measured)
+
+
 def report_verdict(
     page: str,
     verdict: pd.DataFrame,

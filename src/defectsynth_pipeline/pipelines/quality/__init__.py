@@ -6,13 +6,19 @@ from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.quality import draw_quality
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
-from defectsynth_pipeline.pipelines.quality.nodes import measure_images
+from defectsynth_pipeline.pipelines.quality.nodes import measure_images, report_quality
 from defectsynth_pipeline.pipelines.task import bank_pipeline
 
 
 def create_pipeline() -> Pipeline:
-    """`samples`, image sets -> `generation_quality`, `generation_quality_figure`."""
+    """`samples`, image sets -> `generation_quality`, `generation_quality_figure`.
+
+    `quality_report` is the `report` of the images with the measures in it.
+    """
     table = "generation_quality"
     measured = Node(measure_images, ["bank", "params:quality"], table, name="measure_images")
     drawn = Node(draw_quality, table, "generation_quality_figure", name="draw_quality")
-    return bank_pipeline() + boxed("quality", [measured], tags="judgement") + pictures([drawn])
+    told = ["report", "earlier_verdict_report", table, "bank"]
+    page = Node(report_quality, told, "quality_report", name="report_quality")
+    stage = boxed("quality", [measured], tags="judgement") + pictures([drawn])
+    return bank_pipeline() + stage + Pipeline([page], tags="pictures")

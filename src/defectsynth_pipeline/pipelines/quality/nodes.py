@@ -19,3 +19,11 @@ def measure_images(bank: Any, options: QualityOptions) -> pd.DataFrame:
     sources[UNTOUCHED] = untouched_source(bank)
     extractor = choose_extractor(options.inception, options.lpips, options.lpips_network)
     return measure_quality(bank.samples, sources, extractor, options)
+
+
+def report_quality(page: str, judged: str, quality: pd.DataFrame, bank: Any) -> str:
+    """The report of the images, with the verdict where there is one, and the measures in it."""
+    from defectsynth_pipeline.report.measured import with_quality
+    from defectsynth_pipeline.report.page import extended
+
+    return with_quality(extended(page, judged), quality, bank.synthetic.root.parent.name)
