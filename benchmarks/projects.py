@@ -31,6 +31,9 @@ _ENVIRONMENT = {
 }
 
 
+_TOLD_AGAIN = (".png", ".html")
+
+
 class Outcome(NamedTuple):
     """How a run ended: its exit status (None: it hung and was killed), what it said, seconds."""
 
@@ -210,9 +213,9 @@ def half_versions(project: Path) -> list[str]:
 
 def contents(project: Path) -> dict[str, str]:
     """SHA-256 of every file of the latest version of every set, table and model; figures are not
-    promised, nor how many seconds a training took."""
+    promised, nor pages, which tell seconds and versions, nor how long a training took."""
     found = {}
-    newest = {path.stem: path for path in versions(project) if path.suffix != ".png"}
+    newest = {path.stem: path for path in versions(project) if path.suffix not in _TOLD_AGAIN}
     for path in newest.values():
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
