@@ -26,8 +26,8 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from scipy import ndimage
 
+from defectsynth_pipeline.appearance.batching import batched
 from defectsynth_pipeline.appearance.engines import planned_mask
-from defectsynth_pipeline.appearance.plan import batched
 from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.imagesets import ImageSet

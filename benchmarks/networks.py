@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from defectsynth_pipeline.appearance.attention import SaeState, install_sae, sae_weights
+from defectsynth_pipeline.appearance.batching import batched
 from defectsynth_pipeline.appearance.engines import Judged, Made
 from defectsynth_pipeline.appearance.fusion import fuse
-from defectsynth_pipeline.appearance.plan import batched
 from defectsynth_pipeline.appearance.render import region_maker, render_plan
 from defectsynth_pipeline.base_model.denoising import build_controlnet, denoise
 from defectsynth_pipeline.options import FramingOptions, SynthesisOptions

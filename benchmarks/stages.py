@@ -19,10 +19,11 @@ from published import candidates
 from scipy import ndimage
 
 from defectsynth_pipeline.appearance.alignment import align
+from defectsynth_pipeline.appearance.batching import batched
 from defectsynth_pipeline.appearance.crops import make_crops
 from defectsynth_pipeline.appearance.engines import begun, planned_mask
 from defectsynth_pipeline.appearance.finetune import _Trainer
-from defectsynth_pipeline.appearance.plan import batched, plan_synthesis
+from defectsynth_pipeline.appearance.plan import plan_synthesis
 from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.appearance.transfer import transferred
 from defectsynth_pipeline.base_model.loading import BaseModel

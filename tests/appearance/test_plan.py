@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 from categories import publish_job, save
+from defectsynth_pipeline.appearance.batching import batched
 from defectsynth_pipeline.appearance.engines import planned_mask
 from defectsynth_pipeline.appearance.plan import (
     PASTE,
     TRANSFER,
-    batched,
     plan_synthesis,
     redrawer,
 )

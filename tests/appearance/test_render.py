@@ -13,8 +13,9 @@ import torch
 from scipy import ndimage
 
 from categories import publish_job
+from defectsynth_pipeline.appearance.batching import batched
 from defectsynth_pipeline.appearance.engines import Judged, Made
-from defectsynth_pipeline.appearance.plan import DRAWN, batched, plan_synthesis
+from defectsynth_pipeline.appearance.plan import DRAWN, plan_synthesis
 from defectsynth_pipeline.appearance.render import Region, region_maker, render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.corpora.reading import Sample

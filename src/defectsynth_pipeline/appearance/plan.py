@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from defectsynth_pipeline.appearance.batching import batched
 from defectsynth_pipeline.appearance.placement import (
     choose_on_part,
     lies_on_part,
@@ -84,28 +85,6 @@ def plan_synthesis(
             rows.append(_row(placer, i, turns[i // options.sff.group], mask, options, prompts))
             progress(len(rows))
     return batched(pd.DataFrame(rows), options.batch_size)
-
-
-def batched(plan: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Return a plan whose column `batch` gathers whole groups of a type until `size` is reached.
-
-    A batch is named by its first group. It is planned, as the last bits of a pixel depend on what
-    is denoised beside it: so an image is the same whoever renders it, and after whatever stop.
-    """
-    names: dict[str, str] = {}
-    name, kind, filled = "", ("", ""), 0
-    for group, rows in plan.groupby("group", sort=False):
-        first = rows.iloc[0]
-        own = (str(first["category"]), str(first["defect_type"]))
-        if own != kind or filled + len(rows) > size:
-            name, kind, filled = str(group), own, 0
-        names[str(group)] = name
-        filled += len(rows)
-    batches = plan["group"].map(names)
-    if "batch" in plan:
-        return plan.assign(batch=batches)
-    at = list(plan.columns).index("group") + 1
-    return pd.concat([plan.iloc[:, :at], batches.rename("batch"), plan.iloc[:, at:]], axis=1)
 
 
 def _turns(shares: pd.Series, count: int) -> list[str]:

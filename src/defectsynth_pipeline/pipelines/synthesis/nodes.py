@@ -123,13 +123,36 @@ def render_images(
     work: Path,
     options: SynthesisOptions,
 ) -> FinishedSet:
-    """Render what is missing of the plan; the dataset publishes the set whole."""
-    from defectsynth_pipeline.appearance.render import render_plan
+    """Render what is missing of the plan; the dataset publishes the set whole.
+
+    Where the memory does not suffice, all of it is planned in smaller batches and begun anew.
+    """
+    import torch
+
+    from defectsynth_pipeline.appearance.batching import in_smaller_batches
 
     others = {name for row in plan.to_dict("records") for name in other_references(row)}
     drawn = {*plan["background"], *plan["reference"], *others}
     used = samples[samples["sample_id"].isin(drawn)]
     assert_no_test(samples, used["sha256"], "the synthesis plan")
+    while True:
+        job = _job_of(plan, samples, masks, generator, options)
+        try:
+            return render_set(job, work, generator.spread)
+        except torch.OutOfMemoryError as error:
+            plan = in_smaller_batches(plan, str(error))
+            torch.cuda.empty_cache()
+
+
+def _job_of(
+    plan: pd.DataFrame,
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    generator: Any,
+    options: SynthesisOptions,
+) -> ImageSetJob:
+    from defectsynth_pipeline.appearance.render import render_plan
+
     code = code_fingerprint(*ROOMS)
     key = set_fingerprint(
         plan, options, generator.framing, generator.base.fingerprint, masks, samples, code
@@ -145,13 +168,12 @@ def render_images(
         framing=generator.framing,
         judge=generator.judge,
     )
-    job = ImageSetJob(
+    return ImageSetJob(
         fingerprint=key,
         plan=named,
         render=render,
         licences=source_licences(samples, masks.manifest),
     )
-    return render_set(job, work, generator.spread)
 
 
 def set_fingerprint(
