@@ -16,9 +16,14 @@ import pandas as pd
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.imaging.codec import decode_image
 from defectsynth_pipeline.provenance import png_text, read_png_text
-from defectsynth_pipeline.setfiles import check_id, picture_names, read_manifest, wrong_files
+from defectsynth_pipeline.setfiles import (
+    MANIFEST,
+    check_id,
+    picture_names,
+    read_manifest,
+    wrong_files,
+)
 
-MANIFEST = "manifest.parquet"
 REJECTED = "rejected"
 
 

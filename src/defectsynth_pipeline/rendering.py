@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import shutil
@@ -18,16 +17,25 @@ from filelock import FileLock, Timeout
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import fingerprint
-from defectsynth_pipeline.imagesets import MANIFEST, REJECTED, ImageSet
+from defectsynth_pipeline.imagesets import REJECTED, ImageSet
 from defectsynth_pipeline.imaging.codec import encode_png
 from defectsynth_pipeline.provenance import UNKNOWN, png_text
 from defectsynth_pipeline.publishing import cannot_write, move_whole
 from defectsynth_pipeline.resumable import Progress
-from defectsynth_pipeline.setfiles import check_id, picture_names, sha256_column, sha256_of
+from defectsynth_pipeline.schemas import table_of
+from defectsynth_pipeline.setfiles import (
+    check_id,
+    picture_names,
+    sha256_column,
+    sha256_of,
+    whole_file,
+    write_manifest,
+)
 
 logger = logging.getLogger(__name__)
 
 _SET, _RECORDS = "set", "records"
+_APART = ".rejected"  # no name of a record
 
 
 @dataclass(frozen=True)
@@ -205,15 +213,16 @@ def rendered_files(job: ImageSetJob, rows: pd.DataFrame) -> Iterator[dict[str, b
     Raises:
         InputError: An item that was not asked for or never came.
     """
-    waiting = {str(row["image_id"]): row for row in rows.to_dict("records")}
+    waiting = {image_id: place for place, image_id in enumerate(rows["image_id"].astype(str))}
     for item in job.render(rows):
-        if item.image_id not in waiting:
+        place = waiting.pop(item.image_id, None)
+        if place is None:
             raise InputError(
                 "an image was rendered twice or was not in the plan",
                 value=item.image_id,
                 remedy="render each of the given plan rows once",
             )
-        yield _files(job, item, waiting.pop(item.image_id))
+        yield _files(job, item, rows.iloc[place].to_dict())
     if waiting:
         raise InputError(
             f"{len(waiting)} planned images were not rendered",
@@ -225,7 +234,8 @@ def rendered_files(job: ImageSetJob, rows: pd.DataFrame) -> Iterator[dict[str, b
 def write_files(work: Path, files: Mapping[str, bytes]) -> None:
     """Write the files of one image in their order: its record, which says that it is done, last."""
     for place, data in files.items():
-        _write_atomically(work / place, data)
+        with whole_file(work / place) as aside:
+            aside.write_bytes(data)
 
 
 def _files(job: ImageSetJob, item: Rendered, planned: Mapping[Any, Any]) -> dict[str, bytes]:
@@ -269,35 +279,22 @@ def _write_manifest(job: ImageSetJob, work: Path) -> int:
     Returns how many images that holds.
     """
     plan = job.plan
-    notes = [
+    notes = (
         json.loads((work / _RECORDS / f"{image_id}.json").read_bytes())
         for image_id in plan["image_id"].astype(str)
-    ]
-    records = pd.DataFrame([note["record"] for note in notes], index=plan.index)
+    )
+    records = table_of({**note["record"], _APART: bool(note[REJECTED])} for note in notes)
+    records.index = plan.index
+    rejected = records.pop(_APART)
     kept = plan[[column for column in plan.columns if column not in records.columns]]
     manifest = pd.concat([kept, records], axis=1)
-    rejected = pd.Series([note[REJECTED] for note in notes], index=plan.index, dtype=bool)
     if rejected.any():
-        _write_table(manifest[rejected], _place(work, True))
+        write_manifest(manifest[rejected], _place(work, True))
         message = "only %d of %d images are published; %d were rejected: %s/manifest.csv says why"
         counts = (~rejected).sum(), len(plan), rejected.sum()
         logger.warning(message, *counts, REJECTED)
-    _write_table(manifest[~rejected], _place(work, False))
+    write_manifest(manifest[~rejected], _place(work, False))
     return int((~rejected).sum())
-
-
-def _write_table(manifest: pd.DataFrame, folder: Path) -> None:
-    buffer = io.BytesIO()
-    manifest.reset_index(drop=True).to_parquet(buffer, index=False)
-    _write_atomically(folder / "manifest.csv", manifest.to_csv(index=False).encode())
-    _write_atomically(folder / MANIFEST, buffer.getvalue())
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def _as_scalar(value: Any) -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
@@ -19,6 +20,7 @@ from defectsynth_pipeline.errors import InputError
 
 Kind: TypeAlias = Literal["str", "int64", "float64", "bool", "float64?"]
 Columns: TypeAlias = dict[str, Kind]
+_AT_ONCE = 2000  # rows
 OPTIONAL: Kind = "float64?"  # a number or nothing
 
 
@@ -274,6 +276,14 @@ def parse_table(data: bytes, path: Path, table: str) -> pd.DataFrame:
                     remedy=remedy,
                 ) from error
         raise
+
+
+def table_of(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """A table of rows as they come; as dicts, many would take several times the memory."""
+    left, parts = iter(rows), [pd.DataFrame()]
+    while some := list(islice(left, _AT_ONCE)):
+        parts.append(pd.DataFrame(some))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def empty_table(table: str) -> pd.DataFrame:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from defectsynth_pipeline.errors import InputError
 
+MANIFEST = "manifest.parquet"
 SAFE_ID = re.compile(r"\w[\w.\-]*", re.ASCII)
 _SHA256 = "_sha256"
 _AGAIN = "run the pipeline that makes the set again, or load another version (--load-versions)"
-_verified: set[tuple[str, int, int, str]] = set()  # by this process: path, size, time, checksum
+_verified: set[bytes] = set()  # by this process: of path, size, time and checksum, in 16 bytes
 
 
 def sha256_column(name: str) -> str:
@@ -75,6 +77,23 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return manifest
 
 
+def write_manifest(manifest: pd.DataFrame, folder: Path) -> None:
+    """Write the manifest of a set: parquet keeps the types, the CSV beside it is for people."""
+    with whole_file(folder / "manifest.csv") as aside:
+        manifest.to_csv(aside, index=False)
+    with whole_file(folder / MANIFEST) as aside:
+        manifest.reset_index(drop=True).to_parquet(aside, index=False)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a file of a work folder to be written; it is then moved into its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.tmp")
+    yield aside
+    aside.replace(path)
+
+
 def wrong_files(folder: Path, manifest: pd.DataFrame) -> Iterator[InputError]:
     """Yield a problem per picture that is not there or not what was published.
 
@@ -91,7 +110,8 @@ def wrong_files(folder: Path, manifest: pd.DataFrame) -> Iterator[InputError]:
 def _wrong(path: Path, expected: str) -> InputError | None:
     try:
         status = path.stat()
-        key = (str(path), status.st_size, status.st_mtime_ns, expected)
+        told = f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{expected}"
+        key = hashlib.blake2b(told.encode(), digest_size=16).digest()
         if key in _verified:
             return None
         found = sha256_of(path.read_bytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from defectsynth_pipeline.imaging.motion import STAY, Motion, landed_mask
 from defectsynth_pipeline.imaging.pixels import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.resumable import Progress
+from defectsynth_pipeline.schemas import table_of
 from defectsynth_pipeline.shape.plan import split_count
 
 TRANSFER, PASTE, PATCH, DIFFUSION = "transfer", "paste", "patch", "diffusion"  # engines
@@ -70,10 +71,20 @@ def plan_synthesis(
     Raises:
         InputError: A category has no normal images to put defects on.
     """
-    rows: list[dict[str, Any]] = []
+    rows = _rows(samples, masks, engines, options, prompts)
+    return batched(table_of(rows), options.batch_size)
+
+
+def _rows(
+    samples: pd.DataFrame,
+    masks: ImageSet,
+    engines: pd.DataFrame,
+    options: SynthesisOptions,
+    prompts: PromptOptions,
+) -> Iterator[dict[str, Any]]:
     kinds = list(masks.manifest.groupby(["category", "defect_type"], sort=True))
     counts = split_count(options.count, options.per, len(kinds))
-    progress = Progress("planning image", sum(counts))
+    progress, done = Progress("planning image", sum(counts)), 0
     for (kind, own), count in zip(kinds, counts, strict=True):
         category, defect_type = map(str, kind)
         placer = Placer(samples, masks, category, defect_type, options.placement)
@@ -82,9 +93,8 @@ def plan_synthesis(
         turns = _turns(shares, -(-count // options.sff.group))
         for i in range(count):
             mask = own.iloc[i % len(own) if count >= len(own) else i * len(own) // count]
-            rows.append(_row(placer, i, turns[i // options.sff.group], mask, options, prompts))
-            progress(len(rows))
-    return batched(pd.DataFrame(rows), options.batch_size)
+            yield _row(placer, i, turns[i // options.sff.group], mask, options, prompts)
+            progress(done := done + 1)
 
 
 def _turns(shares: pd.Series, count: int) -> list[str]:

@@ -14,10 +14,10 @@ import pandas as pd
 from defectsynth_pipeline.cli.project import Project, open_project
 from defectsynth_pipeline.corpora.columns import part_sha256
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import MANIFEST, REJECTED, ImageSet
+from defectsynth_pipeline.imagesets import REJECTED, ImageSet
 from defectsynth_pipeline.provenance import UNKNOWN, other_references, read_png_text
 from defectsynth_pipeline.schemas import read_table
-from defectsynth_pipeline.setfiles import read_manifest
+from defectsynth_pipeline.setfiles import MANIFEST, read_manifest
 
 SET = "synthetic_images"
 SOURCES = ("samples", "defect_masks", "synthesis_plan", "controlnet", "certificate")

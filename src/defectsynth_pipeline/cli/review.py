@@ -6,10 +6,10 @@ from pathlib import Path
 
 from defectsynth_pipeline.cli.project import Project, open_project
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import MANIFEST, ImageSet
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.review.desk import write_desk
 from defectsynth_pipeline.schemas import read_table
-from defectsynth_pipeline.setfiles import read_manifest
+from defectsynth_pipeline.setfiles import MANIFEST, read_manifest
 
 SET = "synthetic_images"
 _SOURCES = ("samples", "defect_masks")

@@ -11,8 +11,9 @@ from kedro_datasets._typing import ImagePreview
 from defectsynth_pipeline.datasets.file import as_preview
 from defectsynth_pipeline.datasets.folder import FolderDataset
 from defectsynth_pipeline.figures.gallery import draw_image_set
-from defectsynth_pipeline.imagesets import MANIFEST, ImageSet
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.rendering import FinishedSet, publish
+from defectsynth_pipeline.setfiles import MANIFEST
 
 
 class ImageSetDataset(FolderDataset[FinishedSet, ImageSet]):

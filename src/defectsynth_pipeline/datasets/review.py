@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from kedro.io.core import AbstractDataset, DatasetError
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.imagesets import MANIFEST, ImageSet
+from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.review.decisions import Reviewed, check_review, parse_review
-from defectsynth_pipeline.setfiles import read_manifest, sha256_of
+from defectsynth_pipeline.setfiles import MANIFEST, read_manifest, sha256_of
 
 
 class ReviewDataset(AbstractDataset[NoReturn, Any]):

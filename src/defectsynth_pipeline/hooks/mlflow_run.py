@@ -21,7 +21,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.redact import redact, redact_setting, safe_name
 from defectsynth_pipeline.hooks.seen import Seen
 from defectsynth_pipeline.hooks.store import artifact_location, open_store, store_error
-from defectsynth_pipeline.imagesets import MANIFEST
+from defectsynth_pipeline.setfiles import MANIFEST
 
 logger = logging.getLogger(__name__)
 
