@@ -17,7 +17,11 @@ from sessions import REPOSITORY
 configure_project("defectsynth_pipeline")
 NAMES = sorted(pipelines)
 RESULTS = {"models", "model_output", "detectors", "predictions", "reporting"}
-IN_BOXES = {"generator"}  # of these layers, and nothing that a person looks for
+IN_BOXES = {
+    "generator",
+    "training_crops",
+    "training_key",
+}  # of these layers, and nothing that a person looks for
 
 
 @pytest.fixture(scope="module", autouse=True)

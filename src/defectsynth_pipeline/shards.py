@@ -10,7 +10,7 @@ import io
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
@@ -32,10 +32,12 @@ from defectsynth_pipeline.rendering import (
 )
 from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.workers import (
+    RELAUNCHES,
     count_cards,
     count_workers,
     hand_over,
     handed,
+    launch,
     lost,
     one_thread,
     pool,
@@ -43,7 +45,6 @@ from defectsynth_pipeline.workers import (
 )
 
 logger = logging.getLogger(__name__)
-_RELAUNCHES = 3  # of a launch that lost a worker
 _JOB = "job.pt"
 
 
@@ -73,7 +74,7 @@ def _render(
 ) -> None:
     path, progress, done = hand_over(job, work / _JOB), Progress("image", len(rows)), 0
     try:
-        for _ in range(1 + _RELAUNCHES):
+        for _ in range(1 + RELAUNCHES):
             if rows.empty:
                 return
             shards = [list(ids) for _, ids in rows.groupby("batch", sort=False)["image_id"]]
@@ -111,33 +112,7 @@ def _local(path: Path, work: Path, shards: list[list[str]], workers: int) -> Ite
 
 def _torchrun(path: Path, work: Path, shards: list[list[str]], workers: int) -> Iterator[int]:
     """Start workers as `torchrun` does; when one is lost, all of them begin with what is left."""
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=workers,
-        run_id=work.name,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        max_restarts=_RELAUNCHES,
-        start_method="spawn",
-    )
-    try:
-        yield from elastic_launch(config, _ranked)(path, work, shards).values()
-    except ChildFailedError as error:
-        raise InputError(
-            "a worker of torch's launcher failed",
-            file=work,
-            value=_told(next(iter(error.failures.values())).message),
-            remedy="see what it says above; what is finished is kept",
-        ) from error
-
-
-def _told(message: Any) -> str:
-    """What a worker of the launcher said last: a text, or a mapping that has one."""
-    return str(message["message"] if isinstance(message, Mapping) else message)
+    yield from launch(_ranked, (path, work, shards), workers, work.name)
 
 
 def _ranked(path: Path, work: Path, shards: list[list[str]]) -> int:
@@ -166,7 +141,7 @@ def _ray(path: Path, work: Path, shards: list[list[str]], workers: int) -> Itera
         address = os.environ.get("RAY_ADDRESS")
         cores = None if address else workers
         ray.init(address=address, include_dashboard=False, num_cpus=cores)
-    task = ray.remote(num_cpus=1, num_gpus=min(1, count_cards()), max_retries=_RELAUNCHES)
+    task = ray.remote(num_cpus=1, num_gpus=min(1, count_cards()), max_retries=RELAUNCHES)
     job, render = ray.put(path.read_bytes()), task(_shard_files)
     left = deque(shards)
     running: set[Any] = set()

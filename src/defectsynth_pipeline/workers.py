@@ -14,7 +14,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -32,6 +32,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ExecutionOptions
 
 Map: TypeAlias = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+RELAUNCHES = 3  # of what lost a worker
 MEMORY = 2 << 30  # bytes that a worker without a card may come to need
 _MOST = 8  # chosen by itself; more only where they are asked for
 _PRELOADED = ["__main__", "defectsynth_pipeline.certificate.judging"]
@@ -120,6 +121,42 @@ def lost(workers: int) -> InputError:
         value=f"{workers} workers",
         remedy="run the same command again with fewer: --params=execution.workers=1",
     )
+
+
+def launch(call: Callable[..., Any], given: tuple[Any, ...], workers: int, name: str) -> list[Any]:
+    """Call a function in processes that torch's elastic launcher starts; return what each gave.
+
+    When one is lost, all of them begin anew.
+
+    Raises:
+        InputError: A process failed, again and again.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=workers,
+        run_id=name,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        max_restarts=RELAUNCHES,
+        start_method="spawn",
+    )
+    try:
+        return list(elastic_launch(config, call)(*given).values())
+    except ChildFailedError as error:
+        raise InputError(
+            "a worker of torch's launcher failed",
+            value=_told(next(iter(error.failures.values())).message),
+            remedy="see what it says above; what is finished is kept",
+        ) from error
+
+
+def _told(message: Any) -> str:
+    """What a worker of the launcher said last: a text, or a mapping that has one."""
+    return str(message["message"] if isinstance(message, Mapping) else message)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ from defectsynth_pipeline.appearance.adaptation import FinetunedModel, add_lora,
 from defectsynth_pipeline.appearance.crops import Crops
 from defectsynth_pipeline.base_model.denoising import (
     build_controlnet,
+    cell_weights,
     denoise,
     diffusion_target,
     masked_mse,
@@ -150,7 +152,7 @@ class _Trainer:
         for micro in range(self.options.gradient_accumulation):
             with self.accelerator.accumulate(self.model):
                 loss = self._loss(micro)
-                losses.append(loss.item())
+                losses.append(self.accelerator.reduce(loss.detach(), "mean").item())
                 self.accelerator.backward(loss)
                 if self.accelerator.sync_gradients:
                     self.accelerator.clip_grad_norm_(self.denoiser.trained().values(), 1.0)
@@ -179,16 +181,29 @@ class _Trainer:
         generator = torch.Generator().manual_seed(int(rng.integers(1 << 62)))
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         levels = _levels(self.base.scheduler, self.options.strength)
-        steps = torch.randint(0, levels, (len(rows),), generator=generator)
-        return self._mse(latents, masks, text, noise, steps.to(latents.device))
+        steps = torch.randint(0, levels, (len(rows),), generator=generator).to(latents.device)
+        # Of several processes each takes its part of the one batch, and as much of the loss.
+        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        parts = (part[mine] for part in (latents, masks, text, noise, steps))
+        own, whole = (
+            cell_weights(part, latents.shape[-2:], self.options.mask_weight).sum()
+            for part in (masks[mine], masks)
+        )
+        return self._mse(self.model, *parts) * (own / whole) * self.accelerator.num_processes
 
     def _mse(
-        self, latents: Tensor, masks: Tensor, text: Tensor, noise: Tensor, steps: Tensor
+        self,
+        network: nn.Module,
+        latents: Tensor,
+        masks: Tensor,
+        text: Tensor,
+        noise: Tensor,
+        steps: Tensor,
     ) -> Tensor:
         scheduler = self.base.scheduler
         noisy = scheduler.add_noise(latents, noise, steps)
         with self.accelerator.autocast():
-            prediction = self.model(noisy, steps, text, masks)
+            prediction = network(noisy, steps, text, masks)
         target = diffusion_target(scheduler, latents, noise, steps)
         return masked_mse(prediction, target, masks, self.options.mask_weight)
 
@@ -196,8 +211,11 @@ class _Trainer:
     def validate(self) -> dict[str, float]:
         """Judge the held-out crops at fixed noise, keep the best weights, extend the history."""
         rows = np.flatnonzero(self.crops.table["held_out"].to_numpy())[:: self._stride()]
-        losses = [self._judge(rows[i : i + 8], i) for i in range(0, len(rows), 8)]
-        loss = float(np.mean(losses)) if losses else math.nan
+        losses = [math.nan] * min(1, len(rows))
+        if self.accelerator.is_main_process:
+            losses = [self._judge(rows[i : i + 8], i) for i in range(0, len(rows), 8)]
+        told = [float(np.mean(losses)) if losses else math.nan]
+        (loss,) = broadcast_object_list(told)  # all processes stop at the same step
         self.history.append(
             {
                 "step": self.session.step,
@@ -226,7 +244,8 @@ class _Trainer:
             levels = _levels(self.base.scheduler, self.options.strength)
             at = int((level + 0.5) / VALIDATION_LEVELS * levels)
             steps = torch.full((len(rows),), at, device=latents.device)
-            losses.append(self._mse(latents, masks, text, noise, steps).item())
+            found = self._mse(self.denoiser, latents, masks, text, noise, steps)
+            losses.append(found.item())
         return float(np.mean(losses))
 
     def exhausted(self) -> bool:
@@ -237,7 +256,9 @@ class _Trainer:
         return True
 
     def save(self) -> None:
-        """Write everything a resumed run needs."""
+        """Write everything a resumed run needs; of several processes one does."""
+        if not self.accelerator.is_main_process:
+            return
         names = self.denoiser.trained()
         state: dict[str, Any] = {"weights": {k: p.detach() for k, p in names.items()}}
         state |= {"optimizer": self.optimizer.state_dict(), "running": self.running}

@@ -77,6 +77,11 @@ def latent_masks(masks: Tensor, size: tuple[int, ...], grow: int = 0) -> Tensor:
     return cells
 
 
+def cell_weights(masks: Tensor, size: tuple[int, ...], weight: float) -> Tensor:
+    """Return (B, 1, h, w): `weight` in the cells that `latent_masks` gives, 1 elsewhere."""
+    return 1 + (weight - 1) * latent_masks(masks, size)
+
+
 def masked_mse(prediction: Tensor, target: Tensor, masks: Tensor, weight: float) -> Tensor:
     """Return the denoising loss (Eq. 3) with cells under the mask counting `weight` times.
 
@@ -87,7 +92,6 @@ def masked_mse(prediction: Tensor, target: Tensor, masks: Tensor, weight: float)
             more than a tenth.
         weight: 1 gives the plain mean squared error.
     """
-    cells = latent_masks(masks, prediction.shape[-2:])
-    weights = 1 + (weight - 1) * cells
+    weights = cell_weights(masks, prediction.shape[-2:], weight)
     errors = (prediction.float() - target.float()).square().mean(1, keepdim=True)
     return (errors * weights).sum() / weights.sum()

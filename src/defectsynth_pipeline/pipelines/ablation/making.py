@@ -21,7 +21,7 @@ from defectsynth_pipeline.ablation.rows import Recipe, Row, plainly
 from defectsynth_pipeline.fingerprints import code_fingerprint, fingerprint
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import ExecutionOptions, MaskOptions, SynthesisOptions
-from defectsynth_pipeline.pipelines.controlnet.nodes import finetune_controlnet
+from defectsynth_pipeline.pipelines.controlnet.nodes import cut_crops, finetune_controlnet
 from defectsynth_pipeline.pipelines.masks.nodes import generate_masks, measure_area_ratios
 from defectsynth_pipeline.pipelines.synthesis import nodes as synthesis
 from defectsynth_pipeline.publishing import written_whole
@@ -112,9 +112,9 @@ class Workshop:
 
     def _train(self, samples: pd.DataFrame) -> Network:
         recipe = self.recipe
-        model, _ = finetune_controlnet(
-            samples, self.base, self.checkpoints, recipe.finetune, recipe.framing, recipe.prompts
-        )
+        crops, key = cut_crops(samples, self.base, recipe.finetune, recipe.framing, recipe.prompts)
+        given = self.base, self.checkpoints, recipe.finetune, self.execution
+        model, _ = finetune_controlnet(crops, key, *given)
         checkpoint = self.checkpoints / f"{model.meta['key']}.pt"
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         seconds = float(state["seconds"])
