@@ -12,9 +12,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ExecutionOptions
 from defectsynth_pipeline.rendering import ImageSetJob, Rendered, render_set
 from defectsynth_pipeline.shards import spread_over
+from defectsynth_pipeline.workers import crew
+from refusals import refused
 from test_shards import KEY, contents, plan_of, render, rendered
 
 ray = pytest.importorskip("ray")
@@ -78,3 +81,28 @@ def test_a_node_killed_half_way_loses_its_unfinished_images_alone(
     made = pd.Series([path.stem for path in nodes.iterdir()]).value_counts()
     assert set(made.index) == set(plan["image_id"])
     assert (made > 1).sum() <= 4  # what the lost node had in hand
+
+
+def where(item: int) -> tuple[int, str]:
+    """A number, and which node saw it."""
+    time.sleep(0.3)
+    return item * item, ray.get_runtime_context().get_node_id()
+
+
+def test_a_crew_is_the_nodes_of_the_cluster(cluster: Any) -> None:
+    with crew(ExecutionOptions(engine="ray", workers=2)) as each:
+        found = list(each(where, range(8)))
+    assert [value for value, _ in found] == [item * item for item in range(8)]
+    assert len({node for _, node in found}) == 2
+
+
+def fails(item: int) -> int:
+    raise InputError("no such part", value=item, remedy="name another")
+
+
+def test_an_error_on_a_node_is_the_runs(cluster: Any) -> None:
+    with (
+        refused("no such part", "3", remedy="name another"),
+        crew(ExecutionOptions(engine="ray", workers=2)) as each,
+    ):
+        list(each(fails, [3]))

@@ -6,21 +6,19 @@ it. What a process has written stays when it is lost: only its unfinished images
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 
-from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import ExecutionOptions
 from defectsynth_pipeline.rendering import (
     ImageSetJob,
@@ -33,7 +31,7 @@ from defectsynth_pipeline.rendering import (
 from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.workers import (
     RELAUNCHES,
-    count_cards,
+    as_task,
     count_workers,
     hand_over,
     handed,
@@ -41,7 +39,8 @@ from defectsynth_pipeline.workers import (
     lost,
     one_thread,
     pool,
-    unpack,
+    start_ray,
+    unpacked,
 )
 
 logger = logging.getLogger(__name__)
@@ -129,20 +128,8 @@ def _ray(path: Path, work: Path, shards: list[list[str]], workers: int) -> Itera
 
     A task whose node is lost is given to another one.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            "Ray is not installed",
-            value="execution.engine = ray",
-            remedy="pip install 'defectsynth-pipeline[ray]', or use the engine local",
-        ) from error
-    if not ray.is_initialized():
-        address = os.environ.get("RAY_ADDRESS")
-        cores = None if address else workers
-        ray.init(address=address, include_dashboard=False, num_cpus=cores)
-    task = ray.remote(num_cpus=1, num_gpus=min(1, count_cards()), max_retries=RELAUNCHES)
-    job, render = ray.put(path.read_bytes()), task(_shard_files)
+    ray = start_ray(workers)
+    job, render = ray.put(path.read_bytes()), as_task(ray, _shard_files)
     left = deque(shards)
     running: set[Any] = set()
     try:
@@ -162,14 +149,8 @@ def _ray(path: Path, work: Path, shards: list[list[str]], workers: int) -> Itera
 def _shard_files(data: bytes, ids: list[str]) -> list[dict[str, bytes]]:
     """Render a shard; return the files of every image."""
     torch.set_num_threads(1)
-    job = _unpacked(data)
+    job: ImageSetJob = unpacked(data)
     return list(rendered_files(job, job.plan[job.plan["image_id"].isin(ids)]))
-
-
-@lru_cache(maxsize=1)
-def _unpacked(data: bytes) -> ImageSetJob:
-    job: ImageSetJob = unpack(io.BytesIO(data))
-    return job
 
 
 _ENGINES: dict[str, Engine] = {"local": _local, "torchrun": _torchrun, "ray": _ray}

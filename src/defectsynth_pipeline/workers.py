@@ -7,6 +7,7 @@ how many there are in nothing but its time.
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.handlers
 import multiprocessing
@@ -65,16 +66,23 @@ def one_thread() -> Iterator[None]:
 
 
 @contextmanager
-def crew(options: ExecutionOptions) -> Iterator[Map]:
-    """Give what calls a function with every item, as `map` does, in processes of this machine.
+def crew(options: ExecutionOptions, *, on_cards: bool = False) -> Iterator[Map]:
+    """Give what calls a function with every item, as `map` does, in several processes.
 
-    The results come in the items' order; all that goes to a process and back can be pickled. Where
-    networks lie on cards this process calls the function itself.
+    The results come in the items' order; all that goes to a process and back can be pickled.
+
+    Args:
+        options: Which processes: of this machine, or the nodes of a Ray cluster.
+        on_cards: Whether each may have a card to itself; if not, and there are cards, this process
+            calls the function.
 
     Raises:
-        InputError: A process was lost.
+        InputError: A process was lost, or Ray is not installed.
     """
-    workers = 1 if count_cards() else count_workers(options)
+    workers = count_workers(options) if on_cards or not count_cards() else 1
+    if options.engine == "ray":
+        yield partial(_mapped_by_ray, workers)
+        return
     if workers == 1:
         with one_thread():
             yield map
@@ -90,6 +98,55 @@ def crew(options: ExecutionOptions) -> Iterator[Map]:
             yield mapped
         except BrokenProcessPool as error:
             raise lost(workers) from error
+
+
+def start_ray(workers: int) -> Any:
+    """Ray's module, connected to the cluster of `RAY_ADDRESS` or to one of this machine.
+
+    Raises:
+        InputError: It is not installed.
+    """
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(
+            "Ray is not installed",
+            value="execution.engine = ray",
+            remedy="pip install 'defectsynth-pipeline[ray]', or use the engine local",
+        ) from error
+    if not ray.is_initialized():
+        address = os.environ.get("RAY_ADDRESS")
+        cores = None if address else workers
+        ray.init(address=address, include_dashboard=False, num_cpus=cores)
+    return ray
+
+
+def as_task(ray: Any, call: Callable[..., Any]) -> Any:
+    """A task of a core and, where there are any, a card; if its node is lost another takes it."""
+    cards = min(1, count_cards())
+    return ray.remote(num_cpus=1, num_gpus=cards, max_retries=RELAUNCHES)(call)
+
+
+def _mapped_by_ray(workers: int, call: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    ray = start_ray(workers)
+    with tempfile.TemporaryDirectory() as folder:
+        data = ray.put(hand_over(call, Path(folder) / "call.pt").read_bytes())
+    task = as_task(ray, _called_with)
+    try:
+        yield from map(ray.get, [task.remote(data, item) for item in items])
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError) as error:
+        raise lost(workers) from error
+
+
+def _called_with(data: bytes, item: Any) -> Any:
+    torch.set_num_threads(1)
+    return unpacked(data)(item)
+
+
+@lru_cache(maxsize=1)
+def unpacked(data: bytes) -> Any:
+    """What was handed over to this process as bytes, unpacked once."""
+    return unpack(io.BytesIO(data))
 
 
 def _called(path: Path, item: Any) -> Any:

@@ -22,9 +22,10 @@ from defectsynth_pipeline.inspection.results import (
     ClassificationResults,
     LocalizationResults,
 )
-from defectsynth_pipeline.options import PaperUNetOptions
+from defectsynth_pipeline.options import ExecutionOptions, PaperUNetOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS
 from defectsynth_pipeline.verdict.report import classification_report
+from defectsynth_pipeline.workers import crew
 from small_models import changed
 
 from .parts import CLASSIFICATION, LOCALIZATION, PAPER, PROTOCOL, Tracked
@@ -142,6 +143,22 @@ def test_finished_trainings_are_not_repeated(localized, plan, bank, work: Path) 
         assert results.stats[key].metrics() == stats.metrics() or np.isnan(stats.metrics()["pro"])
     pd.testing.assert_frame_equal(history, localized[2])
     assert track.runs == localized[3].runs
+
+
+def test_two_processes_train_what_one_does(localized, plan, bank, tmp_path: Path) -> None:
+    """As in a run, one thread each; `localized` was trained in this process."""
+    track = Tracked()
+    with crew(ExecutionOptions(workers=2)) as each:
+        detectors, results, history = run_localization(
+            plan, bank, LOCALIZATION, PROTOCOL, tmp_path, track, each
+        )
+    for key, stats in localized[1].stats.items():
+        assert results.stats[key].metrics() == stats.metrics() or np.isnan(stats.metrics()["pro"])
+    pd.testing.assert_frame_equal(history, localized[2])
+    assert track.runs == localized[3].runs
+    for arm in ARMS[:2]:
+        one, other = (d.model("plate", arm).state_dict() for d in (localized[0], detectors))
+        assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_validation_and_legacy_in_a_used_work_folder(plan, bank, tmp_path: Path) -> None:

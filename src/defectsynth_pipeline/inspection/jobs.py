@@ -99,6 +99,11 @@ class Job:
         return {name: of_self.get(name, self.network) for name in WHERE}
 
     @property
+    def of_arm(self) -> tuple[str, str, str, str]:
+        """What seeds and folds have in common: corpus, category, network of the detector, arm."""
+        return self.corpus, self.category, self.detector.network, self.arm
+
+    @property
     def name(self) -> str:
         """Arm, seed and fold in words, then of what: "base seed 0 (flange, lite0)"."""
         fold = "" if self.fold is None else f" fold {self.fold}"

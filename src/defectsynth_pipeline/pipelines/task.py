@@ -17,6 +17,7 @@ from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import (
     ArmOptions,
     ClassificationOptions,
+    ExecutionOptions,
     FramingOptions,
     LocalizationOptions,
     ProtocolOptions,
@@ -29,6 +30,7 @@ from defectsynth_pipeline.verdict.report import (
     localization_report,
     mark_derived,
 )
+from defectsynth_pipeline.workers import crew
 
 OPTIONS = {"classification": ClassificationOptions, "localization": LocalizationOptions}
 REPORTS = {"classification": classification_report, "localization": localization_report}
@@ -49,7 +51,10 @@ def create_pipeline(task: Literal["classification", "localization"]) -> Pipeline
     )
     training = Node(
         trainer(task),
-        inputs=[plan, "bank", "downstream_checkpoints", f"params:{task}", "params:protocol"],
+        inputs=[
+            *(plan, "bank", "downstream_checkpoints"),
+            *(f"params:{task}", "params:protocol", "params:execution"),
+        ],
         outputs=[DETECTORS[task], results, f"{task}_history"],
         name=f"train_{DETECTORS[task]}",
         tags="training",
@@ -125,7 +130,12 @@ def trainer(task: str) -> Callable[..., tuple[Any, Any, pd.DataFrame]]:
     kind = OPTIONS[task]
 
     def train_detectors(
-        plan: pd.DataFrame, bank: Any, checkpoints: Path, options: kind, protocol: ProtocolOptions
+        plan: pd.DataFrame,
+        bank: Any,
+        checkpoints: Path,
+        options: kind,
+        protocol: ProtocolOptions,
+        execution: ExecutionOptions,
     ) -> tuple[Any, Any, pd.DataFrame]:
         """Train a detector per category, arm and seed; evaluate on the real test samples."""
         from defectsynth_pipeline.inspection import experiment
@@ -134,7 +144,8 @@ def trainer(task: str) -> Callable[..., tuple[Any, Any, pd.DataFrame]]:
             "classification": experiment.run_classification,
             "localization": experiment.run_localization,
         }[task]
-        return run(plan, bank, options, protocol, checkpoints / task, nested_run)
+        with crew(execution, on_cards=True) as each:
+            return run(plan, bank, options, protocol, checkpoints / task, nested_run, each)
 
     return train_detectors
 
