@@ -136,7 +136,7 @@ def _augment(
 ) -> Iterator[Stage]:
     finetune, synthesis = settings.finetune, settings.synthesis
     base = facts.samples[facts.samples["split"] == "base"]
-    at_once = 1 + (facts.workers - 1) * _EFFICIENCY
+    at_once = _at_once(facts)
     yield Stage("augment", "ingest, reports", f"{len(facts.samples)} real images",
                 8 + 0.01 * len(facts.samples))  # fmt: skip
     batch = finetune.batch_size * finetune.gradient_accumulation
@@ -174,7 +174,7 @@ def _downstream(facts: Facts, speed: Speed, settings: Settings) -> Iterator[Stag
     if several:
         rows = len(trained) * settings.classification.training_set.count
         yield Stage("downstream", "classification", f"{several} categories, {len(trained)} arms",
-                    several * (rows * 4 * speed.view + 75))  # fmt: skip
+                    several * (rows * 4 * speed.view + 75) / _at_once(facts))  # fmt: skip
     options = settings.localization
     sizes = [(options.training.steps or 100, len(trained) * seeds + 1)]
     if options.paper is not None:
@@ -184,8 +184,13 @@ def _downstream(facts: Facts, speed: Speed, settings: Settings) -> Iterator[Stag
     count = categories * sum(count for _, count in sizes)
     prepared = categories * len(trained) * options.training_set.count * 1.5 * speed.begun
     tested = count / max(categories, 1) * tests * speed.view * 2
-    yield Stage("downstream", "localization", f"{count} trainings",
-                categories * steps * speed.detector_step * 1.15 + prepared + tested)  # fmt: skip
+    seconds = categories * steps * speed.detector_step * 1.15 + prepared + tested
+    yield Stage("downstream", "localization", f"{count} trainings by {facts.workers} processes",
+                seconds / _at_once(facts))  # fmt: skip
+
+
+def _at_once(facts: Facts) -> float:
+    return 1 + (facts.workers - 1) * _EFFICIENCY
 
 
 def _memory(facts: Facts, settings: Settings) -> float:

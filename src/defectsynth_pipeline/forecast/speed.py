@@ -39,6 +39,7 @@ from defectsynth_pipeline.options import (
 from defectsynth_pipeline.shape.area import area_ratio_table
 from defectsynth_pipeline.shape.plan import plan_masks
 from defectsynth_pipeline.shape.render import render_masks
+from defectsynth_pipeline.workers import one_thread
 
 _FEW, _MORE = 2, 8  # images that a network is measured with; more of small ones
 _SMALL = 128  # px
@@ -46,7 +47,7 @@ _SMALL = 128  # px
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds that one of each takes, in one process.
+    """Seconds that one of each takes, in one process; of one thread, but for a fine-tuning step.
 
     Attributes:
         step: A fine-tuning step, by image of its batch.
@@ -97,25 +98,25 @@ def measure_speed(
     image, mask = real.image(), real.mask()
     good = next((n.image() for n in normals if n.shape == real.shape), image)
     side = framing.resolution or base.resolution
-    begun = _seconds(
-        lambda: from_float(transferred(good, mask, to_float(image), mask), good), repeats=2
-    )
     windows: list[Any] = []
     rng = np.random.default_rng(0)
-    nulls = _seconds(lambda: windows.extend(nulls_of(real, normals, rng, rounds=1)))
     seen = [see(image, mask)] * 8
+    step = _step(base, finetune_options, side)
     evidence(seen[:1])  # loads the encoder
-    return Speed(
-        step=_step(base, finetune_options, side),
-        denoised=_denoised(base, synthesis, side),
-        begun=begun,
-        view=_seconds(lambda: evidence(seen)) / len(seen),
-        nulls=nulls,
-        windows=float(len(windows) + 1),
-        mask=_mask(samples, masks),
-        latent_mask=_network_passes(base, side) * 1.3 * masks.latent.steps,
-        detector_step=_detector_step(localization),
-    )
+    with one_thread():  # as all but fine-tuning is done
+        return Speed(
+            step=step,
+            denoised=_denoised(base, synthesis, side),
+            begun=_seconds(
+                lambda: from_float(transferred(good, mask, to_float(image), mask), good), repeats=2
+            ),
+            view=_seconds(lambda: evidence(seen)) / len(seen),
+            nulls=_seconds(lambda: windows.extend(nulls_of(real, normals, rng, rounds=1))),
+            windows=float(len(windows) + 1),
+            mask=_mask(samples, masks),
+            latent_mask=_network_passes(base, side) * 1.3 * masks.latent.steps,
+            detector_step=_detector_step(localization),
+        )
 
 
 def _typical(samples: pd.DataFrame) -> tuple[Sample, list[Sample]]:
