@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ _PARTS = "data/01_raw/parts"
 _ROOM = 400 << 20
 """Bytes free on the small disk: more than a run asks for before it begins."""
 _LEFT = 64 << 10
+_TRIES = 50
 
 
 class Unbroken(NamedTuple):
@@ -137,15 +138,24 @@ def fill_disk(pipeline: str, moment: str, unbroken: Unbroken, place: Path) -> li
 
         def fill(seconds: float) -> bool:
             if not filler.exists() and reached(seconds):
-                free = shutil.disk_usage(filler.parent).free
-                with filler.open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, max(free - _LEFT, 1))
+                _fill(filler)
             return False
 
         ended = run(project, _run_of(pipeline), meanwhile=fill)
         wrong = one_line(ended, "the disk is full") + half_versions(project)
         filler.unlink(missing_ok=True)
         return wrong + goes_on(project, pipeline, unbroken)
+
+
+def _fill(filler: Path) -> None:
+    """Take what is free, but for a little; the run takes some of it meanwhile, so try again."""
+    with filler.open("wb") as file:
+        for _ in range(_TRIES):
+            free = shutil.disk_usage(filler.parent).free
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), 0, max(free - _LEFT, 1))
+                return
+    raise RuntimeError(f"the disk at {filler.parent} could not be filled")
 
 
 def limit_files(pipeline: str, unbroken: Unbroken, place: Path) -> list[str]:
