@@ -13,7 +13,11 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.records import Records
 
 DAYS = [f"2026-11-0{day}T10.00.00.000Z" for day in (1, 2, 3)]
-FILES = {"samples": "02_intermediate/samples.csv", "defect_masks": "04_feature/defect_masks"}
+FILES = {
+    "samples": "02_intermediate/samples.csv",
+    "defect_masks": "04_feature/defect_masks",
+    "synthetic_images": "07_model_output/synthetic_images",
+}
 
 
 def made(project: Path, entry: str, version: str, **made_from: str) -> Path:
@@ -54,6 +58,18 @@ def test_the_last_of_each_and_what_they_were_made_from_stay(project: Path) -> No
     assert left(project, "defect_masks") == [DAYS[2]]
     assert sorted(p.stem for p in (project / "data" / "runs").iterdir()) == [DAYS[0], DAYS[2]]
     assert "0 versions" in prune("--keep=1")
+
+
+def test_a_review_desk_goes_with_its_images(project: Path) -> None:
+    desks = project / "data" / "08_reporting" / "review"
+    for day in DAYS[1:]:
+        made(project, "synthetic_images", day, samples=DAYS[0])
+        (desks / day).mkdir(parents=True)
+        (desks / day / "index.html").write_text("page")
+    assert "synthetic_images (desk)" in prune("--keep=1", "--dry-run")
+    prune("--keep=1")
+    assert left(project, "synthetic_images") == [DAYS[2]]
+    assert [path.name for path in desks.iterdir()] == [DAYS[2]]
 
 
 def test_a_dry_run_deletes_nothing(project: Path) -> None:

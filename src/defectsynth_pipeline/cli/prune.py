@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from defectsynth_pipeline.cli.project import LAYERS, Project, is_version
+from defectsynth_pipeline.cli.review import DESKS, SET
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.hooks.records import RUNS
 
@@ -21,7 +22,8 @@ class Old(NamedTuple):
     """A version that may go.
 
     Attributes:
-        entry: Its entry, with the partition before it: "partition_1.samples".
+        entry: Its entry, with the partition before it: "partition_1.samples"; of a review desk
+            that of its images, and "(desk)".
         folder: The folder of the version.
         size: Of all its files, bytes.
     """
@@ -52,9 +54,11 @@ def old_versions(project: Project, keep: int) -> list[Old]:
                 "hand, or run the pipeline again",
             )
         kept |= set(record["made_from"].items()) if record is not None else set()
+    desks = {f"{entry} (desk)": own for entry, own in _desks(project.folder / DESKS).items()}
+    kept |= {(f"{entry} (desk)", version) for entry, version in kept}
     return [
         Old(entry, folder, sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()))
-        for entry, own in sorted(found.items())
+        for entry, own in sorted((found | desks).items())
         for version, folder in sorted(own.items())
         if (entry, version) not in kept
     ]
@@ -71,11 +75,22 @@ def delete(project: Project, old: list[Old]) -> None:
             record.unlink()
 
 
+def _desks(place: Path) -> dict[str, dict[str, Path]]:
+    """The review desks, by the entry and the version of the images that each shows."""
+    found: dict[str, dict[str, Path]] = defaultdict(dict)
+    for folder in [*place.glob("*"), *place.glob("*/*")]:
+        if is_version(folder.name) and folder.is_dir():
+            part = "" if folder.parent == place else f"{folder.parent.name}."
+            found[f"{part}{SET}"][folder.name] = folder
+    return found
+
+
 def _versions(data: Path) -> Iterator[tuple[str, Path]]:
     """Every version on disk: its entry and its folder."""
     for layer in _ENTRIES:
         for folder in sorted((data / layer).glob("*/*")) + sorted((data / layer).glob("*/*/*")):
-            if not (is_version(folder.name) and folder.is_dir()):
+            desk = data.parent / DESKS in folder.parents
+            if desk or not (is_version(folder.name) and folder.is_dir()):
                 continue
             place = folder.parent.relative_to(data / layer)
             part = f"{place.parent}." if str(place.parent) != "." else ""

@@ -12,6 +12,7 @@ from defectsynth_pipeline.schemas import read_table
 from defectsynth_pipeline.setfiles import MANIFEST, read_manifest
 
 SET = "synthetic_images"
+DESKS = Path("data", "08_reporting", "review")
 _SOURCES = ("samples", "defect_masks")
 
 
@@ -35,7 +36,7 @@ def make_desk(start: Path, version: str | None, out: Path | None) -> tuple[Path,
                 file=path,
                 remedy="restore them; `defectsynth prune` never deletes what a kept set needs",
             )
-    folder = out or project.folder / "data" / "08_reporting" / "review" / part / version
+    folder = out or project.folder / DESKS / part / version
     count = write_desk(
         folder.absolute(),
         ImageSet.open(project.path(SET, version, part)),
