@@ -11,7 +11,7 @@ from defectsynth_pipeline.appearance.first_look import first_look
 from defectsynth_pipeline.figures.strips import draw_drafts
 from defectsynth_pipeline.options import MaskOptions
 from refusals import refused
-from small_models import SYNTHESIS
+from small_models import SYNTHESIS, changed
 
 
 def flat(drafts: dict[str, list[Tried]]) -> list[Tried]:
@@ -36,6 +36,16 @@ def test_a_defect_can_be_seen_in_every_draft(drafts: dict) -> None:
         assert draft.mask.any()
         inside, outside = (draft.image[where].mean() for where in (draft.mask, ~draft.mask))
         assert abs(inside - outside) > 2
+
+
+def test_a_defect_can_be_seen_whatever_the_network_would_do(
+    all_samples: pd.DataFrame, drafts: dict
+) -> None:
+    """As with Stable Diffusion, where the defect is the network's alone."""
+    alone = changed(SYNTHESIS, compose={"mode": "delta"})
+    again = first_look(all_samples, MaskOptions(method="latent"), alone, each=2)
+    for one, other in zip(flat(drafts), flat(again), strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
 
 
 def test_the_same_samples_give_the_same_drafts(all_samples: pd.DataFrame, drafts: dict) -> None:

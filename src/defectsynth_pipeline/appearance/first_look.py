@@ -46,7 +46,9 @@ def first_look(
     base = seen[seen["split"] == "base"]
     method = "image" if masks.method in ("hybrid", "latent") else masks.method
     few = masks.model_copy(update={"method": method, "count": _MASKS, "per": "type"})
-    options = synthesis.model_copy(update={"trials": each})
+    # Other modes leave the defect to the network: of these a draft would be an empty background.
+    compose = synthesis.compose.model_copy(update={"mode": "exemplar"})
+    options = synthesis.model_copy(update={"trials": each, "compose": compose})
     planned = plan_masks(base, area_ratio_table(base, few), few)
     key, alike = fingerprint(planned), dict.fromkeys(base["sample_id"], 0)
     with TemporaryDirectory() as folder:
