@@ -16,7 +16,7 @@ import torch
 
 from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import Crops
-from defectsynth_pipeline.appearance.finetune import _draw, build_denoiser, finetune
+from defectsynth_pipeline.appearance.finetune import _draw, _Trainer, build_denoiser, finetune
 from defectsynth_pipeline.base_model.denoising import build_controlnet
 from defectsynth_pipeline.base_model.loading import BaseModel, load_base_model
 from defectsynth_pipeline.compact import networks as compact
@@ -172,9 +172,10 @@ def test_a_killed_run_ends_as_the_straight_one(train: Train, tmp_path: Path, ada
         assert equal(resumed.lora, straight.lora)
 
 
-def test_a_finished_run_is_not_trained_again(train: Train) -> None:
+def test_a_finished_run_is_not_trained_again(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     model, history = train()
-    again, same = train(kill_at=TRAINING.steps)
+    monkeypatch.setattr(_Trainer, "take", lambda trainer: pytest.fail("a step was taken"))
+    again, same = train()
     assert equal(weights(again.controlnet), weights(model.controlnet))
     pd.testing.assert_frame_equal(same, history)
 
@@ -188,6 +189,17 @@ def test_history_and_metrics(train: Train) -> None:
     assert [step for step, _ in seen] == [2, 4, 5]
     assert seen[0][1]["finetune.validation_loss"] == history["validation_loss"][0]
     assert history["learning_rate"].max() <= TRAINING.learning_rate
+
+
+def test_a_resumed_run_tells_its_metrics_from_the_first_on(train: Train) -> None:
+    straight: list[tuple[int, dict[str, float]]] = []
+    train(folder="straight", metrics=straight)
+    with pytest.raises(Killed):
+        train(folder="killed", kill_at=TRAINING.steps)
+    seen: list[tuple[int, dict[str, float]]] = []
+    train(folder="killed", metrics=seen)
+    assert seen == straight
+    assert len(seen) > 1
 
 
 def test_nothing_held_out_keeps_the_last_weights(

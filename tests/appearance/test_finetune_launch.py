@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from defectsynth_pipeline.appearance import finetune_launch
 from defectsynth_pipeline.appearance.crops import Crops
 from defectsynth_pipeline.appearance.finetune import finetune
-from defectsynth_pipeline.appearance.finetune_launch import finetune_over
+from defectsynth_pipeline.appearance.finetune_launch import train_over
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import ExecutionOptions
 from defectsynth_pipeline.resumable import load_checkpoint
@@ -25,10 +24,14 @@ def test_two_processes_train_what_one_does(small: BaseModel, crops: Crops, tmp_p
     metrics: list[tuple[int, dict[str, float]]] = []
     how: dict[str, Any] = {"key": "k", "on_metrics": lambda *_: None}
     alone, history = finetune(small, crops, OPTIONS, checkpoints=tmp_path / "one", **how)
-    (two := tmp_path / "two").mkdir()
+    two = tmp_path / "two"
     how["on_metrics"] = lambda step, values: metrics.append((step, dict(values)))
     execution = ExecutionOptions(engine="torchrun", workers=2)
-    model, again = finetune_over(execution, small, crops, OPTIONS, checkpoints=two, **how)
+    train_over(execution, small, crops, OPTIONS, "k", two)
+    state = load_checkpoint(two / "k.pt")
+    assert state is not None
+    assert state["step"] == 4
+    model, again = finetune(small, crops, OPTIONS, checkpoints=two, **how)
     np.testing.assert_allclose(again, history, rtol=1e-3)
     before = small.controlnet.state_dict()
     for name, value in alone.controlnet.state_dict().items():
@@ -42,15 +45,9 @@ def test_two_processes_train_what_one_does(small: BaseModel, crops: Crops, tmp_p
     assert [path.name for path in two.iterdir()] == ["k.pt"]
 
 
-def test_what_is_trained_is_not_trained_again(
-    small: BaseModel, crops: Crops, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("execution", [{"engine": "local", "workers": 2}, {"workers": 1}])
+def test_only_torchs_launcher_trains_by_several(
+    small: BaseModel, crops: Crops, tmp_path: Path, execution: dict[str, Any]
 ) -> None:
-    """The processes leave a checkpoint of the last step; this one only takes it up."""
-    how: dict[str, Any] = {"key": "k", "checkpoints": tmp_path, "on_metrics": lambda *_: None}
-    finetune(small, crops, OPTIONS, **how)
-    state = load_checkpoint(tmp_path / "k.pt")
-    monkeypatch.setattr(finetune_launch, "launch", lambda *_: [])
-    execution = ExecutionOptions(engine="torchrun", workers=2)
-    model, _ = finetune_over(execution, small, crops, OPTIONS, **how)
-    assert state is not None
-    assert model.meta["steps"] == state["step"] == 4
+    train_over(ExecutionOptions(**execution), small, crops, OPTIONS, "k", tmp_path)
+    assert not list(tmp_path.iterdir())

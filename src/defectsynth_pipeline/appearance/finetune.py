@@ -102,7 +102,7 @@ def finetune(
         options: See `FinetuneOptions`.
         key: Fingerprint of everything that decides the outcome; names the checkpoint.
         checkpoints: Folder for `<key>.pt`, from which a killed run resumes.
-        on_metrics: Called with (step, losses) at every validation.
+        on_metrics: Called with (step, losses) at every validation, those before a kill included.
 
     Returns:
         The model and its history: step, train_loss, validation_loss, learning_rate.
@@ -112,6 +112,8 @@ def finetune(
     """
     trainer = _Trainer(base, crops, options, checkpoints / f"{key}.pt")
     session = trainer.session
+    for row in trainer.history:
+        on_metrics(int(row["step"]), _told(row))
     while session.step < trainer.steps and not trainer.exhausted():
         session.count(loss=trainer.take())
         if session.due(options.validate_every):
@@ -229,7 +231,7 @@ class _Trainer:
             self.best = {k: p.detach().cpu().clone() for k, p in self.denoiser.trained().items()}
         else:
             self.stale += 1
-        return {f"finetune.{k}": v for k, v in self.history[-1].items() if math.isfinite(v)}
+        return _told(self.history[-1])
 
     def _stride(self) -> int:
         # A few crops of every held-out sample tell as much as all of them, at less cost.
@@ -290,6 +292,11 @@ class _Trainer:
         unet = model.unet if self.options.adapt == "joint" else None
         lora = lora_weights(model.unet) if self.options.adapt == "lora" else None
         return FinetunedModel(model.controlnet, unet, lora, meta)
+
+
+def _told(row: dict[str, float]) -> dict[str, float]:
+    """The metrics of a row of the history, without what was not measured."""
+    return {f"finetune.{name}": value for name, value in row.items() if math.isfinite(value)}
 
 
 def _accelerator(device: torch.device, options: FinetuneOptions) -> Accelerator:

@@ -8,33 +8,29 @@ takes it up as a run does that was killed after its last step.
 from __future__ import annotations
 
 import logging
-import math
 import os
 from pathlib import Path
 
-import pandas as pd
 import torch
 
-from defectsynth_pipeline.appearance.adaptation import FinetunedModel
 from defectsynth_pipeline.appearance.crops import Crops
 from defectsynth_pipeline.appearance.finetune import finetune
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.options import ExecutionOptions, FinetuneOptions
-from defectsynth_pipeline.resumable import OnMetrics
 from defectsynth_pipeline.workers import count_workers, hand_over, launch, unpack
 
 
-def finetune_over(
+def train_over(
     execution: ExecutionOptions,
     base: BaseModel,
     crops: Crops,
     options: FinetuneOptions,
-    *,
     key: str,
     checkpoints: Path,
-    on_metrics: OnMetrics,
-) -> tuple[FinetunedModel, pd.DataFrame]:
-    """Fine-tune as `finetune` does; with `execution.engine: torchrun` by `execution.workers`.
+) -> None:
+    """Train by `execution.workers` processes, if `execution.engine` is torchrun, to the last step.
+
+    Arguments are those of `finetune`, which then has nothing left to train.
 
     Raises:
         InputError: A process failed.
@@ -42,22 +38,14 @@ def finetune_over(
     workers = count_workers(execution) if execution.engine == "torchrun" else 1
     workers = min(workers, options.batch_size)
     if workers == 1:
-        return finetune(
-            base, crops, options, key=key, checkpoints=checkpoints, on_metrics=on_metrics
-        )
+        return
+    checkpoints.mkdir(parents=True, exist_ok=True)
     path = hand_over((base, crops, options), checkpoints / f"{key}.job")
     level = logging.getLogger("defectsynth_pipeline").getEffectiveLevel()
     try:
         launch(_ranked, (path, key, checkpoints, level), workers, key)
     finally:
         path.unlink()
-    model, history = finetune(
-        base, crops, options, key=key, checkpoints=checkpoints, on_metrics=lambda *_: None
-    )
-    for row in history.to_dict("records"):
-        told = {f"finetune.{name}": value for name, value in row.items() if math.isfinite(value)}
-        on_metrics(int(row["step"]), told)
-    return model, history
 
 
 def _ranked(path: Path, key: str, checkpoints: Path, level: int) -> None:

@@ -47,15 +47,11 @@ def finetune_controlnet(
     execution: ExecutionOptions,
 ) -> tuple[Any, pd.DataFrame]:
     """Adapt the ControlNet to the base split; resumes a killed run of the same inputs."""
-    from defectsynth_pipeline.appearance.finetune_launch import finetune_over
+    from defectsynth_pipeline.appearance.finetune import finetune
+    from defectsynth_pipeline.appearance.finetune_launch import train_over
 
+    train_over(execution, base_model, crops, options, key, checkpoints)
     with nested_run("finetuning", options.model_dump()) as on_metrics:
-        return finetune_over(
-            execution,
-            base_model,
-            crops,
-            options,
-            key=key,
-            checkpoints=checkpoints,
-            on_metrics=on_metrics,
+        return finetune(
+            base_model, crops, options, key=key, checkpoints=checkpoints, on_metrics=on_metrics
         )
