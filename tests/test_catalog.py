@@ -21,7 +21,7 @@ from defectsynth_pipeline.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLAS
 from sessions import REPOSITORY
 
 IN_MEMORY = {"bank", "generator", "reviewed_images", "recipe", "judges", "workshop"}
-IN_MEMORY |= {"report_so_far", "training_crops", "training_key"}
+IN_MEMORY |= {"report_so_far", "measured_report", "training_crops", "training_key"}
 WORK = {"finetune_checkpoints", "pretrain_checkpoints", "downstream_checkpoints"}
 WORK |= {"mask_work", "image_work", "ablation_work"}
 UNVERSIONED = IN_MEMORY | WORK | {"corpora", "base_model", "review"}

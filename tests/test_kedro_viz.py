@@ -107,6 +107,11 @@ def test_drafts_are_seen_before_anything_is_trained():
     assert order.index("draw_first_look") < min(map(order.index, [*trained, "fit_certificate"]))
 
 
+def test_a_report_of_other_images_is_refused_before_anything_is_measured():
+    order = [node.name for node in pipelines["quality"].nodes]
+    assert order.index("check_report") < order.index("quality.measure_images")
+
+
 def test_tags_are_slices_that_the_docs_name():
     page = (REPOSITORY / "docs" / "kedro_viz.md").read_text(encoding="utf-8")
     tags = {tag for pipeline in pipelines.values() for node in pipeline.nodes for tag in node.tags}

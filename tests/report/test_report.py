@@ -19,7 +19,7 @@ from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.report.distributions import differences, distributions
 from defectsynth_pipeline.report.findings import Tables, is_restricted, suspicions
 from defectsynth_pipeline.report.judgement import Judged, with_verdict
-from defectsynth_pipeline.report.measured import with_quality
+from defectsynth_pipeline.report.measured import check_page, with_quality
 from defectsynth_pipeline.report.page import extended, fill, image_report, made_by_type
 from defectsynth_pipeline.schemas import empty_table
 from defectsynth_pipeline.verdict.ratio import ratio_curve
@@ -246,8 +246,8 @@ def quality_table() -> pd.DataFrame:
 def test_measures_and_verdict_stand_in_one_page_in_either_order(
     page: str, samples: pd.DataFrame, images: ImageSet
 ):
-    version = images.root.parent.name
-    measured = with_quality(page, quality_table(), version)
+    check_page(page, images.root.parent.name)
+    measured = with_quality(page, quality_table())
     for number in ("0.25", "1.25", "2.25"):  # of all types, inside the defect
         assert measured.count(f"<td>{number}<td>0.5<td>0.125<td></tr>") == 1
     assert "&lt;b&gt;x&lt;/b&gt; too few" in measured
@@ -255,15 +255,15 @@ def test_measures_and_verdict_stand_in_one_page_in_either_order(
     judged = fill(page, "verdict", "it pays")
     both = fill(extended(page, measured), "verdict", "it pays")
     assert "<td>1.25<td>" in both
-    assert both == with_quality(extended(page, judged), quality_table(), version)
+    assert both == with_quality(extended(page, judged), quality_table())
 
 
 def test_what_is_about_other_images_is_not_gone_on_with(page: str, images: ImageSet):
     version = images.root.parent.name
     other = fill(page, "verdict", "it pays").replace(f'content="{version}"', 'content="older"')
     assert extended(page, "") == extended(page, other) == page
-    with refused("not about the images that were measured", "older", remedy="--pipeline=report"):
-        with_quality(other, quality_table(), version)
+    with refused("not about the images", "older", remedy="--pipeline=report"):
+        check_page(other, version)
 
 
 def test_a_page_without_the_section_is_refused():

@@ -60,7 +60,9 @@ def _brightness(values: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarra
     return mean.astype(np.float32)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(
+    maxsize=8
+)  # of a large photograph they are large: its three widths, both ways, and few more
 def _smoothing(length: int, sigma: float) -> np.ndarray:
     """The Gaussian filter of a line as a matrix: its width is the line's own, so that is faster."""
     return ndimage.gaussian_filter1d(np.eye(length, dtype=np.float32), sigma, 0, mode="nearest")

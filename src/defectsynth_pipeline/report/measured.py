@@ -15,23 +15,30 @@ from defectsynth_pipeline.verdict.seen import DEFECT
 _MEASURES = ("kid", "ic_distance", "recall", "mask_iou")
 
 
-def with_quality(page: str, table: pd.DataFrame, images: str) -> str:
-    """Put the table `generation_quality` into the report.
+def check_page(page: str, images: str) -> None:
+    """Make sure that a page is about a version of the images, before these are measured.
+
+    Raises:
+        InputError: It is about others.
+    """
+    if images_of(page) != images:
+        raise InputError(
+            "the report is not about the images that are to be measured",
+            value=f"report of {images_of(page) or 'an older release'}, images of {images}",
+            remedy="write it again: kedro run --pipeline=report",
+        )
+
+
+def with_quality(page: str, table: pd.DataFrame) -> str:
+    """Put the table `generation_quality` into the report of the images it is about.
 
     Args:
         page: From `page.image_report`.
         table: All measures.
-        images: Version of the set that was measured.
 
     Raises:
-        InputError: The page is about other images.
+        InputError: It is no such page.
     """
-    if images_of(page) != images:
-        raise InputError(
-            "the report is not about the images that were measured",
-            value=f"report of {images_of(page) or 'an older release'}, images of {images}",
-            remedy="write it again: kedro run --pipeline=report",
-        )
     whole = table[(table["defect_type"] == ALL) & (table["region"] == DEFECT)]
     rows = [
         {

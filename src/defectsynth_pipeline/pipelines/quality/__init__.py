@@ -6,7 +6,11 @@ from kedro.pipeline import Node, Pipeline
 
 from defectsynth_pipeline.figures.quality import draw_quality
 from defectsynth_pipeline.pipelines.boxes import boxed, pictures
-from defectsynth_pipeline.pipelines.quality.nodes import measure_images, report_quality
+from defectsynth_pipeline.pipelines.quality.nodes import (
+    check_report,
+    measure_images,
+    report_quality,
+)
 from defectsynth_pipeline.pipelines.task import bank_pipeline
 
 
@@ -18,7 +22,13 @@ def create_pipeline() -> Pipeline:
     table = "generation_quality"
     measured = Node(measure_images, ["bank", "params:quality"], table, name="measure_images")
     drawn = Node(draw_quality, table, "generation_quality_figure", name="draw_quality")
-    told = ["report", "earlier_verdict_report", table, "bank"]
-    page = Node(report_quality, told, "quality_report", name="report_quality")
+    # By its name it comes before what is measured, which takes long.
+    begun = Node(
+        check_report,
+        ["report", "earlier_verdict_report", "bank"],
+        "measured_report",
+        name="check_report",
+    )
+    page = Node(report_quality, ["measured_report", table], "quality_report", name="report_quality")
     stage = boxed("quality", [measured], tags="judgement") + pictures([drawn])
-    return bank_pipeline() + stage + Pipeline([page], tags="pictures")
+    return bank_pipeline() + stage + Pipeline([begun, page], tags="pictures")

@@ -21,9 +21,17 @@ def measure_images(bank: Any, options: QualityOptions) -> pd.DataFrame:
     return measure_quality(bank.samples, sources, extractor, options)
 
 
-def report_quality(page: str, judged: str, quality: pd.DataFrame, bank: Any) -> str:
-    """The report of the images, with the verdict where there is one, and the measures in it."""
-    from defectsynth_pipeline.report.measured import with_quality
+def check_report(page: str, judged: str, bank: Any) -> str:
+    """The report of the images that are to be measured, with the verdict where there is one."""
+    from defectsynth_pipeline.report.measured import check_page
     from defectsynth_pipeline.report.page import extended
 
-    return with_quality(extended(page, judged), quality, bank.synthetic.root.parent.name)
+    check_page(page, bank.synthetic.root.parent.name)
+    return extended(page, judged)
+
+
+def report_quality(page: str, quality: pd.DataFrame) -> str:
+    """The same with the measures in it."""
+    from defectsynth_pipeline.report.measured import with_quality
+
+    return with_quality(page, quality)
