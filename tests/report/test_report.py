@@ -234,7 +234,13 @@ def quality_table() -> pd.DataFrame:
     told |= {"distance": "some distance"}
     rows = [
         row_of("generation_quality", defect_type=kind, arm=arm, region=region, **told)
-        | {"kid": number + 0.25, "ic_distance": 0.5, "recall": 0.125, "mask_iou": None}
+        | {
+            "kid": 1000 * number + 1,
+            "kid_std": 250,
+            "ic_distance": 0.5,
+            "recall": 0.13,
+            "mask_iou": None,
+        }
         | {"note": f"{EVIL} too few" if kind == "dent" else ""}
         for kind in ("dent", "all")
         for region in ("whole", "defect")
@@ -248,13 +254,13 @@ def test_measures_and_verdict_stand_in_one_page_in_either_order(
 ):
     check_page(page, images.root.parent.name)
     measured = with_quality(page, quality_table())
-    for number in ("0.25", "1.25", "2.25"):  # of all types, inside the defect
-        assert measured.count(f"<td>{number}<td>0.5<td>0.125<td></tr>") == 1
+    for number in ("1 ± 250", "1,001 ± 250", "2,001 ± 250"):  # of all types, inside the defect
+        assert measured.count(f"<td>{number}<td>0.50<td>0.13<td></tr>") == 1
     assert "&lt;b&gt;x&lt;/b&gt; too few" in measured
     assert EVIL not in measured
     judged = fill(page, "verdict", "it pays")
     both = fill(extended(page, measured), "verdict", "it pays")
-    assert "<td>1.25<td>" in both
+    assert "<td>1,001 ± 250<td>" in both
     assert both == with_quality(extended(page, judged), quality_table())
 
 

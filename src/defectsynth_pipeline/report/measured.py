@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import Any
+
 import pandas as pd
 
 from defectsynth_pipeline.arms.shown import UNTOUCHED
@@ -12,7 +15,7 @@ from defectsynth_pipeline.report.page import fill, images_of, rendered
 from defectsynth_pipeline.verdict.comparison import ALL
 from defectsynth_pipeline.verdict.seen import DEFECT
 
-_MEASURES = ("kid", "ic_distance", "recall", "mask_iou")
+_SHARES = ("ic_distance", "recall", "mask_iou")
 
 
 def check_page(page: str, images: str) -> None:
@@ -27,6 +30,11 @@ def check_page(page: str, images: str) -> None:
             value=f"report of {images_of(page) or 'an older release'}, images of {images}",
             remedy="write it again: kedro run --pipeline=report",
         )
+
+
+def _kid(row: dict[Hashable, Any]) -> str:
+    """KID with its deviation over subsets, without which it ranks what it cannot."""
+    return "" if pd.isna(row["kid"]) else f"{row['kid']:,.0f} ± {row['kid_std']:,.0f}"
 
 
 def with_quality(page: str, table: pd.DataFrame) -> str:
@@ -44,21 +52,15 @@ def with_quality(page: str, table: pd.DataFrame) -> str:
         {
             "category": row["category"],
             "arm": row["arm"],
-            "told": ["" if pd.isna(row[name]) else f"{row[name]:.3g}" for name in _MEASURES],
+            "told": [_kid(row), *("" if pd.isna(row[m]) else f"{row[m]:.2f}" for m in _SHARES)],
         }
         for row in whole.to_dict("records")
     ]
     first = table.iloc[0]
-    of_types = table[table["note"].fillna("") != ""]
-    notes = (
-        of_types["category"]
-        + " / "
-        + of_types["defect_type"]
-        + ", "
-        + of_types["arm"]
-        + ": "
-        + of_types["note"]
-    )
+    notes = [
+        f"{row['category']} / {row['defect_type']}, {row['arm']}: {row['note']}"
+        for row in table[table["note"] != ""].to_dict("records")
+    ]
     section = rendered(
         "quality.html.j2",
         real=first["real"],
