@@ -13,7 +13,7 @@ TEST_ARGS ?=
 # Another port, say: VIZ_ARGS="--port 4142", MLFLOW_ARGS="--port 5001".
 VIZ_ARGS ?=
 MLFLOW_ARGS ?=
-# What `make try` makes smaller: a look at the whole in about a minute, not the best images.
+# What `make try` makes smaller: a look at the whole in a minute or two, not the best images.
 TRY = $(if $(ROOT),,ingest.categories=flange$(comma))masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
 # What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
 # PIP_ARGS="--extra-index-url URL", unless your index has them.
@@ -37,7 +37,7 @@ FAULT_ARGS ?=
 .PHONY: help install try augment downstream partitions ablation paper pretrain test lint viz mlflow bench bench-run faults bundle docs clean-data
 
 help:
-	@echo "make try                             60 images of the demo's flange in about a minute"
+	@echo "make try                             60 images of the demo's flange in a minute or two"
 	@echo "make augment [ROOT=/path/to/parts]   1,000 labelled defect images (installs first)"
 	@echo "make downstream                      trains detectors on them: does the data pay?"
 	@echo "make partitions [ROOT=...]           both, over the three partitions: the paper's tables"
