@@ -29,7 +29,7 @@ from projects import (
 )
 
 _PARTS = "data/01_raw/parts"
-_ROOM = 400 << 20
+_ROOM = 700 << 20
 """Bytes free on the small disk: more than a run asks for before it begins."""
 _LEFT = 64 << 10
 _TRIES = 50

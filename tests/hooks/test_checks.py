@@ -20,7 +20,7 @@ from defectsynth_pipeline.datasets import (
     ReviewDataset,
 )
 from defectsynth_pipeline.hooks.checks import EarlyChecks, ReviewCheck
-from defectsynth_pipeline.options import ArmOptions, SynthesisOptions
+from defectsynth_pipeline.options import ArmOptions, ProtocolOptions, SynthesisOptions
 from defectsynth_pipeline.review.decisions import apply_review, fingerprint_of_pictures
 from refusals import refused
 
@@ -62,6 +62,16 @@ def test_a_full_disk_ends_the_run_at_once(tmp_path, monkeypatch):
     (tmp_path / "parts").rename(tmp_path / "other")
     with refused("too little free space", "500 MB free, about 1253 MB needed"):
         begin(tmp_path, count=1_000_000)
+
+
+def test_trainings_of_detectors_need_more_space(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=500 << 20))
+    pipeline = Pipeline([Node(lambda protocol: 1, "params:protocol", "x")])
+    catalog = DataCatalog({"params:protocol": MemoryDataset(ProtocolOptions())})
+    checks = EarlyChecks()
+    checks.after_context_created(SimpleNamespace(project_path=tmp_path))
+    with refused("too little free space", "500 MB free, about 600 MB needed"):
+        checks.before_pipeline_run({"runner": "SequentialRunner"}, pipeline, catalog)
 
 
 def test_an_unknown_arm_ends_the_run_at_once(tmp_path):

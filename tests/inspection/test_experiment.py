@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from categories import surface
 from defectsynth_pipeline.arms.bank import Bank
 from defectsynth_pipeline.arms.plan import plan_training
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.inspection.detectors import DetectorSet
+from defectsynth_pipeline.inspection.detectors import WEIGHTS, DetectorSet, write_detector
 from defectsynth_pipeline.inspection.experiment import run_classification, run_localization
 from defectsynth_pipeline.inspection.jobs import count_synthetic, make_jobs
-from defectsynth_pipeline.inspection.localization import score_maps
+from defectsynth_pipeline.inspection.localization import Localization, score_maps
 from defectsynth_pipeline.inspection.results import (
     META_COLUMNS,
     ClassificationResults,
@@ -26,6 +27,7 @@ from defectsynth_pipeline.options import ExecutionOptions, PaperUNetOptions
 from defectsynth_pipeline.verdict.comparison import COLUMNS
 from defectsynth_pipeline.verdict.report import classification_report
 from defectsynth_pipeline.workers import crew
+from refusals import refused
 from small_models import changed
 
 from .parts import CLASSIFICATION, LOCALIZATION, PAPER, PROTOCOL, Tracked
@@ -126,6 +128,39 @@ def test_a_saved_detector_works_again(localized, tmp_path: Path) -> None:
         assert float(maps.std()) > 0
     with pytest.raises(InputError, match="plate, draem"):
         loaded.model("plate", "draem")
+
+
+def test_a_saved_detector_takes_no_room_of_its_own(localized, tmp_path: Path) -> None:
+    localized[0].save(tmp_path)
+    for number, source in enumerate(localized[0].folders.values()):
+        assert (tmp_path / f"{number:03d}" / WEIGHTS).samefile(source / WEIGHTS)
+
+
+def test_without_links_a_detector_is_copied(localized, tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    localized[0].save(tmp_path)
+    for number, source in enumerate(localized[0].folders.values()):
+        copy = tmp_path / f"{number:03d}" / WEIGHTS
+        assert not copy.samefile(source / WEIGHTS)
+        assert copy.read_bytes() == (source / WEIGHTS).read_bytes()
+
+
+def test_a_full_disk_is_said_in_one_line(localized, tmp_path: Path, monkeypatch) -> None:
+    """As safetensors says it, which is no OSError; nothing half is left."""
+    detectors = localized[0]
+    meta = detectors.meta("plate", "base") | {"checkpoint_step": 3}
+
+    def full(*_: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("defectsynth_pipeline.inspection.detectors.save_file", full)
+    task = Localization(LOCALIZATION, "resnet18", meta["types"])
+    with refused("the disk is full", remedy="free some space"):
+        write_detector(detectors.model("plate", "base"), task, meta, tmp_path / "x.detector")
+    assert not list(tmp_path.iterdir())
 
 
 def test_finished_trainings_are_not_repeated(localized, plan, bank, work: Path) -> None:

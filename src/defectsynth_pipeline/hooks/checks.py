@@ -16,6 +16,8 @@ from defectsynth_pipeline.review.decisions import apply_review, check_review
 _LEAST = 300 << 20
 """Bytes that a run of the demo writes: tables, pictures, models and what a killed run goes on
 from."""
+_TRAININGS = 300 << 20
+"""Bytes that trainings of detectors write beside that: networks, and a large one's checkpoint."""
 _FILES = 200  # so many of the user's are measured; what is made of one is about as large
 
 
@@ -48,10 +50,10 @@ class EarlyChecks:
             check_quality(inputs["params:quality"].load(), inputs["params:arms"].load())
         if "params:export" in inputs:
             check_export(inputs["params:export"].load())
-        images = 0
+        more = _TRAININGS if "params:protocol" in inputs else 0
         if {"corpora", "params:synthesis"} <= inputs.keys():
-            images = inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
-        check_space(self._project, images)
+            more += inputs["params:synthesis"].load().count * mean_size(inputs["corpora"].source)
+        check_space(self._project, more)
 
 
 class ReviewCheck:
@@ -143,17 +145,17 @@ def check_export(options: ExportOptions) -> None:
     check_folder(Path(options.out))
 
 
-def check_space(folder: Path, images: int) -> None:
+def check_space(folder: Path, more: int) -> None:
     """Refuse a run for which the disk has too little space.
 
     Args:
         folder: Where the run writes.
-        images: Bytes of the images that it will make, beside all else.
+        more: Bytes of the images and detectors that it will make, beside all else.
 
     Raises:
         InputError: Less is free.
     """
-    free, needed = shutil.disk_usage(folder).free, _LEAST + images
+    free, needed = shutil.disk_usage(folder).free, _LEAST + more
     if free < needed:
         raise InputError(
             "the disk has too little free space for this run",

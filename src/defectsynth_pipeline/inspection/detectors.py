@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.localization import Localization
 from defectsynth_pipeline.inspection.results import Where
 from defectsynth_pipeline.inspection.training import Task
+from defectsynth_pipeline.publishing import written_whole
 
 TASKS: dict[str, type[Task[Any]]] = {task.name: task for task in (Classification, Localization)}
 WEIGHTS, META = "model.safetensors", "meta.json"
@@ -62,13 +64,16 @@ class DetectorSet:
         return model.eval().requires_grad_(False)
 
     def save(self, folder: Path) -> None:
-        """Copy everything into numbered folders."""
+        """Put everything into numbered folders: as links where they can be made, else as copies."""
         folder.mkdir(parents=True, exist_ok=True)
         for number, source in enumerate(self.folders.values()):
             target = folder / f"{number:03d}"
             target.mkdir()
             for name in (WEIGHTS, META):
-                shutil.copyfile(source / name, target / name)
+                try:
+                    os.link(source / name, target / name)
+                except OSError:  # another disk, or one without links
+                    shutil.copyfile(source / name, target / name)
 
     @classmethod
     def load(cls, folder: Path) -> DetectorSet:
@@ -103,15 +108,19 @@ def write_detector(
         task: What built it.
         meta: Its row of `results.META_COLUMNS`.
         folder: Is made.
+
+    Raises:
+        InputError: The disk is full or read only.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     half = {
         name: (value if name.endswith(_STATISTICS) else value.to(torch.float16)).contiguous()
         for name, value in model.state_dict().items()
     }
-    save_file(half, folder / WEIGHTS)
     note = {"task": task.name} | {name: meta[name] for name in ("corpus", "category", "arm")}
     note |= {"types": list(task.types), "network": task.network, "side": task.side}
     note |= {name: meta[name] for name in ("seed", "weights", "steps", "checkpoint_step")}
     note |= {"options": task.training.model_dump()}
-    (folder / META).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
+    with written_whole(folder) as aside:
+        aside.mkdir()
+        save_file(half, aside / WEIGHTS)
+        (aside / META).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")

@@ -122,7 +122,7 @@ class Trainer(Generic[Result]):
         result, overlays = task.evaluate(fitted.model, self._tests, shown)
         metas, results, detector = [meta], [result], None
         if job.first:
-            detector = self._folder / f".partial-{job.key}.detector"
+            detector = self._folder / f"{job.key}.detector"
             write_detector(fitted.model, task, meta, detector)
         if (legacy := fitted.history.best.get(LEGACY)) is not None:
             metas.append({**meta, "selected": LEGACY, "checkpoint_step": legacy.step})
