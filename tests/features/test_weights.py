@@ -13,7 +13,13 @@ from torchvision.models import ResNet18_Weights, resnet18
 
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.features import weights
-from defectsynth_pipeline.features.encoder import encoder, fold_batch_norms, normalised
+from defectsynth_pipeline.features.encoder import (
+    encoder,
+    fold_batch_norms,
+    fold_padding,
+    levels_of,
+    normalised,
+)
 from defectsynth_pipeline.features.weights import choose_network, load_imagenet, weights_file
 from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.localization import Localization
@@ -33,6 +39,25 @@ def test_folded_batch_norms_change_no_feature() -> None:
         assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in whole.modules())
         for before, after in zip(levels, whole(inputs), strict=True):
             torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 64), (33, 47)])
+def test_folded_padding_changes_no_feature(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    whole = timm.create_model(weights.TIMM_NAME, features_only=True, out_indices=(0, 1, 2, 3, 4))
+    inputs = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        levels = whole.eval()(inputs)
+        fold_padding(whole)
+        for before, after in zip(levels, whole(inputs), strict=True):
+            torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-6)
+
+
+def test_images_seen_in_parts_are_seen_in_their_order() -> None:
+    inputs = torch.randn(6, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    for level, direct in zip(levels_of(inputs), encoder()(inputs), strict=True):
+        assert level.shape == direct.shape
+        torch.testing.assert_close(level, direct, rtol=1e-3, atol=1e-3)
 
 
 @pytest.fixture(scope="module")

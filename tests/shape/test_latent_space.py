@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +99,27 @@ def test_a_mask_does_not_depend_on_its_batch(smooth_model: BaseModel) -> None:
     shuffled = interpolate_latents(rows[::-1][2:5], masks, (40, 30), smooth_model, OPTIONS)
     for image_id, mask in shuffled.items():
         assert (mask == found[image_id]).all()
+
+
+def test_rows_of_one_pair_and_alpha_are_sampled_once(
+    smooth_model: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled: list[int] = []
+
+    def counted(noise: torch.Tensor, *given: Any) -> torch.Tensor:
+        sampled.append(len(noise))
+        return sample(noise, *given)
+
+    monkeypatch.setattr("defectsynth_pipeline.shape.latent_space.sample", counted)
+    masks = {"a": disc(40, 18, 20, 12), "b": disc(40, 24, 18, 9)}
+    count = 3 * OPTIONS.batch_size
+    rows = pd.DataFrame({"image_id": [str(n) for n in range(count)], "parents": "a|b"})
+    rows["alpha"] = [0.3, 0.7] * (count // 2) + [0.3] * (count % 2)
+    found = interpolate_latents(rows, masks, (40, 30), smooth_model, OPTIONS)
+    assert len(sampled) == 1
+    assert list(found) == rows["image_id"].tolist()
+    assert (found["0"] == found["2"]).all()
+    assert (found["0"] != found["1"]).any()
 
 
 @pytest.mark.parametrize("contrast", [1.0, 0.3])

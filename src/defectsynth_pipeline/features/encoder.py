@@ -12,7 +12,7 @@ import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
-from timm.layers import BatchNormAct2d
+from timm.layers import BatchNormAct2d, Conv2dSame
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -23,6 +23,7 @@ STRIDES = (2, 4, 8, 16, 32)
 CHANNELS = (16, 24, 40, 112, 320)
 _MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)  # of ImageNet, as torchvision has it
 _STD = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)
+_AT_ONCE = 4 * 224 * 224  # px: of more a processor's caches cannot hold a layer, and all wait
 
 
 def as_rgb8(image: np.ndarray) -> np.ndarray:
@@ -46,6 +47,7 @@ def encoder() -> nn.Module:
     model = timm.create_model(TIMM_NAME, features_only=True, out_indices=tuple(range(5)))
     load_imagenet(model, LITE0, "auto")
     fold_batch_norms(model.eval())
+    fold_padding(model)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(memory_format=torch.channels_last).to(device)
     return model.requires_grad_(False)  # type: ignore[no-any-return]
@@ -68,6 +70,32 @@ def fold_batch_norms(model: nn.Module) -> None:
                 before = ""
 
 
+def fold_padding(model: nn.Module) -> None:
+    """Let strided convolutions pad even images themselves: a tenth less time.
+
+    TensorFlow's way, one row and column more behind than before, is theirs with a zero in front of
+    the kernel.
+    """
+    for block in list(model.modules()):
+        for name, layer in list(block.named_children()):
+            if isinstance(layer, Conv2dSame) and layer.stride == (2, 2):
+                setattr(block, name, _PaddingWithin(layer))
+
+
+class _PaddingWithin(nn.Module):
+    def __init__(self, layer: Conv2dSame) -> None:
+        super().__init__()
+        self.layer = layer
+        self.weight = nn.Parameter(F.pad(layer.weight, (1, 0, 1, 0)))
+        self.before = layer.kernel_size[0] // 2
+
+    def forward(self, planes: Tensor) -> Tensor:
+        if planes.shape[2] % 2 or planes.shape[3] % 2:
+            return self.layer(planes)  # type: ignore[no-any-return]
+        bias, groups = self.layer.bias, self.layer.groups
+        return F.conv2d(planes, self.weight, bias, 2, self.before, 1, groups)
+
+
 @torch.no_grad()
 def levels_of(inputs: Tensor, strides: Sequence[int] = STRIDES) -> list[Tensor]:
     """Return the features of images at some strides.
@@ -80,8 +108,13 @@ def levels_of(inputs: Tensor, strides: Sequence[int] = STRIDES) -> list[Tensor]:
         A level per stride, float32 (B, C, ceil(h / stride), ceil(w / stride)), on the CPU; C is
         that of `CHANNELS`.
     """
-    levels = encoder()(inputs.to(next(encoder().parameters()).device))
-    return [levels[STRIDES.index(stride)].float().cpu() for stride in strides]
+    device = next(encoder().parameters()).device
+    pixels = inputs.shape[-2] * inputs.shape[-1]
+    count = _AT_ONCE // pixels if device.type == "cpu" else len(inputs)
+    parts = inputs.split(max(1, count))
+    found = [encoder()(part.to(device)) for part in parts]
+    chosen = [STRIDES.index(stride) for stride in strides]
+    return [torch.cat([levels[number] for levels in found]).float().cpu() for number in chosen]
 
 
 def on_grid(inputs: Tensor, strides: Sequence[int], grid: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 MOST_STEPS = 500
 _ABSENT = 20.0  # logits by which a class without an example lies below every other
@@ -30,7 +31,9 @@ def fit_regression(
         two = len(present) == 2
         model = LogisticRegression(C=2.0 if two else 1.0, max_iter=MOST_STEPS)
         counted = shares > 0
-        model.fit(inputs[counted], labels[counted], sample_weight=shares[counted])
+        # Thousands of small products: threads that wait for one another take ten times as long.
+        with threadpool_limits(1, user_api="blas"):
+            model.fit(inputs[counted], labels[counted], sample_weight=shares[counted])
         own, offset = model.coef_, model.intercept_
         weight[present] = np.concatenate([-own, own]) / 2 if two else own
         bias[present] = np.concatenate([-offset, offset]) / 2 if two else offset

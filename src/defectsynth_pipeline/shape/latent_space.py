@@ -31,8 +31,9 @@ def interpolate_latents(
 ) -> dict[str, np.ndarray]:
     """Interpolate between the DDIM inversions of two masks for every row.
 
-    Each base mask is inverted once. The last batch is filled up by repetition, so that a row
-    always meets the same kernels. Masks may come out empty: the caller judges them.
+    Each base mask is inverted once, each pair mixed once at each alpha. The last batch is filled up
+    by repetition, so that a row always meets the same kernels. Masks may come out empty: the caller
+    judges them.
 
     Args:
         rows: Plan rows; image_id, parents "id|id", alpha.
@@ -52,19 +53,21 @@ def interpolate_latents(
         latents = model.encode(_filled(pictures[start : start + len(names)], options.batch_size))
         inverted = invert(latents, denoiser(model, options), model.scheduler, options.steps)
         noises |= dict(zip(names, inverted.cpu(), strict=False))
-    found: dict[str, np.ndarray] = {}
-    progress = Progress("mask of latent space", len(rows))
-    for start in range(0, len(rows), options.batch_size):
-        batch = rows.iloc[start : start + options.batch_size]
-        mixed = torch.stack([_mixed(row, noises) for _, row in batch.iterrows()])
+    mixes = list(zip(rows["parents"].astype(str), rows["alpha"].astype(float), strict=True))
+    different = list(dict.fromkeys(mixes))
+    found: dict[tuple[str, float], np.ndarray] = {}
+    progress = Progress("mask of latent space", len(different))
+    for start in range(0, len(different), options.batch_size):
+        batch = different[start : start + options.batch_size]
+        mixed = torch.stack([_mixed(*mix, noises) for mix in batch])
         mixed = _filled(mixed, options.batch_size).to(model.device, model.dtype)
         latents = sample(mixed, denoiser(model, options), model.scheduler, options.steps)
         levels = (model.decode(latents).float().mean(dim=1) / 2 + 0.5).cpu().numpy()
-        for image_id, level in zip(batch["image_id"].astype(str), levels, strict=False):
+        for mix, level in zip(batch, levels, strict=False):
             resized = Image.fromarray(level).resize(size[::-1], Image.Resampling.BICUBIC)
-            found[image_id] = cut(np.asarray(resized), options.threshold)
+            found[mix] = cut(np.asarray(resized), options.threshold)
         progress(len(found))
-    return found
+    return {row: found[mix] for row, mix in zip(rows["image_id"].astype(str), mixes, strict=True)}
 
 
 def cut(levels: np.ndarray, threshold: float) -> np.ndarray:
@@ -160,9 +163,9 @@ def _respaced(kind: Any, scheduler: DDIMScheduler, steps: int) -> tuple[Any, lis
     return respaced, times.tolist()
 
 
-def _mixed(row: pd.Series, noises: dict[str, Tensor]) -> Tensor:
-    first, *rest = str(row["parents"]).split("|")
-    return slerp(noises[first], noises[(rest or [first])[0]], float(row["alpha"]))
+def _mixed(parents: str, alpha: float, noises: dict[str, Tensor]) -> Tensor:
+    first, *rest = parents.split("|")
+    return slerp(noises[first], noises[(rest or [first])[0]], alpha)
 
 
 def _filled(values: Tensor, count: int) -> Tensor:
