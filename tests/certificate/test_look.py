@@ -154,3 +154,19 @@ def test_what_is_held_out_shows_good_images_that_no_other_fold_has(
     assert given[0]
     assert given[1]
     assert given[0].isdisjoint(given[1])
+
+
+def test_as_many_nulls_are_made_as_are_asked_for_within_bounds(
+    real_and_good: tuple[Sample, list[Sample]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, normals = real_and_good
+    given: list[int] = []
+
+    def recorded(*rest: object, rounds: int, **how: object) -> list[Null]:
+        given.append(rounds)
+        return []
+
+    monkeypatch.setattr("defectsynth_pipeline.certificate.look.nulls_of", recorded)
+    for nulls in (1, 32, 10_000):
+        gather([real], normals, nulls=nulls, round_trip=None, seed=0)
+    assert given == [1, 4, 6]
