@@ -208,3 +208,27 @@ def test_a_pattern_that_takes_for_ever_is_stopped(
 
     with refused("takes more than", "ingest.group_by", f"at {name}", remedy="repeat no group"):
         make_samples(part, IngestOptions(group_by="^((a|aa)+)$"))
+
+
+@pytest.mark.parametrize(
+    ("texture", "boxes", "expected"),
+    [
+        (1, ((40, 20), (40, 20)), True),
+        (2, ((100, 100), (100, 100)), False),  # the shape alone, wherever the texture fits best
+        (1, ((40, 20), (20, 40)), False),  # the texture alone
+    ],
+)
+def test_one_defect_has_one_texture_and_one_shape(
+    tmp_path: Path, texture: int, boxes: tuple[tuple[int, int], ...], expected: bool
+) -> None:
+    views = []
+    for name, seed, (height, width) in zip("ab", (1, texture), boxes, strict=True):
+        image = (128 + 40 * _field(seed, 2.0, 1.0)).clip(0, 255)
+        mask = np.zeros(image.shape[:2], bool)
+        centre = np.array(mask.shape) // 2
+        top, left = centre - [height // 2, width // 2]
+        mask[top : top + height, left : left + width] = True
+        save(tmp_path / f"{name}.png", image.astype(np.uint8))
+        save(tmp_path / f"{name}_mask.png", mask)
+        views.append(duplicates.View(tmp_path, f"{name}.png", f"{name}_mask.png", mask.shape))
+    assert duplicates.same_defect(*views) == expected
