@@ -224,11 +224,10 @@ def test_one_defect_has_one_texture_and_one_shape(
     views = []
     for name, seed, (height, width) in zip("ab", (1, texture), boxes, strict=True):
         image = (128 + 40 * _field(seed, 2.0, 1.0)).clip(0, 255)
-        mask = np.zeros(image.shape[:2], bool)
-        centre = np.array(mask.shape) // 2
-        top, left = centre - [height // 2, width // 2]
+        mask = np.zeros((SIDE, SIDE), bool)
+        top, left = (SIDE - height) // 2, (SIDE - width) // 2
         mask[top : top + height, left : left + width] = True
         save(tmp_path / f"{name}.png", image.astype(np.uint8))
         save(tmp_path / f"{name}_mask.png", mask)
-        views.append(duplicates.View(tmp_path, f"{name}.png", f"{name}_mask.png", mask.shape))
+        views.append(duplicates.View(tmp_path, f"{name}.png", f"{name}_mask.png", (SIDE, SIDE)))
     assert duplicates.same_defect(*views) == expected

@@ -93,6 +93,17 @@ def test_good_windows_keep_off_defects_and_each_other() -> None:
     assert not any(a.meets(b) for a in chosen for b in chosen if a is not b)
 
 
+def test_good_windows_lie_on_the_weld_where_it_has_room() -> None:
+    defective = [Rectangle(150, 73, 214, 137)]
+    on_weld = good_windows([Rectangle(180, 100, 190, 110)], defective, 64, 400, 400)
+    assert on_weld
+    assert all(abs(window.top - 150) <= 16 for window in on_weld)
+
+    whole = good_windows([Rectangle(120, 0, 250, 400)], defective, 64, 400, 400)
+    assert whole
+    assert all(window.bottom <= 120 or window.top >= 250 for window in whole)
+
+
 def test_side_follows_the_clusters_and_the_context() -> None:
     # Two defects of 40 px, 20 px apart, are one cluster of 100 px; the third stands alone.
     defects = [[Rectangle(0, 0, 40, 40), Rectangle(0, 60, 40, 100), Rectangle(0, 500, 40, 540)]]
