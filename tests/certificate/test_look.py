@@ -131,6 +131,12 @@ def test_the_threshold_lies_between_real_ones_and_nulls() -> None:
     assert (passed(scores) == (scores["kind"] == "real")).all()
 
 
+def test_the_threshold_lies_above_the_strongest_nulls_and_not_the_weakest() -> None:
+    nulls = np.linspace(-5, -1, 50)
+    threshold = threshold_of(scored([-0.1] * 10, nulls.tolist()))
+    assert threshold == pytest.approx(-0.1 + (nulls[48] + 0.1) / 3, abs=1e-6)
+
+
 def test_nulls_do_not_pass_though_real_ones_be_lost() -> None:
     scores = scored([-0.1] * 5 + [-3.0] * 5, [-1.0] * 50)
     found = passed(scores)
