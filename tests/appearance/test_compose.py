@@ -48,6 +48,14 @@ def decoded(image: np.ndarray, frame: Rectangle) -> np.ndarray:
     return ndimage.gaussian_filter(small, (1, 1, 0)).astype(np.float32)
 
 
+def test_the_change_reaches_into_the_collar() -> None:
+    ground, mask, frame = even(180)
+    plain = np.full((RES, RES, 3), 180 / 255)
+    image = compose(ground, mask, frame, lowered(plain, mask, 0.4), plain, collar=2.0)
+    beside = ndimage.binary_dilation(mask) & ~mask  # of a weight below a half
+    assert (image[beside] < ground[beside]).mean() > 0.5
+
+
 @pytest.mark.parametrize(("dtype", "channels"), KINDS)
 @pytest.mark.parametrize("mode", ["delta", "feather"])
 @pytest.mark.parametrize("framing", ["roi", "full", "beyond"])

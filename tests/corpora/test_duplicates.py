@@ -16,6 +16,7 @@ from categories import save
 from defectsynth_pipeline.corpora import duplicates
 from defectsynth_pipeline.corpora.duplicates import alike, details
 from defectsynth_pipeline.corpora.samples import make_samples
+from defectsynth_pipeline.corpora.thumbnails import copies
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
 from refusals import refused
@@ -151,6 +152,15 @@ def test_a_copy_of_a_test_image_among_the_normals_is_warned_of(
     assert len(warnings) == 1
     assert "train/good/a.jpg (normal) looks like a copy" in warnings[0]
     assert "test/good/000.png" in warnings[0]
+
+
+@pytest.mark.parametrize(("own", "expected"), [(20.0, [(0, 0)]), (2.0, [])])
+def test_a_copy_shares_what_sets_it_apart(own: float, expected: list[tuple[int, int]]) -> None:
+    mean = np.full((64, 64), 100.0)
+    pattern = np.where(np.indices(mean.shape).sum(0) % 2, 1.0, -1.0)
+    picture = mean + own * pattern
+    near = picture + 1.2 * _field(3, 2, 1)[:64, :64]
+    assert copies(near[None], picture[None], mean) == expected
 
 
 def test_a_thousand_images_take_seconds_at_most() -> None:

@@ -190,3 +190,24 @@ def test_folds_keep_groups_together_and_a_lone_group_apart() -> None:
     assert folds[0] == folds[1] != folds[2] == folds[3] != folds[4]
     assert len(set(folds[5:])) == 3
     assert folds_of(several, 2) == [0, 0, 1, 1, 0]
+
+
+def test_types_of_one_size_are_shuffled_differently() -> None:
+    both = pd.concat([_table(30), _table(30, defect_type="scratch")], ignore_index=True)
+    numbers: dict[str, set[str]] = {"dent": set(), "scratch": set()}
+    for name in _base(both):
+        _, _, kind, number = name.split("/")
+        numbers[kind].add(number)
+    assert numbers["dent"] != numbers["scratch"]
+
+
+@pytest.mark.parametrize("partition", [0, 1, 2])
+def test_a_group_keeps_its_side_whatever_type_comes_after(partition: int) -> None:
+    first = _table(12)
+    shared = first.head(6).assign(defect_type="scratch")
+    shared["sample_id"] += "/again"
+    both = pd.concat([first, shared, _table(6, defect_type="scratch")], ignore_index=True)
+    alone = _base(first, partition=partition)
+    assert {name for name in _base(both, partition=partition) if "dent" in name} - alone <= {
+        f"{name}/again" for name in alone
+    }

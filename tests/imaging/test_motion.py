@@ -109,3 +109,9 @@ def test_rows_and_recipes_hold_a_motion() -> None:
     motion = Motion(25.0, 2.0, -6.0, 30.0, 40.0, 1.4)
     assert Motion.of(asdict(motion) | {"fill": "edge"}) == motion
     assert Motion.of({"angle": "3", "dy": 1}) == Motion(3.0, 1.0)
+
+
+def test_a_mask_between_two_pixels_keeps_its_area() -> None:
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[10:20, 12:22] = True
+    assert landed_mask(mask, Motion(0, 0.7, 0.0, 15.0, 17.0), (40, 40)).sum() == 100

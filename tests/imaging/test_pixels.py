@@ -14,6 +14,7 @@ from defectsynth_pipeline.imaging.pixels import (
     from_float,
     in_values_of,
     resize,
+    solid,
     to_float,
 )
 from defectsynth_pipeline.imaging.rectangle import Rectangle
@@ -116,8 +117,14 @@ def test_feather_is_one_inside_and_gone_past_the_collar() -> None:
     assert (weight[distance > 3] == 0).all()
     between = (distance > 0) & (distance <= 3)
     assert ((weight[between] > 0) & (weight[between] < 1)).all()
+    np.testing.assert_allclose(weight[between], (1 - distance[between] / 4) ** 2)
     assert (feather(mask, 0.0) == mask).all()
     assert not feather(np.zeros((5, 5), dtype=bool), 2.0).any()
+
+
+def test_a_coverage_is_a_mask_from_a_half_on() -> None:
+    assert solid(np.array([0.2, 0.49, 0.5, 0.8])).tolist() == [False, False, True, True]
+    assert solid(np.array([0.0, 0.2])).tolist() == [False, True]
 
 
 def test_bounding_box_and_margin() -> None:
@@ -141,3 +148,10 @@ def test_squares_stay_inside() -> None:
     box = Rectangle(0, 9, 2, 12)
     assert box.square(6, (10, 12)) == Rectangle(0, 6, 6, 12)
     assert box.square(40, (10, 12)) == Rectangle(0, 2, 10, 12)
+
+
+def test_rectangles_that_touch_do_not_meet() -> None:
+    one = Rectangle(0, 0, 4, 4)
+    assert not one.meets(Rectangle(4, 0, 8, 4))
+    assert not one.meets(Rectangle(0, 4, 4, 8))
+    assert one.meets(Rectangle(3, 3, 8, 8))

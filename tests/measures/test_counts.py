@@ -10,6 +10,7 @@ from defectsynth_pipeline.measures.counts import (
     image_score,
     pixel_histograms,
     quantise,
+    ratio,
     region_weights,
 )
 from measures.builders import shots
@@ -80,3 +81,8 @@ def test_each_region_weighs_one_and_corners_connect() -> None:
 
 def test_no_region_has_no_weights() -> None:
     assert region_weights(np.zeros((3, 4), dtype=bool)).shape == (0,)
+
+
+def test_a_ratio_to_nothing_is_undefined() -> None:
+    found = ratio(np.array([1.0, 0.0, 3.0]), np.array([0.0, 0.0, 4.0]))
+    np.testing.assert_array_equal(found, [np.nan, np.nan, 0.75])

@@ -92,3 +92,9 @@ def test_nan_of_a_seed_counts_only_where_the_seed_is_drawn() -> None:
     assert np.isnan(mean[1])
     with pytest.raises(InputError, match="differ in shape"):
         seed_mean(values[:1], weights)
+
+
+def test_seeds_count_as_often_as_they_were_drawn() -> None:
+    values = [np.array([0.3, 0.3]), np.array([0.9, 0.9])]
+    found = seed_mean(values, np.array([[2, 1], [0, 1]]))
+    np.testing.assert_allclose(found, [0.5, 0.9])

@@ -76,3 +76,17 @@ def test_single_pixels_and_bars_can_be_parents() -> None:
     dot[40, 40] = True
     assert between(dot, bar(128, 0.3, 40, 3), 0.4).any()
     assert between(dot, dot, 0.5).any()
+
+
+def straight(length: float, radius: float) -> Crack:
+    mask = bar(128, 0.0, length, 2 * radius)
+    return parent(mask)
+
+
+def test_length_and_area_are_interpolated_on_a_logarithmic_scale() -> None:
+    rng, short, long = np.random.default_rng(0), straight(25, 2), straight(100, 2)
+    mask = interpolate_cracks(short, long, 0.49, rng=rng, size=SIZE, warp=IDENTITY, area=ANY_AREA)
+    measured = measure(mask)
+    assert measured.reach == pytest.approx(50, rel=0.15)
+    area = (short.measures.area * long.measures.area) ** 0.5
+    assert measured.area == pytest.approx(area, rel=0.25)

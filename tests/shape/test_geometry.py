@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectsynth_pipeline.shape.geometry import measure, resize_mask, top_pixels
+from defectsynth_pipeline.shape.geometry import measure, resize_mask, top_pixels, without_specks
 from shape.builders import bar, crack, disc
 
 
@@ -57,3 +57,12 @@ def test_resizing_keeps_the_area_ratio_of_a_thin_crack(size: tuple[int, int]) ->
 def test_resizing_to_the_same_size_changes_nothing() -> None:
     mask = crack(1)
     assert resize_mask(mask, 128, 128) is mask
+
+
+def test_specks_go_and_the_largest_parts_stay() -> None:
+    mask = np.zeros((40, 60), dtype=bool)
+    mask[2:4, 2:4] = mask[10:20, 10:20] = mask[30:35, 40:45] = True
+    kept = without_specks(mask, 2)
+    assert not kept[:5, :5].any()
+    assert kept.sum() == 125
+    assert without_specks(mask, 3) is mask

@@ -53,3 +53,9 @@ def test_a_disc_among_bars_is_implausible() -> None:
     area = MIDDLE.area
     blob = measure(disc(96, 48, 48, float(np.sqrt(area / np.pi))))
     assert why_implausible(replace(blob, area=area), BOUNDS) == "width"
+
+
+def test_bounds_are_those_of_the_base_widened_by_the_tolerance() -> None:
+    assert BOUNDS.area == (BASE[0].area, BASE[1].area)
+    assert BOUNDS.width == pytest.approx((min(WIDTHS) / 1.25, max(WIDTHS) * 1.25))
+    assert BOUNDS.reach == pytest.approx((BASE[0].reach / 1.25, BASE[1].reach * 1.25))
