@@ -202,12 +202,26 @@ def test_types_of_one_size_are_shuffled_differently() -> None:
 
 
 @pytest.mark.parametrize("partition", [0, 1, 2])
-def test_a_group_keeps_its_side_whatever_type_comes_after(partition: int) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_keeps_its_side_whatever_type_comes_after(partition: int, seed: int) -> None:
     first = _table(12)
     shared = first.head(6).assign(defect_type="scratch")
     shared["sample_id"] += "/again"
     both = pd.concat([first, shared, _table(6, defect_type="scratch")], ignore_index=True)
-    alone = _base(first, partition=partition)
-    assert {name for name in _base(both, partition=partition) if "dent" in name} - alone <= {
-        f"{name}/again" for name in alone
-    }
+    alone = _base(first, partition=partition, seed=seed)
+    together = _base(both, partition=partition, seed=seed)
+    assert {name for name in together if name in set(first["sample_id"])} == alone
+
+
+def test_good_shots_lie_on_their_parts_side_and_are_normal_elsewhere() -> None:
+    dents = _table(9)
+    base = _base(dents)
+    sides = [dents["sample_id"].isin(base), ~dents["sample_id"].isin(base)]
+    shots = pd.concat([dents[side].head(1) for side in sides], ignore_index=True)
+    own = shots.head(1).assign(group="c/part/good/0")
+    good = pd.concat([shots, own], ignore_index=True).assign(defect_type="good")
+    good["sample_id"] = ["of_base", "of_test", "of_none"]
+    result = assign_split(pd.concat([dents, good], ignore_index=True), IngestOptions())
+    split = result.set_index("sample_id")["split"]
+    told = [split["of_base"], split["of_test"], split["of_none"]]
+    assert told == ["normal", "test", "normal"]

@@ -90,3 +90,14 @@ def test_length_and_area_are_interpolated_on_a_logarithmic_scale() -> None:
     assert measured.reach == pytest.approx(50, rel=0.15)
     area = (short.measures.area * long.measures.area) ** 0.5
     assert measured.area == pytest.approx(area, rel=0.25)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_towards_a_crack_without_branches_some_are_left_out(seed: int) -> None:
+    plain = np.zeros(SIZE, dtype=bool)
+    plain[63:66, 9:119] = True
+    branched = plain.copy()
+    for column in (30, 60, 90):
+        branched[29:64, column - 1 : column + 2] = True
+        branched[64:101, column + 9 : column + 12] = True
+    assert between(branched, plain, 0.49, seed).sum() < branched.sum()
