@@ -100,4 +100,4 @@ def test_towards_a_crack_without_branches_some_are_left_out(seed: int) -> None:
     for column in (30, 60, 90):
         branched[29:64, column - 1 : column + 2] = True
         branched[64:101, column + 9 : column + 12] = True
-    assert between(branched, plain, 0.49, seed).sum() < branched.sum()
+    assert between(branched, plain, 0.49, seed).sum() < 0.75 * branched.sum()
