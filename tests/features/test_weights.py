@@ -55,9 +55,10 @@ def test_folded_padding_changes_no_feature(size: tuple[int, int]) -> None:
 
 def test_images_seen_in_parts_are_seen_in_their_order() -> None:
     inputs = torch.randn(6, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    for level, direct in zip(levels_of(inputs), encoder()(inputs), strict=True):
+    device = next(encoder().parameters()).device
+    for level, direct in zip(levels_of(inputs), encoder()(inputs.to(device)), strict=True):
         assert level.shape == direct.shape
-        torch.testing.assert_close(level, direct, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(level, direct.cpu(), rtol=1e-3, atol=1e-3)
 
 
 @pytest.fixture(scope="module")

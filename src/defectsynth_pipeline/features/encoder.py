@@ -73,8 +73,11 @@ def fold_batch_norms(model: nn.Module) -> None:
 def fold_padding(model: nn.Module) -> None:
     """Let strided convolutions pad even images themselves: a tenth less time.
 
-    TensorFlow's way, one row and column more behind than before, is theirs with a zero in front of
-    the kernel.
+    TensorFlow pads an even image by one row and column more behind it than before it, which torch
+    can only do by a copy. With a zero row and column before the kernel both sides are alike.
+
+    Args:
+        model: In evaluation mode, with timm's convolutions of odd kernels.
     """
     for block in list(model.modules()):
         for name, layer in list(block.named_children()):
