@@ -71,6 +71,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         run("masks", stages.masks(base, repeats))
         run("alignment", stages.alignments(repeats))
         run("defects without a network", stages.defects(material, base, repeats))
+        run("encoder and regressions", stages.seeing(repeats))
         run("denoising", networks.steps(base, "compact", 4 * repeats, 16, tops))
         run("autoencoder and fusion", networks.around_steps(base, repeats))
         run("images", networks.images(material, base, 1 if arguments.quick else 2))

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import timm
 import torch
 from detectors import TYPES, make_views, stepper
 from masks import procedural_masks, write_samples
-from measuring import Material, Row, medians, timed
+from measuring import Call, Material, Row, medians, timed
 from networks import accepted
 from published import candidates
 from scipy import ndimage
+from sklearn.linear_model import LogisticRegression
 
 from defectsynth_pipeline.appearance.alignment import align
 from defectsynth_pipeline.appearance.batching import batched
@@ -28,7 +30,16 @@ from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.appearance.transfer import transferred
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.certificate import fit_certificate
+from defectsynth_pipeline.certificate.evidence import SIDE, WIDTH
 from defectsynth_pipeline.corpora.reading import each_sample
+from defectsynth_pipeline.features.encoder import (
+    STRIDES,
+    feature_levels,
+    fold_batch_norms,
+    normalised,
+)
+from defectsynth_pipeline.features.regression import MOST_STEPS, fit_regression
+from defectsynth_pipeline.features.weights import TIMM_NAME
 from defectsynth_pipeline.imaging.pixels import resize, to_float
 from defectsynth_pipeline.inspection.localization import Localization
 from defectsynth_pipeline.options import (
@@ -154,6 +165,28 @@ def defects(material: Material, base: BaseModel, repeats: int) -> Iterator[Row]:
             certificate.judge(row["category"], row["defect_type"], image, background, mask)
 
     yield Row("certificate", "an image judged", len(made) / medians({"": judge}, 3)[""], "images")
+
+
+def seeing(repeats: int) -> Iterator[Row]:
+    """The frozen encoder, and the regressions on its features, of the sizes of a certificate."""
+    rng = np.random.default_rng(0)
+    windows = rng.integers(0, 256, (16, SIDE, SIDE, 3), dtype=np.uint8)
+    plain = timm.create_model(TIMM_NAME, features_only=True, out_indices=tuple(range(len(STRIDES))))
+    fold_batch_norms(plain.eval())
+    plain = plain.to(memory_format=torch.channels_last).requires_grad_(False)
+    calls: dict[str, Call] = {"ours": lambda: feature_levels(windows)}
+    found = medians(calls | {"naive": lambda: plain(normalised(windows))}, repeats)
+    rates = [len(windows) / found[name] for name in ("ours", "naive")]
+    yield Row("encoder", f"16 windows of {SIDE} px", rates[0], "windows",
+              "all at once, padded by copies", rates[1])  # fmt: skip
+    inputs = rng.normal(size=(1800, WIDTH)).astype(np.float32)
+    labels = (inputs[:, :40].sum(1) + rng.normal(0, 3, len(inputs)) > 0).astype(int)
+    shares = np.full(len(inputs), 300 / len(inputs))
+    naive = LogisticRegression(C=2.0, max_iter=MOST_STEPS)
+    calls = {"ours": lambda: fit_regression(inputs, labels, shares, 2)}
+    found = medians(calls | {"naive": lambda: naive.fit(inputs, labels, shares)}, 3)
+    yield Row("regression", f"{len(inputs)} views of {WIDTH} columns", 1 / found["ours"],
+              "regressions", "on all threads", 1 / found["naive"])  # fmt: skip
 
 
 def training(material: Material, base: BaseModel, repeats: int) -> Iterator[Row]:
