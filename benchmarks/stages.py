@@ -225,23 +225,23 @@ def training(material: Material, base: BaseModel, repeats: int) -> Iterator[Row]
 
 
 def processes(material: Material, base: BaseModel) -> Iterator[Row]:
-    """The same images by one process and by two, of one thread each."""
-    plan = batched(pd.concat([material.plan] * 2, ignore_index=True), 16)
+    """The same images by one process and by two, of one thread each, their start included."""
+    plan = batched(pd.concat([material.plan] * 4, ignore_index=True), 16)
     plan = plan.assign(image_id=[f"image_{i:04d}" for i in range(len(plan))])
     given: dict[str, Any] = {"samples": material.samples, "masks": material.masks, "base": base}
     given |= {"options": SynthesisOptions(), "framing": FramingOptions(), "judge": accepted}
     job = ImageSetJob("0" * 16, plan, partial(render_plan, plan=plan, **given))
-    threads, seconds = torch.get_num_threads(), {}
-    for workers in (2, 1, 2):  # the first one pays for what every later one finds imported
+
+    def rendered_by(workers: int) -> None:
         torch.set_num_threads(workers)  # which they share
         with tempfile.TemporaryDirectory() as folder:
-            spread = spread_over(ExecutionOptions(workers=workers))
-            call = partial(render_set, job, Path(folder), spread)
-            seconds[workers] = timed(call)
+            render_set(job, Path(folder), spread_over(ExecutionOptions(workers=workers)))
+
+    threads = torch.get_num_threads()
+    found = medians({"2": lambda: rendered_by(2), "1": lambda: rendered_by(1)}, 2)
     torch.set_num_threads(threads)
-    rates = {workers: len(plan) / spent for workers, spent in seconds.items()}
-    yield Row("processes", f"{len(plan)} images by 2 processes of one thread", rates[2], "images",
-              "by one", rates[1])  # fmt: skip
+    yield Row("processes", f"{len(plan)} images by 2 processes of one thread",
+              len(plan) / found["2"], "images", "by one", len(plan) / found["1"])  # fmt: skip
 
 
 def scaling(material: Material, base: BaseModel) -> Iterator[Row]:
