@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 
 from categories import disc, surface, write_category
 from defectsynth_pipeline.certificate.evidence import (
@@ -18,9 +19,17 @@ from defectsynth_pipeline.certificate.evidence import (
     evidence,
     see,
     turned,
+    window_of,
 )
-from defectsynth_pipeline.certificate.look import fit_look, gather, passed, threshold_of
+from defectsynth_pipeline.certificate.look import (
+    fit_look,
+    gather,
+    held_out_scores,
+    passed,
+    threshold_of,
+)
 from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of
+from defectsynth_pipeline.certificate.variants import variants_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.options import IngestOptions
@@ -93,6 +102,48 @@ def test_a_defect_that_cannot_be_taken_out_is_not_taught_as_none(
     kinds = {null.kind for null in nulls_of(real, good, np.random.default_rng(0), rounds=2)}
     assert "untouched" in kinds
     assert not kinds & {"erased", "torn", "recoloured"}
+
+
+def test_variants_are_of_two_scales_and_two_severities(
+    real_and_good: tuple[Sample, list[Sample]],
+) -> None:
+    real, _ = real_and_good
+    own = see(real.image(), real.mask())
+    nearer, farther, fainter, stronger = variants_of(real)
+    assert len(nearer.part) < len(own.part) == min(SHAPE)  # no window is wider than the image
+    assert [window_of(np.pad(own.inside, 200), wide).width for wide in (1, 1.33)] == [96, 128]
+    for seen in (nearer, farther):
+        assert seen.inside.sum() == own.inside.sum()
+    # The defect is darker than its surface, which it is not where there is less of it.
+    dark = [seen.part[seen.inside].mean() for seen in (stronger, own, fainter)]
+    assert dark == sorted(dark)
+    for seen in (fainter, stronger):
+        away = ~ndimage.binary_dilation(seen.inside, iterations=8)
+        np.testing.assert_array_equal(seen.part[away], own.part[away])
+
+
+def test_a_defect_that_cannot_be_taken_out_has_no_other_severity(
+    real_and_good: tuple[Sample, list[Sample]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = np.ones(SHAPE, bool)
+    whole[:3] = False
+    monkeypatch.setattr(Sample, "mask", lambda self: whole)
+    assert len(list(variants_of(real_and_good[0]))) == 2
+
+
+def test_variants_are_learned_from_and_not_asked_about(
+    real_and_good: tuple[Sample, list[Sample]],
+) -> None:
+    real, normals = real_and_good
+    several = [replace(real, sample_id=name, group=name) for name in "ab"]
+    windows, shown = gather(several, normals, nulls=8, round_trip=None, seed=0)
+    of_real = windows[windows["kind"] == "real"]
+    assert len(windows) == len(shown)
+    assert (of_real.groupby("window").size() == TURNS + 4 * 4).all()
+    plain, varied = (shown[of_real.index[of_real["turn"] < TURNS]], shown[of_real.index])
+    assert len(np.unique(varied.round(4), axis=0)) > len(np.unique(plain.round(4), axis=0))
+    asked = held_out_scores(windows, shown)
+    assert (asked["kind"] == "real").sum() == 2
 
 
 def test_a_moved_mask_does_not_touch_the_defect(real_and_good: tuple[Sample, list[Sample]]) -> None:

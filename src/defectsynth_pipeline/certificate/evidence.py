@@ -50,22 +50,28 @@ class Seen(NamedTuple):
     inside: np.ndarray
 
 
-def window_of(mask: np.ndarray) -> Rectangle:
-    """The window that is looked at, a square around a mask (H, W) that is not empty."""
-    return roi_frame(mask, CONTEXT, LEAST)
+def window_of(mask: np.ndarray, wide: float = 1.0) -> Rectangle:
+    """The window that is looked at, a square around a mask (H, W) that is not empty.
+
+    Args:
+        mask: (H, W) bool.
+        wide: Its side as a multiple of the usual one.
+    """
+    return roi_frame(mask, CONTEXT * wide, round(LEAST * wide))
 
 
-def see(image: np.ndarray, mask: np.ndarray) -> Seen:
+def see(image: np.ndarray, mask: np.ndarray, wide: float = 1.0) -> Seen:
     """Cut the window around a defect.
 
     Args:
         image: uint8 or uint16, (H, W) or (H, W, 3).
         mask: (H, W) bool.
+        wide: As in `window_of`.
 
     Raises:
         InputError: The mask is empty.
     """
-    window = window_of(mask)
+    window = window_of(mask, wide)
     part = as_planes(crop(image, window), 3) / full_scale(image)
     return Seen(part.astype(np.float32), crop(mask, window))
 

@@ -1,10 +1,10 @@
 """Does it look like a defect of its type? A classifier of a category's defect types and of nulls.
 
-Three logistic regressions on the evidence of the base set's own real defects, each turned and
-mirrored, and of nulls made from them: is it a defect, of which type, and if it is none, of which
-kind. What is asked for is the logarithm of the probability of the type that a mask claims, the sum
-of the first two, as a mean over two views. Every class of a regression has the same total weight,
-so that few real defects count as much as many nulls.
+Three logistic regressions on the evidence of the base set's own real defects, each turned,
+mirrored and in `variants`, and of nulls made from them: is it a defect, of which type, and if it is
+none, of which kind. What is asked for is the logarithm of the probability of the type that a mask
+claims, the sum of the first two, as a mean over two views. Every class of a regression has the same
+total weight, so that few real defects count as much as many nulls.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scipy.special import log_softmax
 
 from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, Seen, evidence, see
 from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTrip, nulls_of
+from defectsynth_pipeline.certificate.variants import variants_of
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.features.regression import fit_regression
@@ -30,6 +31,7 @@ from defectsynth_pipeline.workers import Map
 _ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
 _VIEWS = (0, 5)  # turns of which the score is the mean; of the many nulls no more are learned
+_VARIED = (0, 2, 5, 7)  # turns of a real defect seen otherwise
 FOLDS = 10
 _EVIDENCE = 300.0  # total weight of a regression's windows against its prior, of variance 1
 _LEAST = np.log(0.05)  # scores below are all alike
@@ -37,7 +39,7 @@ _ROW = ("kind", "defect_type", "fold", "turn", "window")
 _EMPHASIS = 3.0  # of the few columns measured in pixels, among more than a thousand of features
 _CLIP = 5.0  # deviations: a feature that the base never showed decides nothing alone
 REAL_LOST = 0.05  # share of the real defects that may fall below the threshold
-NULL_PASSED = 0.03  # share of the worst kind of null that may stay above it, the stronger rule
+NULL_PASSED = 0.025  # share of the worst kind of null that may stay above it, the stronger rule
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,19 @@ def gather(
 def _windows_of(
     given: tuple[Sample, Sequence[Sample], int], *, rounds: int, round_trip: RoundTrip | None
 ) -> tuple[list[tuple[str, Sequence[int]]], np.ndarray]:
-    """Kind and turns of the windows that a base defect gives, and their evidence."""
+    """Kind and turns of the windows that a base defect gives, and their evidence.
+
+    Turns from `TURNS` on are of its variants: they are learned from and never asked about.
+    """
     sample, normals, seed = given
     rng = np.random.default_rng(seed)
     nulls = list(nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip))
-    windows = [(REAL, range(TURNS)), *((null.kind, _VIEWS) for null in nulls)]
+    varied = evidence(variants_of(sample), _VARIED)
+    turns = range(TURNS + len(varied))
+    windows = [(REAL, turns), *((null.kind, _VIEWS) for null in nulls)]
     own = evidence([see(sample.image(), sample.mask())], range(TURNS))
-    return windows, np.concatenate([own, evidence((null.seen for null in nulls), _VIEWS)])
+    shown = [own, varied, evidence((null.seen for null in nulls), _VIEWS)]
+    return windows, np.concatenate(shown)
 
 
 def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:

@@ -78,33 +78,33 @@ def nulls_of(
         round_trip: What an autoencoder makes of a picture; without it that kind is left out.
     """
     own, mask = to_float(real.image()), real.mask()
-    wide = _wide(mask)
+    wide = wide_window(mask)
     part, inside = crop(own, wide), crop(mask, wide)
-    clean = _inpainted(part, inside)
+    clean = inpainted(part, inside)
     energy = np.sqrt(((part - clean)[inside] ** 2).mean(0))
     for number in range(rounds):
         # A defect that could not be taken out is still there, and must not be taught as none.
         hole = ndimage.distance_transform_edt(~inside) <= _WIDER * number
-        erased = _inpainted(part, hole)
+        erased = inpainted(part, hole)
         if erased is not part:
-            yield Null("erased", _seen(erased, inside))
+            yield Null("erased", seen_in(erased, inside))
         if clean is not part:
-            yield Null("torn", _seen(clean + _torn(part - clean, inside, rng), inside))
+            yield Null("torn", seen_in(clean + _torn(part - clean, inside, rng), inside))
             other = _recoloured(part - clean, inside, rng)
             if other is not None:
-                yield Null("recoloured", _seen(clean + other, inside))
+                yield Null("recoloured", seen_in(clean + other, inside))
         moved = _moved(mask, rng)
         if moved is not None:
-            there = _wide(moved)
-            yield Null("moved", _seen(crop(own, there), crop(moved, there)))
+            there = wide_window(moved)
+            yield Null("moved", seen_in(crop(own, there), crop(moved, there)))
         for turn in range(_GOOD):
             chosen, motion = place_defect(real, normals, rng)
             landed = landed_mask(mask, motion, normals[chosen].shape)
             if not landed.any():
                 continue
-            there = _wide(landed)
+            there = wide_window(landed)
             good = crop(to_float(normals[chosen].image()), there), crop(landed, there)
-            yield Null("untouched", _seen(*good))
+            yield Null("untouched", seen_in(*good))
             if turn == 0:
                 yield from _on_good(*good, energy, rng, round_trip)
 
@@ -119,29 +119,31 @@ def _on_good(
     """Nulls of a good picture (h, w, 3) and a mask (h, w); `energy` (3,) is the real defect's."""
     weight = feather(inside, _COLLAR)[..., None]
     within = {
-        "inpainted": _inpainted(good, inside),
+        "inpainted": inpainted(good, inside),
         "grain": good + rng.normal(size=good.shape) * energy,
     }
     if round_trip is not None:
         within["round_trip"] = round_trip(good)
     for kind, other in within.items():
-        yield Null(kind, _seen(good + weight * (other - good), inside))
+        yield Null(kind, seen_in(good + weight * (other - good), inside))
     edge = ndimage.binary_dilation(inside, iterations=2) & ~inside
     line = ndimage.gaussian_filter(edge.astype(np.float32), 0.7)[..., None]
     height = rng.choice([-1.5, 1.5]) * np.maximum(energy, _FAINTEST)
-    yield Null("seam", _seen(good + line * height, inside))
+    yield Null("seam", seen_in(good + line * height, inside))
 
 
-def _wide(mask: np.ndarray) -> Rectangle:
+def wide_window(mask: np.ndarray) -> Rectangle:
+    """The window around a mask (H, W) from which a defect is taken out."""
     return roi_frame(mask, _WIDE, LEAST + LEAST // 2)
 
 
-def _seen(part: np.ndarray, inside: np.ndarray) -> Seen:
+def seen_in(part: np.ndarray, inside: np.ndarray) -> Seen:
+    """The window around a mask (h, w) in a picture (h, w, 3) in [0, 1]."""
     window = window_of(inside)
     return Seen(crop(part, window).clip(0, 1).astype(np.float32), crop(inside, window))
 
 
-def _inpainted(part: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def inpainted(part: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """A picture (h, w, 3) in [0, 1] with the texture of its surroundings in a mask."""
     if inside.mean() > 0.5:  # there is hardly anything to copy
         return part
