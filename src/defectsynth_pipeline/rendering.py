@@ -192,7 +192,8 @@ def _render_missing(job: ImageSetJob, work: Path, spread: Spread | None) -> None
 
 def missing_rows(plan: pd.DataFrame, work: Path) -> pd.DataFrame:
     """The rows of a plan whose image is not in a work folder, whole and unharmed."""
-    return plan[[not _is_complete(work, image_id) for image_id in plan["image_id"].astype(str)]]
+    missing = [not _is_complete(work, image_id) for image_id in plan["image_id"].astype(str)]
+    return plan if all(missing) else plan[missing]  # a new one is not held twice
 
 
 def render_rows(job: ImageSetJob, rows: pd.DataFrame, work: Path) -> None:

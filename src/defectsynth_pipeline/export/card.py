@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-import pandas as pd
-
 from defectsynth_pipeline.corpora.licences import commerce_doubt
 from defectsynth_pipeline.export.selection import SYNTHETIC, Selection
 from defectsynth_pipeline.options import ExportOptions
@@ -27,24 +25,6 @@ _LIMITS = (
     "neither the generator nor the detector has seen: `defectsynth downstream` does.",
     "Do not report a score that was measured on synthetic images as one on real parts.",
 )
-
-
-def image_table(selection: Selection) -> pd.DataFrame:
-    """Return a row per exported image: what it is, from what, under which licence."""
-    rows = [
-        {
-            "name": image.name,
-            "category": image.category,
-            "defect_type": image.defect_type,
-            "label": image.label,
-            "origin": image.origin,
-            "verdict": image.verdict,
-            "licence": image.licence,
-            **image.told,
-        }
-        for image in selection
-    ]
-    return pd.DataFrame(rows)
 
 
 def dataset_card(selection: Selection, options: ExportOptions, notes: list[str]) -> str:
@@ -75,8 +55,8 @@ def _header(selection: Selection) -> list[str]:
 
 
 def _body(selection: Selection, options: ExportOptions, notes: list[str]) -> Iterator[str]:
-    synthetic = [image for image in selection if image.origin == SYNTHETIC]
-    yield f"# {len(selection)} labelled images, {len(synthetic)} of them synthetic"
+    synthetic = (selection.table["origin"] == SYNTHETIC).sum()
+    yield f"# {len(selection)} labelled images, {synthetic} of them synthetic"
     yield ""
     yield (
         "**The synthetic images are no photographs.** `defectsynth_pipeline` made them from a few "
@@ -96,9 +76,8 @@ def _body(selection: Selection, options: ExportOptions, notes: list[str]) -> Ite
 
 
 def _counts(selection: Selection) -> str:
-    table = image_table(selection).assign(count=1)
     keys = ["category", "defect_type", "origin", "verdict"]
-    counts = table.groupby(keys, sort=True)["count"].sum().reset_index()
+    counts = selection.table.groupby(keys, sort=True).size().reset_index(name="count")
     lines = [[escape(row[key]) for key in (*keys, "count")] for row in counts.to_dict("records")]
     return markdown_table(["category", "defect type", "origin", "verdict", "images"], lines)
 

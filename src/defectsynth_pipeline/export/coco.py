@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -27,35 +29,7 @@ def write_coco(selection: Selection, folder: Path, options: ExportOptions) -> li
     """Write the images and one JSON; see `writing.Writer`."""
     (folder / "images").mkdir()
     names = list(selection.licences())
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, image in enumerate(selection, start=1):
-        file = f"{image.name}.png"
-        (folder / "images" / file).write_bytes(image.png())
-        mask = image.mask()
-        images.append(
-            {
-                "id": number,
-                "file_name": file,
-                "height": mask.shape[0],
-                "width": mask.shape[1],
-                "license": names.index(image.licence.split("; ")[0]) + 1,
-                "licence": image.licence,
-                "synthetic": image.origin == SYNTHETIC,
-            }
-        )
-        for part in instances(mask, options.instances):
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": number,
-                    "category_id": selection.labels.index(image.label) + 1,
-                    "segmentation": _segmentation(part, options.masks),
-                    "area": int(part.sum()),
-                    "bbox": list(box(part)),
-                    "iscrowd": 0,
-                }
-            )
+    labels = {label: number for number, label in enumerate(selection.labels, start=1)}
     whole = {
         "info": {
             "description": "synthetic defect images made by defectsynth_pipeline; see README.md",
@@ -64,19 +38,57 @@ def write_coco(selection: Selection, folder: Path, options: ExportOptions) -> li
         },
         "licenses": [{"id": n, "name": name, "url": ""} for n, name in enumerate(names, start=1)],
         "categories": [
-            {"id": number, "name": name, "supercategory": "defect"}
-            for number, name in enumerate(selection.labels, start=1)
+            {"id": number, "name": label, "supercategory": "defect"}
+            for label, number in labels.items()
         ],
-        "images": images,
-        "annotations": annotations,
     }
-    (folder / "annotations.json").write_text(json.dumps(whole, ensure_ascii=False), "utf-8")
-    told = sum(isinstance(one["segmentation"], dict) for one in annotations)
+    count = told = 0
+    # Written as they come: of very many images not even the annotations fit into memory.
+    with (
+        (folder / "annotations.json").open("w", encoding="utf-8") as file,
+        TemporaryFile("w+", encoding="utf-8") as annotations,
+    ):
+        file.write(f'{_text(whole)[:-1]}, "images": [')
+        for number, image in enumerate(selection, start=1):
+            name = f"{image.name}.png"
+            (folder / "images" / name).write_bytes(image.png())
+            mask = image.mask()
+            of_image = {
+                "id": number,
+                "file_name": name,
+                "height": mask.shape[0],
+                "width": mask.shape[1],
+                "license": names.index(image.licence.split("; ")[0]) + 1,
+                "licence": image.licence,
+                "synthetic": image.origin == SYNTHETIC,
+            }
+            file.write(", " * (number > 1) + _text(of_image))
+            for part in instances(mask, options.instances):
+                count += 1
+                of_part = {
+                    "id": count,
+                    "image_id": number,
+                    "category_id": labels[image.label],
+                    "segmentation": _segmentation(part, options.masks),
+                    "area": int(part.sum()),
+                    "bbox": list(box(part)),
+                    "iscrowd": 0,
+                }
+                told += isinstance(of_part["segmentation"], dict)
+                annotations.write(", " * (count > 1) + _text(of_part))
+        file.write('], "annotations": [')
+        annotations.seek(0)
+        copyfileobj(annotations, file)
+        file.write("]}")
     return [
-        f"{len(annotations)} annotations: {told} as run lengths (RLE), which lose nothing, "
-        f"{len(annotations) - told} as polygons along the pixels' edges.",
+        f"{count} annotations: {told} as run lengths (RLE), which lose nothing, "
+        f"{count - told} as polygons along the pixels' edges.",
         "`iscrowd` is 0 for all: run lengths do not mean a crowd here.",
     ]
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _segmentation(part: np.ndarray, how: str) -> dict[str, Any] | list[list[float]]:

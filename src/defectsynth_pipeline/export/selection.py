@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +24,10 @@ from defectsynth_pipeline.provenance import UNKNOWN
 SYNTHETIC, REAL = "synthetic", "real"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _TOLD = ("engine", "seed", "background", "reference", "plan_row", "reason")
+_OF_MANIFEST = ("image_id", "category", "defect_type", "verdict", "licence", *_TOLD)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Exported:
     """One image to export; pixels are read when asked for.
 
@@ -37,8 +37,7 @@ class Exported:
         origin: "synthetic" or "real".
         verdict: Of the certificate: accepted, relabelled, rejected; "" for a real image.
         licence: Of the photographs in it.
-        told: What else the table `images.csv` says of it, by column.
-        source: The published PNG, or the sample.
+        source: The set and the image_id in it, or the sample.
     """
 
     name: str
@@ -48,51 +47,70 @@ class Exported:
     origin: str
     verdict: str
     licence: str
-    told: Mapping[str, Any]
-    source: tuple[ImageSet, str, Path] | Sample
+    source: tuple[ImageSet, str] | Sample
 
     def png(self) -> bytes:
         """The image's file: as published, or, of a photograph, its part that is a sample."""
         if isinstance(self.source, Sample):
             text = {"Description": "real: a photograph", "Image": self.source.sample_id}
             return encode_png(self.source.image(), text)
-        return self.source[2].read_bytes()
+        return _file(*self.source).read_bytes()
 
     def mask(self) -> np.ndarray:
         """Its mask, bool (H, W), all False for a good image."""
         if isinstance(self.source, Sample):
             return self.source.mask()
-        image_set, image_id, _ = self.source
+        image_set, image_id = self.source
         return image_set.array(image_id, "mask")
+
+
+_NAMES = tuple(field.name for field in fields(Exported) if field.name != "source")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """All that is exported.
+    """All that is exported, a row of a table each, so that many take little memory.
 
     Attributes:
-        images: In order.
-        labels: The names of all defects, in order; a format numbers them from it.
-        of_set: Fingerprint of the set.
-        version: Of the set.
+        table: The columns of `Exported` but for `source`, and what else is told of an image: from
+            what, with which seed and engine, and why it was rejected.
+        sources: In the table's order: image_id of a synthetic image, the sample of a real one.
+        image_set: The synthetic images.
+        of_set: Its fingerprint.
     """
 
-    images: tuple[Exported, ...]
-    labels: tuple[str, ...]
+    table: pd.DataFrame
+    sources: Sequence[str | Sample]
+    image_set: ImageSet
     of_set: str
-    version: str
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of all defects, in order; a format numbers them from it."""
+        return tuple(sorted(set(self.table["label"]) - {""}))
+
+    @property
+    def version(self) -> str:
+        """Of the set."""
+        return self.image_set.root.parent.name
 
     def __iter__(self) -> Iterator[Exported]:
         """The images in order."""
-        return iter(self.images)
+        columns = (self.table[name] for name in _NAMES)
+        for *told, source in zip(*columns, self.sources, strict=True):
+            found = source if isinstance(source, Sample) else (self.image_set, source)
+            yield Exported(**dict(zip(_NAMES, told, strict=True)), source=found)
 
     def __len__(self) -> int:
         """How many images."""
-        return len(self.images)
+        return len(self.table)
 
     def licences(self) -> dict[str, int]:
         """Images by the licence of a photograph in them; one with two counts under each."""
-        return dict(Counter(name for image in self for name in image.licence.split("; ")))
+        found: Counter[str] = Counter()
+        for licences, count in self.table["licence"].value_counts(sort=False).items():
+            found.update(dict.fromkeys(str(licences).split("; "), count))
+        return dict(found)
 
 
 def select_images(image_set: ImageSet, samples: pd.DataFrame, options: ExportOptions) -> Selection:
@@ -106,27 +124,31 @@ def select_images(image_set: ImageSet, samples: pd.DataFrame, options: ExportOpt
     Raises:
         InputError: Nothing is left, or licences forbid what the export is for.
     """
-    rows = _of_set(image_set, options.rejected)
-    if not rows:
+    made = [image_set.manifest, *([image_set.rejected] if options.rejected else [])]
+    rows = pd.concat(
+        [table[[c for c in _OF_MANIFEST if c in table]] for table in made], ignore_index=True
+    )
+    if rows.empty:
         raise InputError(
             "there is nothing to export: no image was accepted",
             file=image_set.root,
             value=f"{len(image_set.rejected)} rejected",
             remedy="see synthesis_summary for why, or export the rejected too: --all",
         )
-    mine = samples[samples["category"].isin({row["category"] for row, _ in rows})]
+    mine = samples[samples["category"].isin(rows["category"])]
     good = options.format == "mvtec" if options.normals is None else options.normals
     sides = {"base": options.real, "normal": good}
-    real = [mine[(mine["split"] == side) & wanted] for side, wanted in sides.items()]
-    several = mine["category"].nunique() > 1
-    images = [_synthetic(image_set, *row, several) for row in rows]
-    for table in real:
-        licences = table.get("licence", pd.Series(UNKNOWN, index=table.index))
-        pairs = zip(each_sample(table), licences, strict=True)
-        images += [_real(sample, str(licence), several) for sample, licence in pairs]
-    of_set = str(rows[0][0].get("of_set", UNKNOWN))
-    labels = sorted({image.label for image in images} - {""})
-    chosen = Selection(tuple(_distinct(images)), tuple(labels), of_set, image_set.root.parent.name)
+    real = pd.concat([mine[(mine["split"] == side) & wanted] for side, wanted in sides.items()])
+    photographs = list(each_sample(real))
+    table = pd.concat([_synthetic(rows), _real(real, photographs)], ignore_index=True)
+    if mine["category"].nunique() > 1:
+        labelled = table["label"] != ""
+        table["label"] = table["label"].where(~labelled, table["category"] + "-" + table["label"])
+    table["name"] = list(_distinct(table["name"]))
+    columns = dict.fromkeys([*_NAMES, *table.columns])
+    table = table[list(columns)]
+    of_set = next((str(t["of_set"].iloc[0]) for t in made if "of_set" in t and len(t)), UNKNOWN)
+    chosen = Selection(table, [*rows["image_id"], *photographs], image_set, of_set)
     if options.commercial and not options.accept_licences:
         check_commerce(chosen)
     return chosen
@@ -156,58 +178,40 @@ def instances(mask: np.ndarray, how: str) -> list[np.ndarray]:
     return components(mask) if how == "parts" else [mask]
 
 
-def _of_set(image_set: ImageSet, rejected: bool) -> list[tuple[dict[str, Any], Path]]:
-    """Rows of the manifest with their files, the published first."""
-    tables = [image_set.manifest, *([image_set.rejected] if rejected else [])]
-    rows = [row for table in tables for row in table.to_dict("records")]
-    return [(row, _file(image_set.root, f"{row['image_id']}.png")) for row in rows]
-
-
-def _file(root: Path, name: str) -> Path:
+def _file(image_set: ImageSet, image_id: str) -> Path:
     """Where an image lies: a person's review moves none."""
-    published = root / "images" / name
-    return published if published.exists() else root / REJECTED / "images" / name
+    name = f"{image_id}.png"
+    published = image_set.root / "images" / name
+    return published if published.exists() else image_set.root / REJECTED / "images" / name
 
 
-def _synthetic(image_set: ImageSet, row: dict[str, Any], file: Path, several: bool) -> Exported:
-    return Exported(
-        name=row["image_id"],
-        category=row["category"],
-        defect_type=row["defect_type"],
-        label=_label(row["category"], row["defect_type"], several),
-        origin=SYNTHETIC,
-        verdict=row["verdict"],
-        licence=row.get("licence", UNKNOWN),
-        told={name: row[name] for name in _TOLD if name in row},
-        source=(image_set, row["image_id"], file),
+def _synthetic(rows: pd.DataFrame) -> pd.DataFrame:
+    licences = rows.get("licence", UNKNOWN)
+    table = rows.rename(columns={"image_id": "name"})
+    return table.assign(label=rows["defect_type"], origin=SYNTHETIC, licence=licences)
+
+
+def _real(rows: pd.DataFrame, photographs: Sequence[Sample]) -> pd.DataFrame:
+    licences = rows["licence"] if "licence" in rows else pd.Series(UNKNOWN, index=rows.index)
+    return pd.DataFrame(
+        {
+            "name": [_UNSAFE.sub("_", f"real-{sample.sample_id}") for sample in photographs],
+            "category": rows["category"].to_numpy(),
+            "defect_type": rows["defect_type"].to_numpy(),
+            "label": rows["defect_type"].mask(rows["defect_type"] == GOOD, "").to_numpy(),
+            "origin": REAL,
+            "verdict": "",
+            "licence": licences.replace("", UNKNOWN).to_numpy(),
+            "background": [sample.sample_id for sample in photographs],
+            "reason": [sample.derivation for sample in photographs],
+        }
     )
 
 
-def _real(sample: Sample, licence: str, several: bool) -> Exported:
-    good = sample.defect_type == GOOD
-    return Exported(
-        name=_UNSAFE.sub("_", f"real-{sample.sample_id}"),
-        category=sample.category,
-        defect_type=sample.defect_type,
-        label="" if good else _label(sample.category, sample.defect_type, several),
-        origin=REAL,
-        verdict="",
-        licence=licence or UNKNOWN,
-        told={"background": sample.sample_id, "reason": sample.derivation},
-        source=sample,
-    )
-
-
-def _label(category: str, defect_type: str, several: bool) -> str:
-    """The type; with its category where more than one is exported."""
-    return f"{category}-{defect_type}" if several else defect_type
-
-
-def _distinct(images: list[Exported]) -> Iterator[Exported]:
-    """The images, those of one name numbered."""
+def _distinct(names: Iterable[str]) -> Iterator[str]:
+    """The names, those that occur again numbered."""
     seen: Counter[str] = Counter()
-    for image in images:
-        key = image.name.lower()  # some file systems know no other
+    for name in names:
+        key = name.lower()  # some file systems know no other
         seen[key] += 1
-        again = f"-{seen[key]}" if seen[key] > 1 else ""
-        yield Exported(**{**image.__dict__, "name": image.name + again})
+        yield name + (f"-{seen[key]}" if seen[key] > 1 else "")

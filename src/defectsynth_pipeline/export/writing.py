@@ -10,7 +10,7 @@ from typing import TypeAlias
 import pandas as pd
 
 from defectsynth_pipeline.errors import InputError
-from defectsynth_pipeline.export.card import CARD, TABLE, dataset_card, image_table
+from defectsynth_pipeline.export.card import CARD, TABLE, dataset_card
 from defectsynth_pipeline.export.coco import write_coco
 from defectsynth_pipeline.export.cvat import write_cvat
 from defectsynth_pipeline.export.huggingface import write_huggingface
@@ -71,12 +71,14 @@ def write_export(selection: Selection, folder: Path, options: ExportOptions) -> 
     with written_whole(folder) as aside:
         aside.mkdir()
         notes = FORMATS[options.format](selection, aside, options)
-        table = image_table(selection)
-        table.to_csv(aside / TABLE, index=False)
+        selection.table.to_csv(aside / TABLE, index=False)
         card = dataset_card(selection, options, notes)
         (aside / CARD).write_text(card, encoding="utf-8")
     logger.info(
-        "%s: %d images, %s", folder, len(selection), ", ".join(_counts(table)) or "no defects"
+        "%s: %d images, %s",
+        folder,
+        len(selection),
+        ", ".join(_counts(selection.table)) or "no defects",
     )
     return card
 
