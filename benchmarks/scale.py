@@ -1,6 +1,6 @@
 """Memory and time by the number of images: planned, rendered, published, opened, shown, exported.
 
-    python benchmarks/scale.py                  1,000 and 100,000 images; some hours on one core
+    python benchmarks/scale.py                  1,000 and 100,000 images; an hour on one core
     python benchmarks/scale.py 1000 10000
 
 Small parts (64 x 80 px) and a tiny model with random weights: what grows is the number alone.
