@@ -115,6 +115,19 @@ def test_a_card_and_a_table_lie_in_every_export(image_set, samples, out):
         assert set(table["name"]) == {image.name for image in chosen}
 
 
+def test_seeds_are_told_to_the_last_digit_beside_photographs_that_have_none(
+    image_set, samples, out
+):
+    seeds = [2**62 + number for number in range(len(image_set.manifest))]
+    drawn = replace(image_set, manifest=image_set.manifest.assign(seed=seeds))
+    options = ExportOptions(normals=True, real=True)
+    write_export(select_images(drawn, samples, options), out, options)
+    table = pd.read_csv(out / "images.csv", dtype={"seed": "Int64"})
+    told = table[table["origin"] == "synthetic"].set_index("name")["seed"]
+    assert told.to_dict() == dict(zip(drawn.manifest["image_id"], seeds, strict=True))
+    assert table.loc[table["origin"] == "real", "seed"].isna().all()
+
+
 def test_a_kill_half_way_leaves_nothing_there(image_set, samples, out, monkeypatch):
     def half(selection, folder, options):
         (folder / "half").write_text("a")

@@ -188,6 +188,8 @@ def _file(image_set: ImageSet, image_id: str) -> Path:
 def _synthetic(rows: pd.DataFrame) -> pd.DataFrame:
     licences = rows.get("licence", UNKNOWN)
     table = rows.rename(columns={"image_id": "name"})
+    if "seed" in table:
+        table["seed"] = table["seed"].astype("Int64")  # photographs have none, floats lose digits
     return table.assign(label=rows["defect_type"], origin=SYNTHETIC, licence=licences)
 
 
