@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ class Selection:
     image_set: ImageSet
     of_set: str
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The names of all defects, in order; a format numbers them from it."""
         return tuple(sorted(set(self.table["label"]) - {""}))
@@ -194,7 +195,7 @@ def _synthetic(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _real(rows: pd.DataFrame, photographs: Sequence[Sample]) -> pd.DataFrame:
-    licences = rows["licence"] if "licence" in rows else pd.Series(UNKNOWN, index=rows.index)
+    licences = pd.Series(rows.get("licence", UNKNOWN), index=rows.index)
     return pd.DataFrame(
         {
             "name": [_UNSAFE.sub("_", f"real-{sample.sample_id}") for sample in photographs],
