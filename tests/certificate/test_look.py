@@ -22,13 +22,14 @@ from defectsynth_pipeline.certificate.evidence import (
     window_of,
 )
 from defectsynth_pipeline.certificate.look import (
+    REAL_VIEWS,
     fit_look,
     gather,
     held_out_scores,
     passed,
     threshold_of,
 )
-from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of
+from defectsynth_pipeline.certificate.nulls import KINDS, Null, nulls_of, take_out
 from defectsynth_pipeline.certificate.variants import variants_of
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
@@ -82,7 +83,9 @@ def test_a_view_is_the_window_turned() -> None:
 
 def test_every_kind_of_null_is_made_in_range(real_and_good: tuple[Sample, list[Sample]]) -> None:
     rng = np.random.default_rng(0)
-    nulls = list(nulls_of(*real_and_good, rng, rounds=3, round_trip=lambda p: p * 0.9))
+    real, good = real_and_good
+    trip = {"rounds": 3, "round_trip": lambda p: p * 0.9}
+    nulls = list(nulls_of(real, take_out(real), good, rng, **trip))
     assert {null.kind for null in nulls} == set(KINDS)
     for null in nulls:
         assert null.seen.part.min() >= 0
@@ -99,7 +102,8 @@ def test_a_defect_that_cannot_be_taken_out_is_not_taught_as_none(
     whole = np.ones(SHAPE, bool)
     whole[:3] = False
     monkeypatch.setattr(Sample, "mask", lambda self: whole)
-    kinds = {null.kind for null in nulls_of(real, good, np.random.default_rng(0), rounds=2)}
+    made = nulls_of(real, take_out(real), good, np.random.default_rng(0), rounds=2)
+    kinds = {null.kind for null in made}
     assert "untouched" in kinds
     assert not kinds & {"erased", "torn", "recoloured"}
 
@@ -109,7 +113,7 @@ def test_variants_are_of_two_scales_and_two_severities(
 ) -> None:
     real, _ = real_and_good
     own = see(real.image(), real.mask())
-    nearer, farther, fainter, stronger = variants_of(real)
+    nearer, farther, fainter, stronger = variants_of(real, take_out(real))
     assert len(nearer.part) < len(own.part) == min(SHAPE)  # no window is wider than the image
     assert [window_of(np.pad(own.inside, 200), wide).width for wide in (1, 1.33)] == [96, 128]
     for seen in (nearer, farther):
@@ -128,7 +132,8 @@ def test_a_defect_that_cannot_be_taken_out_has_no_other_severity(
     whole = np.ones(SHAPE, bool)
     whole[:3] = False
     monkeypatch.setattr(Sample, "mask", lambda self: whole)
-    assert len(list(variants_of(real_and_good[0]))) == 2
+    real, _ = real_and_good
+    assert len(list(variants_of(real, take_out(real)))) == 2
 
 
 def test_variants_are_learned_from_and_not_asked_about(
@@ -139,7 +144,7 @@ def test_variants_are_learned_from_and_not_asked_about(
     windows, shown = gather(several, normals, nulls=8, round_trip=None, seed=0)
     of_real = windows[windows["kind"] == "real"]
     assert len(windows) == len(shown)
-    assert (of_real.groupby("window").size() == TURNS + 4 * 4).all()
+    assert (of_real.groupby("window").size() == REAL_VIEWS).all()
     plain, varied = (shown[of_real.index[of_real["turn"] < TURNS]], shown[of_real.index])
     assert len(np.unique(varied.round(4), axis=0)) > len(np.unique(plain.round(4), axis=0))
     asked = held_out_scores(windows, shown)
@@ -148,7 +153,9 @@ def test_variants_are_learned_from_and_not_asked_about(
 
 def test_a_moved_mask_does_not_touch_the_defect(real_and_good: tuple[Sample, list[Sample]]) -> None:
     rng = np.random.default_rng(1)
-    nulls = [n for n in nulls_of(*real_and_good, rng, rounds=8) if n.kind == "moved"]
+    real, good = real_and_good
+    made = nulls_of(real, take_out(real), good, rng, rounds=8)
+    nulls = [null for null in made if null.kind == "moved"]
     assert nulls
     for null in nulls:
         grey = null.seen.part.mean(-1)
@@ -201,7 +208,9 @@ def test_what_is_held_out_shows_good_images_that_no_other_fold_has(
     real, normals = real_and_good
     given = []
 
-    def recorded(sample: Sample, own: list[Sample], *rest: object, **how: object) -> list[Null]:
+    def recorded(
+        sample: Sample, taken: object, own: list[Sample], *rest: object, **how: object
+    ) -> list[Null]:
         given.append({good.sample_id for good in own})
         return []
 

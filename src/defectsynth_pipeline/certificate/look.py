@@ -19,8 +19,15 @@ import pandas as pd
 from scipy.special import log_softmax
 
 from defectsynth_pipeline.certificate.evidence import PIXELS, TURNS, Seen, evidence, see
-from defectsynth_pipeline.certificate.nulls import OTHER, REAL, SPOILT, RoundTrip, nulls_of
-from defectsynth_pipeline.certificate.variants import variants_of
+from defectsynth_pipeline.certificate.nulls import (
+    OTHER,
+    REAL,
+    SPOILT,
+    RoundTrip,
+    nulls_of,
+    take_out,
+)
+from defectsynth_pipeline.certificate.variants import VARIANTS, variants_of
 from defectsynth_pipeline.corpora.reading import Sample
 from defectsynth_pipeline.corpora.split import folds_of
 from defectsynth_pipeline.features.regression import fit_regression
@@ -31,7 +38,8 @@ from defectsynth_pipeline.workers import Map
 _ROUNDS = (1, 6)  # how often every kind of null is made of a real defect, at least and at most
 _PER_ROUND = 8
 _VIEWS = (0, 5)  # turns of which the score is the mean; of the many nulls no more are learned
-_VARIED = (0, 2, 5, 7)  # turns of a real defect seen otherwise
+_VARIED = (0, 2, 5, 7)  # turns of a variant of a real defect
+REAL_VIEWS = TURNS + VARIANTS * len(_VARIED)  # of a real defect, at most
 FOLDS = 10
 _EVIDENCE = 300.0  # total weight of a regression's windows against its prior, of variance 1
 _LEAST = np.log(0.05)  # scores below are all alike
@@ -91,7 +99,7 @@ def gather(
         A row per view of a window: kind (`REAL` or one of `nulls.KINDS`), defect_type and fold of
         the real defect, turn, and the window's number; and the evidence (N, WIDTH).
     """
-    rounds = int(np.clip(round(nulls / (_PER_ROUND * len(real))), *_ROUNDS))
+    rounds = rounds_of(nulls, len(real))
     folds = folds_of(real, FOLDS)
     count = max(folds) + 1
     given = [
@@ -111,6 +119,11 @@ def gather(
     return pd.DataFrame(rows, columns=list(_ROW)), np.concatenate(shown)
 
 
+def rounds_of(nulls: int, n_real: int) -> int:
+    """Return how often every kind of null is made of each of `n_real` real defects."""
+    return int(np.clip(round(nulls / (_PER_ROUND * n_real)), *_ROUNDS))
+
+
 def _windows_of(
     given: tuple[Sample, Sequence[Sample], int], *, rounds: int, round_trip: RoundTrip | None
 ) -> tuple[list[tuple[str, Sequence[int]]], np.ndarray]:
@@ -120,8 +133,9 @@ def _windows_of(
     """
     sample, normals, seed = given
     rng = np.random.default_rng(seed)
-    nulls = list(nulls_of(sample, normals, rng, rounds=rounds, round_trip=round_trip))
-    varied = evidence(variants_of(sample), _VARIED)
+    taken = take_out(sample)
+    nulls = list(nulls_of(sample, taken, normals, rng, rounds=rounds, round_trip=round_trip))
+    varied = evidence(variants_of(sample, taken), _VARIED)
     turns = range(TURNS + len(varied))
     windows = [(REAL, turns), *((null.kind, _VIEWS) for null in nulls)]
     own = evidence([see(sample.image(), sample.mask())], range(TURNS))

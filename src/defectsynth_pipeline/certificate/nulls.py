@@ -60,8 +60,31 @@ class Null(NamedTuple):
     seen: Seen
 
 
+class TakenOut(NamedTuple):
+    """Where a real defect was taken out of its image.
+
+    Attributes:
+        part: The window around it, (h, w, 3) in [0, 1].
+        inside: Its mask there, (h, w) bool.
+        clean: The window without it; `part` itself where hardly anything is left to copy.
+    """
+
+    part: np.ndarray
+    inside: np.ndarray
+    clean: np.ndarray
+
+
+def take_out(real: Sample) -> TakenOut:
+    """Take a defect out of its image."""
+    mask = real.mask()
+    window = _wide(mask)
+    part, inside = crop(to_float(real.image()), window), crop(mask, window)
+    return TakenOut(part, inside, _inpainted(part, inside))
+
+
 def nulls_of(
     real: Sample,
+    taken: TakenOut,
     normals: Sequence[Sample],
     rng: np.random.Generator,
     *,
@@ -72,20 +95,18 @@ def nulls_of(
 
     Args:
         real: A base sample with a defect.
+        taken: It, taken out.
         normals: Good images of its category.
         rng: Source of all draws.
         rounds: How often each kind is made; untouched ones `_GOOD` times as often.
         round_trip: What an autoencoder makes of a picture; without it that kind is left out.
     """
-    own, mask = to_float(real.image()), real.mask()
-    wide = wide_window(mask)
-    part, inside = crop(own, wide), crop(mask, wide)
-    clean = inpainted(part, inside)
+    own, mask, (part, inside, clean) = to_float(real.image()), real.mask(), taken
     energy = np.sqrt(((part - clean)[inside] ** 2).mean(0))
     for number in range(rounds):
         # A defect that could not be taken out is still there, and must not be taught as none.
         hole = ndimage.distance_transform_edt(~inside) <= _WIDER * number
-        erased = inpainted(part, hole)
+        erased = _inpainted(part, hole) if number else clean
         if erased is not part:
             yield Null("erased", seen_in(erased, inside))
         if clean is not part:
@@ -95,14 +116,14 @@ def nulls_of(
                 yield Null("recoloured", seen_in(clean + other, inside))
         moved = _moved(mask, rng)
         if moved is not None:
-            there = wide_window(moved)
+            there = _wide(moved)
             yield Null("moved", seen_in(crop(own, there), crop(moved, there)))
         for turn in range(_GOOD):
             chosen, motion = place_defect(real, normals, rng)
             landed = landed_mask(mask, motion, normals[chosen].shape)
             if not landed.any():
                 continue
-            there = wide_window(landed)
+            there = _wide(landed)
             good = crop(to_float(normals[chosen].image()), there), crop(landed, there)
             yield Null("untouched", seen_in(*good))
             if turn == 0:
@@ -119,7 +140,7 @@ def _on_good(
     """Nulls of a good picture (h, w, 3) and a mask (h, w); `energy` (3,) is the real defect's."""
     weight = feather(inside, _COLLAR)[..., None]
     within = {
-        "inpainted": inpainted(good, inside),
+        "inpainted": _inpainted(good, inside),
         "grain": good + rng.normal(size=good.shape) * energy,
     }
     if round_trip is not None:
@@ -132,8 +153,7 @@ def _on_good(
     yield Null("seam", seen_in(good + line * height, inside))
 
 
-def wide_window(mask: np.ndarray) -> Rectangle:
-    """The window around a mask (H, W) from which a defect is taken out."""
+def _wide(mask: np.ndarray) -> Rectangle:
     return roi_frame(mask, _WIDE, LEAST + LEAST // 2)
 
 
@@ -143,7 +163,7 @@ def seen_in(part: np.ndarray, inside: np.ndarray) -> Seen:
     return Seen(crop(part, window).clip(0, 1).astype(np.float32), crop(inside, window))
 
 
-def inpainted(part: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _inpainted(part: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """A picture (h, w, 3) in [0, 1] with the texture of its surroundings in a mask."""
     if inside.mean() > 0.5:  # there is hardly anything to copy
         return part

@@ -9,22 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from defectsynth_pipeline.certificate.evidence import Seen, see
-from defectsynth_pipeline.certificate.nulls import inpainted, seen_in, wide_window
+from defectsynth_pipeline.certificate.nulls import TakenOut, seen_in
 from defectsynth_pipeline.corpora.reading import Sample
-from defectsynth_pipeline.imaging.pixels import crop, to_float
 
 _WIDE = (0.75, 1.33)  # of the usual window's side
 _SEVERITIES = (0.7, 1.4)  # of the defect's own: what it adds to the surface times that
+VARIANTS = len(_WIDE) + len(_SEVERITIES)  # at most
 
 
-def variants_of(real: Sample) -> Iterator[Seen]:
-    """Yield variants of a base defect: two of scale and, where it can be taken out, of severity."""
-    image, mask = real.image(), real.mask()
+def variants_of(real: Sample, taken: TakenOut) -> Iterator[Seen]:
+    """Yield variants of a base defect: two of scale and, where it can be taken out, of severity.
+
+    Args:
+        real: The sample.
+        taken: It, taken out.
+    """
+    image, mask, (part, inside, clean) = real.image(), real.mask(), taken
     for wide in _WIDE:
         yield see(image, mask, wide)
-    window = wide_window(mask)
-    part, inside = crop(to_float(image), window), crop(mask, window)
-    clean = inpainted(part, inside)
     if clean is not part:
         for severity in _SEVERITIES:
             yield seen_in(clean + severity * (part - clean), inside)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from defectsynth_pipeline.certificate.look import REAL_VIEWS, rounds_of
 from defectsynth_pipeline.forecast.speed import Speed
 from defectsynth_pipeline.options import (
     ArmOptions,
@@ -22,7 +23,6 @@ from defectsynth_pipeline.options import (
 from defectsynth_pipeline.shape.plan import split_count
 
 _MB, _GB = 1e6, 1e9
-_ROUNDS, _PER_ROUND = (1, 6), 8  # as certificate.look makes them
 _HEADS = 120.0  # views: what judging the engines of a category costs
 _TRIAL = 2.0  # of an image: its place is looked for, and patches cost more than a transfer
 _TRIED = 3  # engines
@@ -146,8 +146,8 @@ def _augment(
                 steps * batch * speed.step * 1.08 + encoded)  # fmt: skip
     seconds = 0.0
     for own in base["category"].value_counts():
-        rounds = min(max(round(synthesis.nulls / (_PER_ROUND * own)), _ROUNDS[0]), _ROUNDS[1])
-        views = 8 + 2 * rounds * (speed.windows - 1)
+        rounds = rounds_of(synthesis.nulls, own)
+        views = REAL_VIEWS + 2 * rounds * (speed.windows - 1)
         seconds += own * (rounds * speed.nulls + views * speed.view)
     yield Stage("augment", "certificate", f"{len(base)} real defects", 1.2 * seconds / at_once)
     slow = masks * facts.latent

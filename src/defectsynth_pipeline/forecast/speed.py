@@ -25,7 +25,7 @@ from defectsynth_pipeline.appearance.sampler import Regions, denoise_regions
 from defectsynth_pipeline.appearance.transfer import transferred
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.certificate.evidence import evidence, see
-from defectsynth_pipeline.certificate.nulls import nulls_of
+from defectsynth_pipeline.certificate.nulls import nulls_of, take_out
 from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.fingerprints import PACKAGE
 from defectsynth_pipeline.imaging.pixels import from_float, to_float
@@ -111,7 +111,9 @@ def measure_speed(
                 lambda: from_float(transferred(good, mask, to_float(image), mask), good), repeats=2
             ),
             view=_seconds(lambda: evidence(seen)) / len(seen),
-            nulls=_seconds(lambda: windows.extend(nulls_of(real, normals, rng, rounds=1))),
+            nulls=_seconds(
+                lambda: windows.extend(nulls_of(real, take_out(real), normals, rng, rounds=1))
+            ),
             windows=float(len(windows) + 1),
             mask=_mask(samples, masks),
             latent_mask=_network_passes(base, side) * 1.3 * masks.latent.steps,
