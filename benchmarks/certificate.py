@@ -4,7 +4,7 @@ Prints one JSON: `null`, the share of the worst kind of null that passes, and `r
 real base defects, all types of all categories together, each judged by limits that were set without
 it; `kinds` and `types` below, and `categories` with the threshold of each.
 
-    python benchmarks/certificate.py --root /path/to/parts [--nulls 900] [--seed 0] [--model NAME]
+    python benchmarks/certificate.py --root /path/to/parts [--shots 3] [--nulls 900] [--seed 0]
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", help="a folder of parts; the demo corpora if left out")
+    parser.add_argument("--shots", type=int, help="base images of a type; all if left out")
     parser.add_argument("--nulls", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="compact", help="whose autoencoder is tried")
@@ -68,7 +69,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = args.root or write_demo(Path(folder) / "demo")
         try:
-            samples = make_samples(root, IngestOptions())
+            samples = make_samples(root, IngestOptions(shots=args.shots))
             trip = partial(through_autoencoder, load_base_model(args.model))
             found = fit_certificate(samples, nulls=args.nulls, round_trip=trip, seed=args.seed)
         except InputError as error:
