@@ -23,10 +23,10 @@ comma := ,
 # What `make paper` makes fewer of, so that the demo takes less than 90 minutes on two cores; of
 # your own parts it makes what conf/ says.
 PAPER_COUNTS ?= $(if $(ROOT),,masks.count=300,synthesis.count=300,protocol.seeds=0,quality.images=40,$\
-  ablation.count=40,ablation.shots_categories=flange)
+  ablation.count=40,ablation.shots_categories=flange,localization.training.steps=130)
 PAPER_TABLES ?= $(if $(ROOT),,masks.count=200,synthesis.count=200,synthesis.nulls=300,$\
   synthesis.trials=8,finetune.steps=150,protocol.seeds=0,ingest.categories=flange,$\
-  arms.names=base defectsynth)
+  localization.training.steps=130,arms.names=base defectsynth)
 GIVEN = $(if $(ROOT),root=$(ROOT)$(if $(PARAMS),$(comma)))$(PARAMS)
 # More of `benchmarks/bench.py`, say BENCH_ARGS="--quick --no-sd15".
 BENCH_ARGS ?=

@@ -46,7 +46,7 @@ def distinct(values: list[_T]) -> list[_T]:
     return values
 
 
-def one_length(steps: int | None, epochs: int | None) -> None:
+def one_length(steps: object, epochs: object) -> None:
     """Refuse a training whose length is given twice, or not at all.
 
     Raises:

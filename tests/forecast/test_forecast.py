@@ -11,7 +11,7 @@ import pytest
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.forecast.facts import gather_facts
-from defectsynth_pipeline.forecast.fitting import fit
+from defectsynth_pipeline.forecast.fitting import Fitted, fit
 from defectsynth_pipeline.forecast.forecast import Facts, Forecast, Settings, forecast
 from defectsynth_pipeline.forecast.speed import Speed, measure_speed
 from defectsynth_pipeline.options import (
@@ -108,9 +108,13 @@ def test_crops_at_512_px_of_many_samples_are_tens_of_gigabytes(facts: Facts) -> 
     assert forecast(large, SPEED, SETTINGS).memory > 20e9
 
 
+def fitting(facts: Facts, minutes: float) -> Fitted:
+    return fit(SETTINGS, 2, minutes, lambda settings: forecast(facts, SPEED, settings))
+
+
 def test_what_is_given_up_fits_and_is_said(facts: Facts) -> None:
     asked = forecast(facts, SPEED, SETTINGS).minutes()
-    fitted = fit(SETTINGS, 0.6 * asked, lambda settings: forecast(facts, SPEED, settings))
+    fitted = fitting(facts, 0.6 * asked)
     assert fitted.forecast.minutes() <= 0.6 * asked
     assert fitted.given_up
     told = ",".join(fitted.parameters.values())
@@ -119,10 +123,19 @@ def test_what_is_given_up_fits_and_is_said(facts: Facts) -> None:
     assert f"finetune.steps={settings.finetune.steps}" in told or (
         settings.finetune.steps == SETTINGS.finetune.steps
     )
-    nothing = fit(SETTINGS, 2 * asked, lambda settings: forecast(facts, SPEED, settings))
-    assert (nothing.settings, nothing.given_up) == (SETTINGS, [])
+    nothing = fitting(facts, 2 * asked)
+    assert (nothing.settings, nothing.given_up) == (SETTINGS.of_categories(2), [])
     with pytest.raises(InputError, match="not even the least run fits"):
-        fit(SETTINGS, 0.5, lambda settings: forecast(facts, SPEED, settings))
+        fitting(facts, 0.5)
+
+
+def test_one_category_is_trained_longer_and_costs_no_more_than_four(facts: Facts) -> None:
+    def steps(categories: int) -> int | str | None:
+        return SETTINGS.of_categories(categories).localization.training.steps
+
+    assert [steps(categories) for categories in (1, 2, 4, 15)] == [500, 260, 130, 130]
+    by_number = forecast(facts, SPEED, SETTINGS.of_categories(facts.samples["category"].nunique()))
+    assert forecast(facts, SPEED, SETTINGS).minutes() == by_number.minutes()
 
 
 def test_a_speed_is_measured_and_the_model_left_alone(

@@ -296,6 +296,15 @@ def keys(plan: pd.DataFrame, bank: Bank, options: object, protocol: object) -> d
     return {(job.arm, job.seed): job.key for job in jobs}
 
 
+def test_categories_share_the_steps_of_auto(bank: Bank) -> None:
+    auto = changed(LOCALIZATION, training={"steps": "auto"})
+    plan = plan_training(bank, ["base"], "localization", auto.training_set)
+    five = pd.concat([plan.assign(category=name) for name in "abcde"])
+    for several, steps in ((plan, 500), (five, 130)):
+        jobs = make_jobs("localization", several, bank, auto, ONE_SEED)
+        assert {job.detector.options.training.steps for job in jobs} == {steps}
+
+
 def test_only_what_decides_an_outcome_is_in_its_key(bank: Bank) -> None:
     plan = plan_training(bank, ["base", "crop_paste"], "localization", LOCALIZATION.training_set)
     before = keys(plan, bank, LOCALIZATION, PROTOCOL)

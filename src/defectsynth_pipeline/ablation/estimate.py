@@ -123,7 +123,7 @@ def detector_seconds(
     categories = samples["category"].nunique() - len(skipped_categories(samples, task))
     if task == "classification":
         return SECONDS[task] * categories
-    steps = options.training.steps or 1000
+    steps = options.training.steps_among(categories) or 1000
     return SECONDS[task] * categories * steps * len(protocol.seeds)
 
 

@@ -44,7 +44,7 @@ def plan(
     if minutes is None:
         found, given = forecast_of(settings), {"augment": "", "downstream": ""}
     else:
-        fitted = fit(settings, minutes, forecast_of)
+        fitted = fit(settings, samples["category"].nunique(), minutes, forecast_of)
         found, given = fitted.forecast, fitted.parameters
         given_up = ", ".join(fitted.given_up) or "nothing"
         yield f"to fit into {minutes:g} minutes, given up: {given_up}"

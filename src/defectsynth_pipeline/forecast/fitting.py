@@ -37,12 +37,24 @@ class Fitted(NamedTuple):
     given_up: list[str]
 
 
-def fit(asked: Settings, minutes: float, forecast_of: Callable[[Settings], Forecast]) -> Fitted:
+def fit(
+    asked: Settings,
+    categories: int,
+    minutes: float,
+    forecast_of: Callable[[Settings], Forecast],
+) -> Fitted:
     """Find the settings nearest to those asked for that fit into some minutes, both pipelines.
+
+    Args:
+        asked: What is to be kept as far as it can be.
+        categories: How many there are.
+        minutes: Of both pipelines.
+        forecast_of: What a run costs.
 
     Raises:
         InputError: Not even the least fit.
     """
+    asked = asked.of_categories(categories)
     ladder = sorted(_candidates(asked), key=lambda candidate: candidate[0])
     for _, settings in ladder:
         found = forecast_of(settings)

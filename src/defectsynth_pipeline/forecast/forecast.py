@@ -45,6 +45,13 @@ class Settings(NamedTuple):
     protocol: ProtocolOptions
     execution: ExecutionOptions
 
+    def of_categories(self, categories: int) -> Settings:
+        """Return the settings with the localizer's steps as a number."""
+        training = self.localization.training
+        counted = training.model_copy(update={"steps": training.steps_among(categories)})
+        localization = self.localization.model_copy(update={"training": counted})
+        return self._replace(localization=localization)
+
 
 class Facts(NamedTuple):
     """What the samples, the model and the machine are.
@@ -176,7 +183,7 @@ def _downstream(facts: Facts, speed: Speed, settings: Settings) -> Iterator[Stag
         yield Stage("downstream", "classification", f"{several} categories, {len(trained)} arms",
                     several * (rows * 4 * speed.view + 75) / _at_once(facts))  # fmt: skip
     options = settings.localization
-    sizes = [(options.training.steps or 100, len(trained) * seeds + 1)]
+    sizes = [(options.training.steps_among(categories) or 100, len(trained) * seeds + 1)]
     if options.paper is not None:
         beside = len(options.paper.arms) * min(options.paper.seeds, seeds) + 1
         sizes.append((options.paper.steps, beside))

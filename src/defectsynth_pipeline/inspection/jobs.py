@@ -153,6 +153,10 @@ def make_jobs(
         InputError: As `detectors`.
     """
     rows = plan[plan["task"] == task]
+    categories = rows.groupby(["corpus", "category"]).ngroups
+    steps = options.training.steps_among(categories)
+    training = options.training.model_copy(update={"steps": steps})
+    options = options.model_copy(update={"training": training})
     how = protocol.model_dump(include={"shares", "augment", "select", "validation_share", "legacy"})
     several = detectors(options, protocol)
     jobs = []

@@ -371,8 +371,11 @@ def _past_best(history: History, patience: int | None) -> bool:
 
 
 def count_steps(options: TrainingOptions, n_rows: int) -> int:
-    """Return the optimizer steps: as given, or whole epochs over `n_rows` images."""
-    if options.steps is not None:
+    """Return the optimizer steps: as given, or whole epochs over `n_rows` images.
+
+    "auto" has been replaced by a number (`inspection.jobs`).
+    """
+    if isinstance(options.steps, int):
         return options.steps
     assert options.epochs is not None  # the options' validator saw to it
     return options.epochs * math.ceil(n_rows / options.batch_size)

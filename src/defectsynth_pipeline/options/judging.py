@@ -25,6 +25,8 @@ from defectsynth_pipeline.bounds import (
     one_length,
 )
 
+_LEAST_STEPS, _MOST_STEPS = 130, 500  # of a category where `steps` is "auto"
+
 
 class ExternalOptions(Options):
     """A folder of image-mask pairs made by another system."""
@@ -83,7 +85,7 @@ class AugmentOptions(Options):
 class TrainingOptions(Options):
     """What both detectors' training shares; exactly one of `steps` and `epochs` is given."""
 
-    steps: Steps | None = 150
+    steps: Steps | Literal["auto"] | None = Field(150, description="see `steps_among`")
     epochs: int | None = Field(None, ge=1, le=10**5)
     batch_size: Batch = 8
     learning_rate: LearningRate = 1e-3
@@ -97,6 +99,16 @@ class TrainingOptions(Options):
     def _one_length(self) -> TrainingOptions:
         one_length(self.steps, self.epochs)
         return self
+
+    def steps_among(self, categories: int) -> int | None:
+        """Return `steps`, of each of so many categories where it is "auto".
+
+        Few categories share what four have at the least: in a run's time, which then hardly
+        changes, each is trained for longer.
+        """
+        if self.steps != "auto":
+            return self.steps
+        return min(_MOST_STEPS, max(_LEAST_STEPS, 4 * _LEAST_STEPS // max(1, categories)))
 
 
 class PaperOptions(Options):
@@ -135,7 +147,7 @@ class LocalizationOptions(Options):
     patch: Side | None = Field(128, description="side of training windows; None: all of it")
     encoder: Literal["auto", "lite0", "resnet18", "resnet34"] = "auto"
     training_set: SetOptions = SetOptions()
-    training: TrainingOptions = TrainingOptions(steps=130)
+    training: TrainingOptions = TrainingOptions(steps="auto")
     paper: PaperUNetOptions | None = PaperUNetOptions()
 
     @model_validator(mode="after")
