@@ -20,8 +20,9 @@ from defectsynth_pipeline.features.encoder import normalised
 from defectsynth_pipeline.features.weights import LITE0, TIMM_NAME, load_imagenet
 from defectsynth_pipeline.inspection import linear
 from defectsynth_pipeline.inspection.batches import Shown, classification_batch
+from defectsynth_pipeline.inspection.task import Fitted, Fitting, Task
 from defectsynth_pipeline.inspection.test_set import TestSet
-from defectsynth_pipeline.inspection.training import Batches, Fitted, Fitting, History, Task
+from defectsynth_pipeline.inspection.training import Batches, History
 from defectsynth_pipeline.measures.classification import classification_metrics
 
 

@@ -18,7 +18,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.inspection.classification import Classification
 from defectsynth_pipeline.inspection.localization import Localization
 from defectsynth_pipeline.inspection.results import Where
-from defectsynth_pipeline.inspection.training import Task
+from defectsynth_pipeline.inspection.task import Task
 from defectsynth_pipeline.publishing import written_whole
 
 TASKS: dict[str, type[Task[Any]]] = {task.name: task for task in (Classification, Localization)}

@@ -38,9 +38,9 @@ from defectsynth_pipeline.inspection.results import (
     remove_others,
 )
 from defectsynth_pipeline.inspection.selection import best_length
+from defectsynth_pipeline.inspection.task import Task
 from defectsynth_pipeline.inspection.test_set import real_test_rows
 from defectsynth_pipeline.inspection.trainer import HELD_OUT, Workbench
-from defectsynth_pipeline.inspection.training import Task
 from defectsynth_pipeline.options import ClassificationOptions, LocalizationOptions, ProtocolOptions
 from defectsynth_pipeline.resumable import OnMetrics, Progress
 from defectsynth_pipeline.workers import Map

@@ -24,15 +24,9 @@ from defectsynth_pipeline.imaging.pixels import crop
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 from defectsynth_pipeline.inspection import normals_only
 from defectsynth_pipeline.inspection.batches import Shown, localization_batch
+from defectsynth_pipeline.inspection.task import Fitted, Fitting, Task
 from defectsynth_pipeline.inspection.test_set import TestImage, TestSet
-from defectsynth_pipeline.inspection.training import (
-    Batches,
-    Fitted,
-    Fitting,
-    History,
-    Task,
-    fast_arithmetic,
-)
+from defectsynth_pipeline.inspection.training import Batches, History, fast_arithmetic
 from defectsynth_pipeline.measures.detection import LocalizationStats
 from defectsynth_pipeline.options import LocalizationOptions
 

@@ -20,8 +20,9 @@ from defectsynth_pipeline.inspection.detectors import write_detector
 from defectsynth_pipeline.inspection.jobs import FROZEN, Detector, Job, count_synthetic
 from defectsynth_pipeline.inspection.results import LEGACY, Finished, Result, write_finished
 from defectsynth_pipeline.inspection.selection import held_out_groups, without_held_out
+from defectsynth_pipeline.inspection.task import Fitting, Task
 from defectsynth_pipeline.inspection.test_set import TestSet, real_test_rows
-from defectsynth_pipeline.inspection.training import Fitting, Task, count_steps
+from defectsynth_pipeline.inspection.training import count_steps
 from defectsynth_pipeline.options import ProtocolOptions
 from defectsynth_pipeline.resumable import OnMetrics
 
