@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from defectsynth_pipeline.export import Selection, select_images, write_export
 from defectsynth_pipeline.imagesets import ImageSet
@@ -71,6 +72,8 @@ def test_yolo_in_supervision(image_set, samples, out):
     pytest.importorskip("supervision")
     selection, folder = exported(image_set, samples, out, format="yolo", real=True, normals=True)
     equal(readers.by_supervision_yolo(folder), selection)
+    # Ultralytics would look for a relative one below the folder it is started in.
+    assert "path" not in yaml.safe_load((folder / "data.yaml").read_text(encoding="utf-8"))
 
 
 def test_voc(image_set, samples, out):
