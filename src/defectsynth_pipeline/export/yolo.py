@@ -45,8 +45,8 @@ def write_yolo(selection: Selection, folder: Path, options: ExportOptions) -> li
                 lines.append(" ".join([str(number), *(f"{value:.6f}" for value in points)]))
         text = "".join(f"{line}\n" for line in lines)
         (labels / f"{image.name}.txt").write_text(text, encoding="utf-8")
-    # No `path`: Ultralytics takes one that is relative from the folder it is started in, and without
-    # one the folder of this file.
+    # No `path`: Ultralytics takes a relative one from where it is started, and without one looks
+    # beside this file.
     told = {"train": "images/train", "val": "images/train"}
     names = {"names": dict(enumerate(selection.labels))}
     text = _HEADER + yaml.safe_dump(told | names, sort_keys=False, allow_unicode=True)
