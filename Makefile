@@ -14,7 +14,9 @@ TEST_ARGS ?=
 VIZ_ARGS ?=
 MLFLOW_ARGS ?=
 # What `make try` makes smaller: a look at the whole in a minute or two, not the best images.
-TRY = $(if $(ROOT),,ingest.categories=flange$(comma))masks.count=60,synthesis.count=60,synthesis.engine=mixture,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
+# Of the demo's flange it is known that every engine serves; of your parts a few trials say which.
+TRY = $(if $(ROOT),synthesis.trials=4,ingest.categories=flange$(comma)synthesis.engine=mixture),$\
+  masks.count=60,synthesis.count=60,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
 # What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
 # PIP_ARGS="--extra-index-url URL", unless your index has them.
 BUNDLE ?= dist/bundle
@@ -23,7 +25,8 @@ comma := ,
 # What `make paper` makes fewer of, so that the demo takes less than 90 minutes on two cores; of
 # your own parts it makes what conf/ says.
 PAPER_COUNTS ?= $(if $(ROOT),,masks.count=300,synthesis.count=300,protocol.seeds=0,quality.images=40,$\
-  ablation.count=40,ablation.shots_categories=flange,localization.training.steps=130)
+  ablation.count=40,ablation.cost_images=8,ablation.cost_repeats=3,$\
+  ablation.shots_categories=flange,localization.training.steps=130)
 PAPER_TABLES ?= $(if $(ROOT),,masks.count=200,synthesis.count=200,synthesis.nulls=300,$\
   synthesis.trials=8,finetune.steps=150,protocol.seeds=0,ingest.categories=flange,$\
   localization.training.steps=130,arms.names=base defectsynth)

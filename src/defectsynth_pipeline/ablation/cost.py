@@ -26,6 +26,7 @@ from defectsynth_pipeline.appearance.render import render_plan
 from defectsynth_pipeline.base_model.loading import BaseModel
 from defectsynth_pipeline.imagesets import ImageSet
 from defectsynth_pipeline.options import AblationOptions
+from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.schemas import SCHEMAS, own_columns
 from defectsynth_pipeline.shape.render import render_masks
 
@@ -88,8 +89,8 @@ def measure_cost(
         images[one.row.name] = _image_maker(one, plan, samples, base, recipe)
         few = _in_turn(one.mask_plan, _MASKS * options.cost_images)
         masks.setdefault(one.row.masks.method, _mask_maker(one, few, samples, base))
-    of_images = _medians(images, options, base.device)
-    of_masks = _medians(masks, options, base.device)
+    of_images = _medians("timing images", images, options, base.device)
+    of_masks = _medians("timing masks", masks, options, base.device)
     lines = []
     for one in variants:
         name, shown = one.row.name, min(options.cost_images, len(one.plan))
@@ -145,21 +146,26 @@ def _in_turn(plan: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def _medians(
-    make: dict[str, Callable[[], object]], options: AblationOptions, device: torch.device
+    name: str,
+    make: dict[str, Callable[[], object]],
+    options: AblationOptions,
+    device: torch.device,
 ) -> dict[str, tuple[float, float]]:
     """Median seconds and peak MiB of every variant; a first round, which warms up, is not kept."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in make}
+    found: dict[str, list[tuple[float, float]]] = {row: [] for row in make}
+    progress, done = Progress(name, len(make) * (options.cost_repeats + 1)), 0
     for repeat in range(options.cost_repeats + 1):
-        for name in list(make) if repeat % 2 else reversed(make):
+        for row in list(make) if repeat % 2 else reversed(make):
             with peak_memory(device) as peak:
                 began = time.perf_counter()
-                make[name]()
+                make[row]()
                 if device.type == "cuda":
                     torch.cuda.synchronize(device)
                 took = time.perf_counter() - began
             if repeat:
-                found[name].append((took, peak[0]))
-    return {name: tuple(np.median(values, axis=0)) for name, values in found.items()}
+                found[row].append((took, peak[0]))
+            progress(done := done + 1)
+    return {row: tuple(np.median(values, axis=0)) for row, values in found.items()}
 
 
 @contextmanager
