@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from PIL import Image
 from defectsynth_pipeline import figures
 from defectsynth_pipeline.corpora.columns import COLUMNS
 from defectsynth_pipeline.figures import overlays, style
+from defectsynth_pipeline.figures.ablation import draw_examples
 from defectsynth_pipeline.figures.certificate import draw_certificate
 from defectsynth_pipeline.figures.lines import draw_finetuning
 from defectsynth_pipeline.figures.quality import draw_quality
@@ -280,3 +283,18 @@ def test_quality_has_a_line_per_arm_and_the_floor_across():
     marks = {line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"}
     assert marks == {0.2, 0.4}
     assert any("some network" in text for text in words(figure))
+
+
+def test_long_ids_do_not_run_into_each_other() -> None:
+    planned = [f"screw-manipulated-front_7816_0000{number}" for number in range(8)]
+
+    class Made:
+        manifest = pd.DataFrame({"planned": planned, "image_id": planned, "verdict": "accepted"})
+
+        def array(self, image_id: str, name: str) -> np.ndarray:
+            return np.ones((64, 64), bool if name == "mask" else np.uint8)
+
+    figure = draw_examples({"all": Made()}, planned)  # type: ignore[dict-item]
+    figure.canvas.draw()
+    places = [ax.title.get_window_extent() for ax in figure.axes]
+    assert all(left.x1 < right.x0 for left, right in pairwise(places))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 
@@ -40,6 +41,7 @@ _INTERVALS = {
 }
 _COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 _TILE, _LEAST = 112, 48  # px of a picture, and of the window that it shows at least
+_LETTERS = 24  # of a title, above a tile
 
 
 def draw_ablation(table: pd.DataFrame) -> Figure:
@@ -141,7 +143,7 @@ def draw_examples(sets: Mapping[str, ImageSet], planned: Sequence[str]) -> Figur
                 side.set(color=colour, linewidth=1.5)
         line[0].set_ylabel(name.replace("_", "\n"), fontsize=style.SMALL, rotation=0, ha="right")
     for ax, plan_id in zip(axes[0], planned, strict=True):
-        ax.set_title(plan_id, fontsize=5)
+        ax.set_title(textwrap.fill(plan_id, _LETTERS), fontsize=5)
     style.title(figure, "The same images of the plan (framed: refused by the certificate)")
     return figure
 
