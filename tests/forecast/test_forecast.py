@@ -129,7 +129,7 @@ def test_what_is_given_up_fits_and_is_said(facts: Facts) -> None:
         fitting(facts, 0.5)
 
 
-def test_one_category_is_trained_longer_and_costs_no_more_than_four(facts: Facts) -> None:
+def test_the_forecast_counts_the_steps_that_categories_share(facts: Facts) -> None:
     def steps(categories: int) -> int | str | None:
         return SETTINGS.of_categories(categories).localization.training.steps
 
