@@ -1,5 +1,7 @@
-# Needs `make bundle` first: nothing is installed but what lies in it. See docs/offline.md.
-FROM python:3.12-slim
+# Needs `make bundle` first, by a Python of the same version on Linux: nothing is installed but what
+# lies in it. See docs/offline.md.
+ARG PYTHON=3.12
+FROM python:${PYTHON}-slim
 RUN --mount=type=bind,source=dist/bundle/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels defectsynth-pipeline
 RUN defectsynth init /project

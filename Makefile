@@ -18,7 +18,7 @@ MLFLOW_ARGS ?=
 TRY = $(if $(ROOT),synthesis.trials=4,ingest.categories=flange$(comma)synthesis.engine=mixture),$\
   masks.count=60,synthesis.count=60,synthesis.nulls=120,finetune.steps=20,finetune.validate_every=20
 # What `make bundle` writes, and pip's options for it: where CPU wheels of torch are, for example
-# PIP_ARGS="--extra-index-url URL", unless your index has them.
+# PIP_ARGS="--extra-index-url URL"; on Linux PyPI's want CUDA libraries, which are then bundled too.
 BUNDLE ?= dist/bundle
 PIP_ARGS ?=
 comma := ,
@@ -127,11 +127,12 @@ docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open site/index.html"
 
-# Wheels of everything in the lock, ours with model and settings in it, and how to install them.
+# Wheels of everything in the lock and of what torch brings along, ours with model and settings in
+# it, and how to install them.
 bundle: $(STAMP)
 	rm -rf $(BUNDLE)
 	mkdir -p $(BUNDLE)
-	$(BIN)/python -m pip wheel --disable-pip-version-check --no-deps $(PIP_ARGS) \
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check $(PIP_ARGS) \
 	  --wheel-dir $(BUNDLE)/wheels --requirement requirements.lock
 	$(BIN)/python -m hatchling build -t wheel -d $(abspath $(BUNDLE))/wheels
 	cp requirements.lock docs/offline.md $(BUNDLE)/

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from defectsynth_pipeline.cli import cli
 from defectsynth_pipeline.cli.project import shipped_conf
-from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
 
 
 def main() -> None:
     """Run the command; of an `InputError` only its message is shown."""
-    quiet_libraries()
-    show_input_errors()
     if not Path("conf/logging.yml").is_file():
         os.environ.setdefault("KEDRO_LOGGING_CONFIG", str(shipped_conf() / "logging.yml"))
+    # Kedro, which this imports, sets up its logging at once.
+    from defectsynth_pipeline.hooks.console import quiet_libraries, show_input_errors
+
+    quiet_libraries()
+    show_input_errors()
     cli(prog_name="defectsynth")
 
 

@@ -43,6 +43,7 @@ def test_a_project_is_made_and_checked_with_nothing_but_the_wheel(
 ) -> None:
     made = call(command, "init", "parts", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("parts is a project")
     conf = tmp_path / "parts" / "conf"
     shipped = {p.relative_to(conf).as_posix() for p in conf.rglob("*.yml")}
     own = repository / "conf"
