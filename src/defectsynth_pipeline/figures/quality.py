@@ -35,7 +35,7 @@ _PANELS = (
 )
 _ROW = 0.26  # inches
 _LINEAR = 10.0  # KID x 10^3 up to which its axis is linear, beyond it is logarithmic
-_TICKS = (0, 10, 100, 1000)
+_TICKS = (-100, -10, 0, 10, 100, 1000)
 
 
 def draw_quality(table: pd.DataFrame) -> Figure:
@@ -56,6 +56,10 @@ def draw_quality(table: pd.DataFrame) -> Figure:
         line[0].set_yticks(range(len(arms)), arms, fontsize=style.SMALL)
         line[0].set_title(place[1], fontsize=style.NORMAL, loc="left", fontweight="bold")
     for ax, panel in zip(axes[-1], _PANELS, strict=True):
+        if panel.measure == "kid":
+            values = table.loc[table["region"] == panel.region, "kid"]
+            # Half as much again: on a logarithmic axis matplotlib's own margin is a hair.
+            ax.set_xlim(min(1.5 * values.min(), -1.0), 1.5 * values.max() + 1.0)
         ax.set_xlabel(f"{panel.text}\n{panel.better}", fontsize=style.SMALL)
     seen = f"{table['extractor'].iloc[0]}; diversity: {table['distance'].iloc[0]}"
     style.title(figure, f"Generated against real defects ({table['real'].iloc[0]}), seen by {seen}")
