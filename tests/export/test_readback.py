@@ -90,7 +90,7 @@ def test_voc(image_set, samples, out):
 
 
 def test_hugging_face(image_set, samples, out, tmp_path):
-    pytest.importorskip("datasets")
+    pytest.importorskip("datasets.load")  # tests/datasets has its name
     selection, folder = exported(image_set, samples, out, format="hf", real=True, normals=True)
     found = readers.by_datasets(folder, tmp_path / "cache")
     named = {image.name: image.label or "good" for image in selection}
