@@ -299,4 +299,5 @@ def _read(data: bytes, types: Columns) -> pd.DataFrame:
         dtype={name: kind.strip("?") for name, kind in types.items()},
         keep_default_na=False,
         na_values={name: [""] for name, kind in types.items() if kind == OPTIONAL},
+        float_precision="round_trip",  # else the last bit is lost before pandas 3, with Python 3.10
     )
