@@ -197,7 +197,6 @@ def draw_shots(curve: pd.DataFrame) -> Figure:
             gain = name in METRIC_NAMES
             shown = f"gain in {METRIC_NAMES[name]}" if gain else _NAMES[name].replace("\n", " ")
             style.clean(ax, f"{category}\n{shown}", "real defects per type")
-            ax.set_xticks(sorted(mine["base_images"].unique()))
             (_gains if gain else _quality)(ax, mine[mine["measure"] == name])
     style.title(figure, "What more real defects bring; gains with intervals of paired differences")
     return figure
@@ -223,16 +222,29 @@ def _gains(ax: Axes, rows: pd.DataFrame) -> None:
         )
     ax.axhline(0, color=style.GREY, linewidth=1)
     if len(own):
-        ax.legend(fontsize=style.SMALL, frameon=False)
+        _explained(ax, own["base_images"])
     else:
         ax.text(0.5, 0.5, "one type only", ha="center", transform=ax.transAxes)
 
 
 def _quality(ax: Axes, rows: pd.DataFrame) -> None:
     """A line per defect type."""
-    ordered = rows.dropna(subset="value").sort_values("base_images").groupby("defect_type")
-    for (kind, points), colour in zip(ordered, cycle(_COLOURS), strict=False):
+    known = rows.dropna(subset="value").sort_values("base_images")
+    for (kind, points), colour in zip(known.groupby("defect_type"), cycle(_COLOURS), strict=False):
         ax.plot(
             points["base_images"], points["value"], "o-", color=colour, label=kind, markersize=4
         )
-    ax.legend(fontsize=style.SMALL, frameon=False)
+    _explained(ax, known["base_images"])
+
+
+def _explained(ax: Axes, base_images: pd.Series) -> None:
+    """Numbers of photographs as they are, and what the lines are, below."""
+    shown = sorted(base_images.unique())
+    ax.set_xticks(shown, [f"{number:g}" for number in shown])
+    ax.legend(
+        fontsize=style.SMALL,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.2),
+        ncols=2,
+    )
