@@ -285,6 +285,14 @@ def test_quality_has_a_line_per_arm_and_the_floor_across():
     assert any("some network" in text for text in words(figure))
 
 
+def test_quality_is_drawn_where_no_type_has_enough_images_for_kid() -> None:
+    row = {"corpus": "c", "category": "part", "defect_type": "all", "arm": "defectsynth"}
+    measured = {"kid": np.nan, "ic_distance": 0.5, "recall": 0.5, "mask_iou": 0.5}
+    told = {"extractor": "some network", "distance": "some distance", "real": "base"}
+    rows = [row | measured | told | {"region": region} for region in ("whole", "defect")]
+    assert "part" in words(draw_quality(pd.DataFrame(rows)))
+
+
 def test_long_ids_do_not_run_into_each_other() -> None:
     planned = [f"screw-manipulated-front_7816_0000{number}" for number in range(8)]
 

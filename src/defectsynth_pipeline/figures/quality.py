@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, StrMethodFormatter
 
 from defectsynth_pipeline.arms.shown import UNTOUCHED
 from defectsynth_pipeline.figures import style
@@ -56,10 +57,6 @@ def draw_quality(table: pd.DataFrame) -> Figure:
         line[0].set_yticks(range(len(arms)), arms, fontsize=style.SMALL)
         line[0].set_title(place[1], fontsize=style.NORMAL, loc="left", fontweight="bold")
     for ax, panel in zip(axes[-1], _PANELS, strict=True):
-        if panel.measure == "kid":
-            values = table.loc[table["region"] == panel.region, "kid"]
-            # Half as much again: on a logarithmic axis matplotlib's own margin is a hair.
-            ax.set_xlim(min(1.5 * values.min(), -1.0), 1.5 * values.max() + 1.0)
         ax.set_xlabel(f"{panel.text}\n{panel.better}", fontsize=style.SMALL)
     seen = f"{table['extractor'].iloc[0]}; diversity: {table['distance'].iloc[0]}"
     style.title(figure, f"Generated against real defects ({table['real'].iloc[0]}), seen by {seen}")
@@ -92,7 +89,9 @@ def _draw(ax: Axes, rows: pd.DataFrame, panel: _Panel, arms: list[str]) -> None:
     if panel.measure == "kid":
         ax.set_xscale("symlog", linthresh=_LINEAR)
         # The scale's own ticks are formulas, which are not drawn here.
-        ax.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+        ax.xaxis.set_major_locator(FixedLocator(_TICKS))
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.margins(x=0.08)
     elif panel.measure == "ic_distance":
         ax.set_xlim(left=0)
     else:
