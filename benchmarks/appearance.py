@@ -15,15 +15,13 @@ what must score nothing. `types` has the first attempts of every type.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from augment import REPOSITORY, open_run
+from augment import asked_run
 from scipy import ndimage
 
 from defectsynth_pipeline.certificate.label import measure_label, real_label
@@ -151,11 +149,7 @@ def first_attempts(images: ImageSet) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--project", type=Path, default=REPOSITORY)
-    parser.add_argument("--env", help="environment of the configuration")
-    arguments = parser.parse_args()
-    run = open_run(arguments.project.resolve(), arguments.env)
+    run = asked_run(__doc__)
     found = numbers(run["samples"], run["synthetic_images"])
     types = first_attempts(run["synthetic_images"])
     table = {

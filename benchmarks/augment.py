@@ -64,6 +64,15 @@ def open_run(project: Path, env: str | None) -> dict[str, Any]:
         return {name: catalog[name].load() for name in names} | {"version": version}
 
 
+def asked_run(told: str) -> dict[str, Any]:
+    """The run, as `open_run` gives it, that the command line of a benchmark with a text names."""
+    parser = argparse.ArgumentParser(description=told.splitlines()[0])
+    parser.add_argument("--project", type=Path, default=REPOSITORY)
+    parser.add_argument("--env", help="environment of the configuration")
+    arguments = parser.parse_args()
+    return open_run(arguments.project.resolve(), arguments.env)
+
+
 def check_masks(samples: pd.DataFrame, masks: ImageSet, options: Any) -> Iterator[Check]:
     """Nonempty, different, within the area and the stroke width of the base masks."""
     ids = masks.manifest["image_id"]

@@ -9,7 +9,6 @@ place of it where the reader's library is not installed (the extra `export-check
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from augment import REPOSITORY, open_run
+from augment import REPOSITORY, asked_run
 
 sys.path.append(str(REPOSITORY / "tests"))
 from defectsynth_pipeline.export import Selection, select_images, write_export
@@ -53,11 +52,7 @@ def worst(found: readers.Found, selection: Selection) -> float:
 
 def main() -> None:
     """Write, read and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--project", type=Path, default=REPOSITORY)
-    parser.add_argument("--env", help="environment of the configuration")
-    arguments = parser.parse_args()
-    run = open_run(arguments.project.resolve(), arguments.env)
+    run = asked_run(__doc__)
     told: dict[str, dict[str, Any]] = {}
     for layout, by_name in READERS.items():
         options = ExportOptions(format=layout, real=True, normals=True)
