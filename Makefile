@@ -132,7 +132,7 @@ docs: $(STAMP)
 bundle: $(STAMP)
 	rm -rf $(BUNDLE)
 	mkdir -p $(BUNDLE)
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check $(PIP_ARGS) \
+	$(BIN)/python -m pip wheel --disable-pip-version-check $(PIP_ARGS) \
 	  --wheel-dir $(BUNDLE)/wheels --requirement requirements.lock
 	$(BIN)/python -m hatchling build -t wheel -d $(abspath $(BUNDLE))/wheels
 	cp requirements.lock docs/offline.md $(BUNDLE)/
