@@ -164,6 +164,34 @@ def test_images_of_other_sizes(tmp_path: Path, shape: tuple[int, int]) -> None:
     assert rows[-1] - rows[0] + 1 == min(50, shape[0])
 
 
+@pytest.mark.parametrize("shape", [(60, 80), (50, 60), (90, 160)])
+def test_a_defect_that_spans_its_image_spans_the_new_one(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[:12] = True
+    donor = sample_of(tmp_path, "donor", noise((60, 80)), mask)
+    background = sample_of(tmp_path, "background", noise(shape, 1))
+    placed = landed(mask, donor, background, 0)
+    assert placed[0].all()
+    assert placed[: round(11 * shape[1] / 80)].all()
+    assert not placed[round(13 * shape[1] / 80) :].any()
+
+
+def test_a_defect_goes_where_it_need_not_be_scaled(tmp_path: Path) -> None:
+    mask = np.zeros((60, 80), dtype=bool)
+    mask[:12] = True
+    donor = sample_of(tmp_path, "donor", noise((60, 80)), mask)
+    shapes = [(60, 160), (40, 40), (70, 84), (90, 120)]
+    others = [sample_of(tmp_path, f"{n}", noise(shape, n)) for n, shape in enumerate(shapes)]
+    for seed in range(6):
+        tried_in_turn = tried(len(others), np.random.default_rng(seed))
+        number, motion = place_defect(donor, others, np.random.default_rng(seed))
+        scales = {n: others[n].shape[1] / 80 for n in tried_in_turn}
+        assert motion.scale == scales[number]
+        assert abs(np.log(motion.scale)) == min(abs(np.log([*scales.values()])))
+
+
 def test_a_place_is_chosen_by_its_surroundings(tmp_path: Path) -> None:
     """The defect lies on a dark band, which crosses the background lower down."""
     mask = np.zeros((96, 96), dtype=bool)

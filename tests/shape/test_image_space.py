@@ -96,3 +96,30 @@ def test_coordinates_end_at_the_parents(alpha: float) -> None:
     mask = interpolate_coordinates(coordinates(first), coordinates(second), alpha, SIZE)
     parent = first if alpha == 0 else second
     assert (mask & parent).sum() / (mask | parent).sum() > 0.9
+
+
+def broken(depth: float, waves: float) -> np.ndarray:
+    """The upper part of an image is gone, down to a wavy edge."""
+    rows, columns = np.indices(SIZE)
+    return np.asarray(rows < depth + 4 * np.sin(columns / waves))
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("shift", [-6, 6])
+def test_what_the_frame_cuts_off_goes_on_to_it(alpha: float, shift: int) -> None:
+    first, second = broken(20, 7), broken(45, 11)
+    mask = between(first, second, alpha, Warp(0.1, 1.0, np.array([shift, 0]), np.zeros((0, 5))))
+    assert mask.sum() == round((1 - alpha) * first.sum() + alpha * second.sum())
+    assert mask[0].all()
+    lowest = np.argmin(mask, axis=0)
+    assert (mask.cumprod(axis=0).sum(axis=0) == lowest).all()
+    assert mask.sum() == lowest.sum()
+
+
+def test_a_shape_that_ends_at_the_frame_can_be_moved_away_from_it() -> None:
+    mask = disc(96, 2, 48, 12)
+    shape = shape_of(mask, measure(mask), goes_on=False)
+    warp = Warp(0.0, 1.0, np.array([40, 0]), np.zeros((0, 5)))
+    moved = interpolate_distance(shape, shape, 0.0, SIZE, warp)
+    assert np.array_equal(moved[40:], mask[:-40])
+    assert not moved[:40].any()

@@ -127,3 +127,14 @@ def test_alphas_never_reach_the_parents(samples: pd.DataFrame) -> None:
     alphas = plan(samples, count=300)["alpha"]
     assert np.isclose(alphas.min(), 1 / 11)
     assert np.isclose(alphas.max(), 10 / 11)
+
+
+def test_masks_that_the_frame_cuts_on_other_sides_are_no_pair(write_samples: WriteSamples) -> None:
+    rows, columns = np.indices((96, 96))
+    masks = [rows < 20, rows < 30, columns < 25, columns > 60, disc(96, 48, 48, 9)]
+    found = plan(write_samples({"break": masks}), count=60)["parents"]
+    pairs = {tuple(int(name[-3:]) for name in pair.split("|")) for pair in found}
+    # A disc may lie between itself and any of them; those cut on one side alone are alike.
+    assert pairs == {(0, 1), (0, 4), (1, 4), (2, 4), (3, 4)}
+    apart = plan(write_samples({"break": [masks[0], masks[2] & ~masks[0]]}), count=6)["parents"]
+    assert apart.nunique() == 1

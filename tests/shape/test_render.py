@@ -179,3 +179,15 @@ def test_geometric_masks_keep_the_shape_but_not_the_place(samples: pd.DataFrame,
         areas = [mask.sum() for mask in masks]
         assert min(areas) >= parents.bounds.area[0] * 0.95
         assert max(areas) <= parents.bounds.area[1] * 1.05
+
+
+def test_a_broken_edge_has_no_gap_before_the_frame(write_samples: WriteSamples) -> None:
+    columns = np.arange(96)
+    edges = [18 + 3 * np.sin(columns / 9), 30 + 4 * np.cos(columns / 6), 24 + columns / 16]
+    broken = [np.arange(64)[:, None] < edge for edge in edges]
+    _, items = made(write_samples({"break": broken}), MaskOptions(count=40, method="image"))
+    for item in items:
+        assert item.arrays["mask"][0].mean() >= 0.8
+        assert not item.arrays["mask"][-1].any()
+    assert count_distinct(item.arrays["mask"] for item in items) >= 38
+    assert sum(item.record["way"] == "copied" for item in items) == 0

@@ -218,8 +218,10 @@ def place_defect(
     """Choose a background, and a place on it, for the defect of a donor.
 
     On a part: up to `TRIES` backgrounds until the defect lies on the part as much as it did on its
-    own. On a texture: the first background of the draw; a defect that runs out of its image keeps
-    running out of the new one at that side. Where the defect fits into no zone, there are none.
+    own. On a texture: the first background of the draw that it fits as it is, or the one it fits
+    best; a defect that runs out of its image keeps running out of the new one at that side, and one
+    that spans it from side to side spans the new one. Where the defect fits into no zone, there are
+    none.
 
     Args:
         donor: A defective sample.
@@ -229,13 +231,13 @@ def place_defect(
     Returns:
         The number of the background, and the motion of the donor onto it.
     """
-    order = tried(len(backgrounds), rng)
-    first, mask = backgrounds[order[0]], donor.mask()
+    order, mask = tried(len(backgrounds), rng), donor.mask()
     if not lies_on_part(donor, backgrounds):
-        motion = _anywhere(donor, first, rng)
-        land = partial(landed_mask, mask, shape=first.shape)
-        return order[0], into_zones(motion, first, land) or motion
-    stay = Motion(scale=_same_size(mask.shape, first))
+        number = min(order, key=lambda n: abs(math.log(_fitting(mask, backgrounds[n].shape))))
+        motion = _anywhere(donor, backgrounds[number], rng)
+        land = partial(landed_mask, mask, shape=backgrounds[number].shape)
+        return number, into_zones(motion, backgrounds[number], land) or motion
+    stay = Motion(scale=_same_size(mask.shape, backgrounds[order[0]]))
     return choose_on_part(
         donor, backgrounds, order, stay, lambda there, over: paste_on_part(mask, there, over)
     )
@@ -271,7 +273,7 @@ def _anywhere(donor: Sample, background: Sample, rng: np.random.Generator) -> Mo
     """Return the best of some random places in the frame, by the surroundings of the defect."""
     mask = donor.mask()
     box, shape = Rectangle.around(mask), background.shape
-    scale = min(1.0, shape[0] / box.height, shape[1] / box.width)
+    scale = _fitting(mask, shape)
     free = [
         _free(box.top, box.bottom, mask.shape[0], shape[0], scale),
         _free(box.left, box.right, mask.shape[1], shape[1], scale),
@@ -281,6 +283,20 @@ def _anywhere(donor: Sample, background: Sample, rng: np.random.Generator) -> Mo
     if all(low == high for low, high in free):
         return places[0]
     return places[int(np.argmin(_unlikeness(donor, background, places)))]
+
+
+def _fitting(mask: Array, shape: tuple[int, ...]) -> float:
+    """Scale of a defect (H, W) on an image of a shape (h, w): 1, or less if it is too large.
+
+    A defect that runs out of its image at two sides runs out of the other one at both.
+    """
+    box = Rectangle.around(mask)
+    spanned = [
+        shape[axis] / mask.shape[axis]
+        for axis, extent in enumerate((box.height, box.width))
+        if extent == mask.shape[axis]
+    ]
+    return max(spanned) if spanned else min(1.0, shape[0] / box.height, shape[1] / box.width)
 
 
 def _free(low: int, end: int, side: int, limit: int, scale: float) -> tuple[int, int]:

@@ -180,7 +180,7 @@ def land(donor: Array, mask: Array, motion: Motion, background: Array, margin: i
     """
     window = _window(mask, motion, margin, background.shape)
     places, limit = _places(window, motion), np.array(mask.shape) - 1
-    known = ((places > -0.5) & (places < limit[:, None, None] + 0.5)).all(0)
+    known = _within(places, limit)
     part = _reach(places, limit)
     planes = in_values_of(donor[part.slices], background, full_scale(donor))
     places_in_part = places - np.array([part.top, part.left])[:, None, None]
@@ -194,7 +194,7 @@ def land(donor: Array, mask: Array, motion: Motion, background: Array, margin: i
             for plane in np.moveaxis(planes, -1, 0)
         ]
         values = np.stack(spline, -1)
-    return Patch(window, values, _cover(mask, places), np.asarray(known))
+    return Patch(window, values, _cover(mask, places), known)
 
 
 def landed_mask(mask: Array, motion: Motion, shape: tuple[int, ...]) -> Array:
@@ -219,12 +219,19 @@ def _reach(places: Array, limit: Array) -> Rectangle:
     return Rectangle(*map(int, (*low, *high)))
 
 
+def _within(places: Array, limit: Array) -> Array:
+    """(h, w) bool, whether places (2, h, w) lie on an image whose last pixel is `limit`."""
+    return np.asarray(((places > -0.5) & (places < limit[:, None, None] + 0.5)).all(0))
+
+
 def _cover(mask: Array, places: Array) -> Array:
     """(h, w) bool, the mask at places (2, h, w); a stroke that would vanish is kept."""
-    reach = _reach(places, np.array(mask.shape) - 1)
+    limit = np.array(mask.shape) - 1
+    reach = _reach(places, limit)
     part, corner = mask[reach.slices].astype(np.float64), np.array([reach.top, reach.left])
-    inner = places - corner[:, None, None]
-    cover = ndimage.map_coordinates(part, inner, order=1, mode="constant")
+    # The outer half of a border pixel is beyond the grid, and as much a part of the mask.
+    inner = np.clip(places, 0, limit[:, None, None]) - corner[:, None, None]
+    cover = ndimage.map_coordinates(part, inner, order=1) * _within(places, limit)
     inside = cover >= 0.5 - 1e-6
     return np.asarray(inside if inside.any() else cover > 1e-6)
 

@@ -28,6 +28,7 @@ class Measures:
         centroid: Mean (row, column).
         angle: Direction of the main axis, radians in [-pi/2, pi/2).
         axes: Standard deviation of the pixels along and across the main axis.
+        contact: Share of the frame's top, bottom, left and right side that the mask covers.
     """
 
     area: int
@@ -38,6 +39,7 @@ class Measures:
     centroid: tuple[float, float]
     angle: float
     axes: tuple[float, float]
+    contact: tuple[float, float, float, float]
 
     @property
     def elongation(self) -> float:
@@ -101,12 +103,16 @@ def measure(mask: np.ndarray) -> Measures:
         centroid=(float(centroid[0]), float(centroid[1])),
         angle=angle,
         axes=axes,
+        contact=contact(mask),
     )
 
 
-def touches_frame(mask: np.ndarray) -> bool:
-    """Whether any defect pixel lies on the frame of the image."""
-    return bool(mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
+def contact(mask: np.ndarray) -> tuple[float, float, float, float]:
+    """Share of the top, bottom, left and right side of the frame that a mask (H, W) covers."""
+    top, bottom, left, right = (
+        float(side.mean()) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])
+    )
+    return top, bottom, left, right
 
 
 def top_pixels(field: np.ndarray, count: int) -> np.ndarray:

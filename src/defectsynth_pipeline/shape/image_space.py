@@ -15,7 +15,6 @@ from defectsynth_pipeline.shape.geometry import (
     half_turn,
     measure,
     top_pixels,
-    touches_frame,
 )
 from defectsynth_pipeline.shape.variation import ROUND, Warp, rotate
 
@@ -27,6 +26,8 @@ _MAX_PARTS = 24
 @dataclass(frozen=True)
 class Blob:
     """One part of a mask: a signed distance field about its centroid.
+
+    A part that the frame cuts off goes on beyond it, or blends would round it off there.
 
     Attributes:
         values: Signed distances (h, w) in pixels, positive inside.
@@ -60,17 +61,27 @@ class Shape:
 
     blobs: tuple[Blob, ...]
     measures: Measures
-    at_frame: bool
+
+    @property
+    def at_frame(self) -> bool:
+        """Whether it lies on the frame of the image."""
+        return any(self.measures.contact)
 
 
-def shape_of(mask: np.ndarray, measures: Measures) -> Shape:
-    """Split a nonempty mask (H, W) into blobs; beyond 24 parts it stays in one."""
+def shape_of(mask: np.ndarray, measures: Measures, *, goes_on: bool = True) -> Shape:
+    """Split a nonempty mask (H, W) into blobs; beyond 24 parts it stays in one.
+
+    Args:
+        mask: Of bool.
+        measures: Its figures.
+        goes_on: Whether what the frame cuts off goes on beyond it.
+    """
     labels, count = ndimage.label(mask, EIGHT)
     parts = [mask] if count > _MAX_PARTS else [labels == label for label in range(1, count + 1)]
     whole = len(parts) == 1
-    blobs = [_blob(part, measures if whole else measure(part)) for part in parts]
+    blobs = [_blob(part, measures if whole else measure(part), goes_on) for part in parts]
     blobs.sort(key=lambda blob: -blob.measures.area)
-    return Shape(tuple(blobs), measures, touches_frame(mask))
+    return Shape(tuple(blobs), measures)
 
 
 def interpolate_distance(
@@ -114,13 +125,14 @@ def interpolate_distance(
     return mask
 
 
-def _blob(mask: np.ndarray, measures: Measures) -> Blob:
-    box = Rectangle.around(mask)
-    crop = np.pad(mask[box.slices], 2)
+def _blob(mask: np.ndarray, measures: Measures, goes_on: bool) -> Blob:
+    box, far = Rectangle.around(mask), max(mask.shape) // 2
+    top, bottom, left, right = (far * (goes_on and share > 0) for share in measures.contact)
+    crop = np.pad(np.pad(mask[box.slices], ((top, bottom), (left, right)), mode="edge"), 2)
     inside = ndimage.distance_transform_edt(crop)
     outside = ndimage.distance_transform_edt(~crop)
     values = np.where(crop, inside - 0.5, 0.5 - outside).astype(np.float32)
-    start = np.array([box.top - 2, box.left - 2], dtype=float)
+    start = np.array([box.top - top - 2, box.left - left - 2], dtype=float)
     return Blob(values, start - measures.centroid, measures, float(values.max()))
 
 

@@ -79,14 +79,17 @@ def bounds_of(measures: Sequence[Measures], tolerance: float) -> Bounds:
     )
 
 
-def why_implausible(measured: Measures, bounds: Bounds, parents: Sequence[Measures] = ()) -> str:
-    """Name the first figure out of range: "area", "width", "reach" or "parts"; "" if none is.
+def why_implausible(
+    measured: Measures, bounds: Bounds, parents: Sequence[Measures], branching: bool
+) -> str:
+    """Name the first figure out of range: "area", "width", "reach", "parts" or "frame"; or "".
 
-    Where `parents` are given, the width is judged against theirs: cracks of one type may differ
-    tenfold in width, and a mask between two thin ones has to be thin.
+    The width of branching masks is judged against their parents': cracks of one type may differ
+    tenfold in width, and a mask between two thin ones has to be thin. What the frame cuts off in
+    all parents, it cuts off here: a broken edge has no gap before the edge.
     """
     low, high = bounds.width
-    if parents:
+    if branching:
         widths, factor = [parent.width for parent in parents], 1 + bounds.tolerance
         low, high = min(widths) / factor, max(widths) * factor
     if not bounds.area[0] <= measured.area <= bounds.area[1]:
@@ -95,7 +98,11 @@ def why_implausible(measured: Measures, bounds: Bounds, parents: Sequence[Measur
         return "width"
     if not bounds.reach[0] <= measured.reach <= bounds.reach[1]:
         return "reach"
-    return "parts" if measured.parts > bounds.parts else ""
+    if measured.parts > bounds.parts:
+        return "parts"
+    sides = zip(measured.contact, *(parent.contact for parent in parents), strict=True)
+    loose = any(own * (1 + bounds.tolerance) < min(of_parents) for own, *of_parents in sides)
+    return "frame" if loose and not branching else ""
 
 
 class Parents:

@@ -94,7 +94,10 @@ def _plan_type(
         frames = [((sample, sample), 0.0, space) for sample in turns]
     else:
         parents = Parents(group, (height, width), options.tolerance)
-        frames = _frames(_pairs(name, group, options), parents, count, options, rng)
+        pairs = _pairs(name, group, options)
+        if not options.pairs.get("/".join(name)):
+            pairs = [pair for pair in pairs if _cut_alike(pair, parents)] or pairs
+        frames = _frames(pairs, parents, count, options, rng)
     prefix = file_safe(*name)
     ids = [f"{prefix}-{index:05d}" for index in range(count)]
     return [
@@ -157,6 +160,18 @@ def _pairs(name: Pair, group: pd.DataFrame, options: MaskOptions) -> list[Pair]:
             "out, or use masks.method=geometric",
         )
     return list(combinations(ids, 2))
+
+
+def _cut_alike(pair: Pair, parents: Parents) -> bool:
+    """Whether the frame cuts both masks on the same sides, or one on some of the other's.
+
+    Between a part broken at its top and one broken at its left there is none.
+    """
+    one, two = (
+        {side for side, share in enumerate(parents.measures[sample].contact) if share}
+        for sample in pair
+    )
+    return one <= two or two <= one
 
 
 def _named(key: str, name: str, group: pd.DataFrame) -> str:

@@ -126,7 +126,7 @@ def _check(mask: np.ndarray, row: pd.Series, parents: Parents, way: str) -> str:
         low, high = parents.bounds.area
         return "" if low <= int(mask.sum()) <= high else "area"
     pair = [parents.measures[sample] for sample in str(row["parents"]).split("|")]
-    return why_implausible(measure(mask), parents.bounds, pair if parents.branching else [])
+    return why_implausible(measure(mask), parents.bounds, pair, parents.branching)
 
 
 def _attempts(
@@ -272,6 +272,6 @@ def geometric_mask(rng: np.random.Generator, parents: Parents, sample: str) -> n
         area = parents.bounds.area
         mask = warped_crack(parents.crack(sample), size=parents.size, warp=warp, area=area)
     else:
-        shape = parents.shape(sample)
+        shape = shape_of(parents.masks[sample], measures, goes_on=False)
         mask = interpolate_distance(shape, shape, 0.0, parents.size, warp)
     return mask[:, ::-1] if rng.random() < 0.5 else mask
