@@ -155,3 +155,41 @@ def test_rectangles_that_touch_do_not_meet() -> None:
     assert not one.meets(Rectangle(4, 0, 8, 4))
     assert not one.meets(Rectangle(0, 4, 4, 8))
     assert one.meets(Rectangle(3, 3, 8, 8))
+
+
+def boxed(shape: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros(shape, bool)
+    mask[rows, columns] = True
+    return mask
+
+
+@pytest.mark.parametrize("size", [(100, 400), (400, 100), (60, 45), (90, 160)])
+def test_a_mask_keeps_its_proportions_on_an_image_of_others(size: tuple[int, int]) -> None:
+    mask = boxed((200, 200), slice(60, 80), slice(130, 150))
+    fitted = fit_mask(mask, size)
+    assert fitted.shape == size
+    rows, columns = np.nonzero(fitted)
+    assert np.ptp(rows) == np.ptp(columns)
+    assert fitted.mean() == pytest.approx(mask.mean(), rel=0.1)
+    assert rows.mean() / size[0] == pytest.approx(0.35, abs=0.02)
+    assert columns.mean() / size[1] == pytest.approx(0.7, abs=0.02)
+
+
+def test_a_mask_is_cut_by_the_frame_where_it_was() -> None:
+    corner = fit_mask(boxed((100, 100), slice(0, 10), slice(80, 100)), (60, 240))
+    assert corner[0, -1]
+    assert corner.mean() == pytest.approx(0.02, rel=0.1)
+    band = fit_mask(boxed((100, 100), slice(0, 30), slice(None)), (60, 240))
+    assert band[0].all()
+    assert (band.all(1) == band.any(1)).all()
+    assert 30 <= band.any(1).sum() <= 40
+    whole = fit_mask(boxed((100, 100), slice(None), slice(None)), (60, 240))
+    assert whole.all()
+
+
+def test_a_mask_that_is_too_long_is_made_to_fit() -> None:
+    stroke = boxed((200, 50), slice(10, 190), slice(20, 30))
+    fitted = fit_mask(stroke, (40, 250))
+    rows, columns = np.nonzero(fitted)
+    assert np.ptp(rows) + 1 == 40
+    assert np.ptp(columns) + 1 == 2

@@ -9,6 +9,8 @@ from scipy import ndimage
 
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
+_ALIKE = 0.03  # of the logarithm of height over width: sizes are whole pixels
+
 
 def full_scale(image: np.ndarray) -> int:
     """White of an image: 255, 65535, or 2**bits - 1 where a uint16 image uses fewer bits."""
@@ -124,8 +126,45 @@ def resize(values: Array, size: tuple[int, int]) -> Array:
 
 
 def fit_mask(mask: Array, size: tuple[int, int]) -> Array:
-    """A mask (H, W) bool at another size (h, w); a stroke that would vanish keeps its pixels."""
-    return mask if mask.shape == tuple(size) else solid(resize(mask, size))
+    """A mask (H, W) bool at another size (h, w), see `counterparts`.
+
+    A stroke that would vanish keeps its pixels.
+    """
+    if mask.shape == tuple(size):
+        return mask
+    own, place = counterparts(mask, size)
+    fitted = np.zeros(size, bool)
+    fitted[place.slices] = solid(resize(mask[own.slices], (place.height, place.width)))
+    return fitted
+
+
+def counterparts(mask: Array, size: tuple[int, int]) -> tuple[Rectangle, Rectangle]:
+    """A part of a mask (H, W), not empty, and where it belongs in an image of a size (h, w).
+
+    The whole, where the two are alike in proportion. Else the defect, which takes as large a share
+    of the other image, keeps its own proportions, lies as far across and down, and is cut by the
+    frame where it was; what spans its image spans the other.
+    """
+    (height, width), whole = mask.shape, Rectangle(0, 0, *mask.shape)
+    if abs(np.log(height * size[1] / width / size[0])) < _ALIKE:
+        return whole, Rectangle(0, 0, *size)
+    own = Rectangle.around(mask)
+    spans = [(own.top, own.bottom, height, size[0]), (own.left, own.right, width, size[1])]
+    free = [span for span in spans if span[1] - span[0] < span[2]]
+    scale = (size[0] * size[1] / height / width) ** 0.5
+    scale = min(scale, *(new / (high - low) for low, high, _, new in free)) if free else scale
+    (top, bottom), (left, right) = (_counterpart(*span, scale) for span in spans)
+    return own, Rectangle(top, left, bottom, right)
+
+
+def _counterpart(low: int, high: int, side: int, new: int, scale: float) -> tuple[int, int]:
+    """Where [low, high) of `side` pixels goes among `new`."""
+    if high - low == side:
+        return 0, new
+    length = min(max(round((high - low) * scale), 1), new)
+    start = round((low + high) / 2 / side * new - length / 2)
+    start = 0 if low == 0 else new - length if high == side else min(max(start, 0), new - length)
+    return start, start + length
 
 
 def solid(cover: Array) -> Array:

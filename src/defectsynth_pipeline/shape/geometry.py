@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from defectsynth_pipeline.imaging.pixels import counterparts
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
 EIGHT = np.ones((3, 3), dtype=bool)
@@ -132,6 +133,14 @@ def without_specks(mask: np.ndarray, parts: int) -> np.ndarray:
         return mask
     sizes = np.bincount(labels.ravel())[1:]
     return np.asarray(np.isin(labels, 1 + np.argsort(-sizes, kind="stable")[:parts]))
+
+
+def fit_area(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A nonempty mask (H, W) at another size (h, w), see `counterparts`, by `resize_mask`."""
+    own, place = counterparts(mask, size)
+    fitted = np.zeros(size, dtype=bool)
+    fitted[place.slices] = resize_mask(mask[own.slices], place.width, place.height)
+    return fitted
 
 
 def resize_mask(mask: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -12,7 +12,7 @@ import pandas as pd
 from defectsynth_pipeline.corpora.reading import each_sample
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.shape.branching import Crack, is_branching
-from defectsynth_pipeline.shape.geometry import Measures, measure, resize_mask
+from defectsynth_pipeline.shape.geometry import Measures, fit_area, measure
 from defectsynth_pipeline.shape.image_space import Shape, ordered_coordinates, shape_of
 from defectsynth_pipeline.shape.strokes import stroke_tree
 from defectsynth_pipeline.shape.variation import Spread, spread_of
@@ -118,7 +118,7 @@ class Parents:
         self.size = size
         self._tolerance = tolerance
         self.masks: dict[str, np.ndarray] = {
-            sample: resize_mask(mask, size[1], size[0]) for sample, mask in load_masks(rows).items()
+            sample: fit_area(mask, size) for sample, mask in load_masks(rows).items()
         }
         self._shapes: dict[str, Shape] = {}
         self._cracks: dict[str, Crack] = {}
