@@ -151,6 +151,19 @@ def test_variants_are_learned_from_and_not_asked_about(
     assert (asked["kind"] == "real").sum() == 2
 
 
+def test_what_looks_less_like_a_real_defect_is_further_from_it(
+    real_and_good: tuple[Sample, list[Sample]],
+) -> None:
+    real, normals = real_and_good
+    several = [replace(real, sample_id=name, group=name) for name in "ab"]
+    look = fit_look(*gather(several, normals, nulls=8, round_trip=None, seed=0))
+    taken = take_out(real)
+    parts = [taken.part, (taken.part + taken.clean) / 2, taken.clean]
+    apart = [look.of_window(Seen(part, taken.inside), real.defect_type)[1] for part in parts]
+    assert apart[0] == pytest.approx(0, abs=1e-4)
+    assert 0.05 < apart[1] < 0.8 * apart[2]
+
+
 def test_a_moved_mask_does_not_touch_the_defect(real_and_good: tuple[Sample, list[Sample]]) -> None:
     rng = np.random.default_rng(1)
     real, good = real_and_good
@@ -167,7 +180,7 @@ def test_probabilities_sum_to_one(types: list[str]) -> None:
     rng = np.random.default_rng(0)
     kinds = [*["real"] * (8 * len(types)), *["grain"] * 8]
     names = [*(name for name in types for _ in range(8)), *["dent"] * 8]
-    windows = pd.DataFrame({"kind": kinds, "defect_type": names})
+    windows = pd.DataFrame({"kind": kinds, "defect_type": names, "turn": 0})
     shown = rng.normal(size=(len(windows), PIXELS + 2)).astype(np.float32)
     shown[:8, 0] += 6
     look = fit_look(windows, shown)

@@ -1,7 +1,7 @@
 """How a defect gets onto its background, and which way suits which type.
 
 * transfer: a real defect's residual in the shape of the planned mask (`transfer`), then the
-  network; its change is kept where the image is judged to be the better for it.
+  network; its change is kept where it brings the image nearer to real ones.
 * patch: the same, the residual put together from patches of several real defects (`patch`).
 * paste: the real defect whole (`paste`), on a part with a strip of its surroundings, and no
   network.
@@ -60,13 +60,13 @@ class Judged(NamedTuple):
         accepted: Whether the image may be published.
         mask: (H, W) bool, the mask to publish with it.
         record: Columns of the manifest.
-        score: How good the image is; of two images of one row the better one is kept.
+        unlike: How far the image is from real ones; 0 where nobody looked.
     """
 
     accepted: bool
     mask: np.ndarray
     record: dict[str, Any]
-    score: float = 0.0
+    unlike: float = 0.0
 
 
 def planned_mask(

@@ -38,6 +38,8 @@ from defectsynth_pipeline.options import FramingOptions, SynthesisOptions
 from defectsynth_pipeline.rendering import Rendered
 
 logger = logging.getLogger(__name__)
+# The certainty of a good start is 1 but for chance, and cannot tell whether it was bettered.
+_NEARER = 0.97  # of the start's distance from real defects, at which a change is kept
 
 
 def render_plan(
@@ -116,12 +118,16 @@ def _better(
     region: Region, image: np.ndarray | None, judge: Callable[[Made], Judged]
 ) -> tuple[np.ndarray, Judged, bool]:
     """The image to keep, what is said of it, and whether the network's change is in it."""
-    row, about, tried = region.row, (region.background, region.mask), []
-    if row.engine != DIFFUSION:
-        tried.append((region.begun, judge(Made(row, region.begun, *about)), False))
+    row, about = region.row, (region.background, region.mask)
+    if image is not None and row.engine == DIFFUSION:
+        return image, judge(Made(row, image, *about)), True
+    start = judge(Made(row, region.begun, *about))
     if image is not None:
-        tried.append((image, judge(Made(row, image, *about)), True))
-    return max(tried, key=lambda found: (found[1].accepted, found[1].score))
+        changed = judge(Made(row, image, *about))
+        nearer = changed.unlike < _NEARER * start.unlike
+        if changed.accepted and (nearer or not start.accepted):
+            return image, changed, True
+    return region.begun, start, False
 
 
 def _record(region: Region, image: np.ndarray, base: BaseModel) -> dict[str, Any]:

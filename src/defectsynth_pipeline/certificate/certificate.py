@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 ACCEPTED, RELABELLED, REJECTED = "accepted", "relabelled", "rejected"
 TEST_COLUMNS = ("corpus", "category", "defect_type", "kind", "windows", "passed", "threshold")
 INVISIBLE = 0.5  # of its real defects; a type of which fewer pass cannot be certified
-_ARRAYS = ("mean", "scale", "weight", "bias")  # of a `Look`
+_ARRAYS = ("mean", "scale", "weight", "bias", "real", "real_types")  # of a `Look`
 _MOST_COVERED, _MOST_OVERLAP = 0.5, 0.3  # no stricter than this, however good the real labels
 _LEAST_REGION = 0.2  # of the mask: a smaller region is no label
 
@@ -71,12 +71,14 @@ class Judgement:
         mask: (H, W) bool, the one to publish: the measured region where it was relabelled.
         record: Columns of the manifest: certainty (probability of the type), looks_like (the
             likeliest type or null), covered and label_overlap (of the mask as generated).
+        unlike: How far it is from the type's nearest real base defect, see `Look.of_window`.
     """
 
     verdict: str
     reason: str
     mask: np.ndarray
     record: dict[str, Any]
+    unlike: float
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,8 @@ class Certificate:
                 verdict, reason = REJECTED, f"not labelled: {said}"
             else:
                 shown = label.region
-        look, scores = limits.look, limits.look.of_window(see(image, shown))
+        look = limits.look
+        scores, unlike = look.of_window(see(image, shown), defect_type)
         score, number = scores[look.types.index(defect_type)], int(scores.argmax())
         likeliest = (*look.types, *map("null: {}".format, look.kinds))[number]
         if verdict != REJECTED and score < limits.threshold:
@@ -159,7 +162,7 @@ class Certificate:
             "covered": label.covered,
             "label_overlap": label.overlap,
         }
-        return Judgement(verdict, reason, mask if verdict == REJECTED else shown, record)
+        return Judgement(verdict, reason, mask if verdict == REJECTED else shown, record, unlike)
 
 
 def fit_certificate(

@@ -42,8 +42,7 @@ def _judge(certificate: Certificate, made: Made) -> Judged:
     row, pictures = made.row, (made.image, made.background, made.mask)
     found = certificate.judge(row.category, row.defect_type, *pictures)
     told = {"verdict": found.verdict, "reason": found.reason} | found.record
-    score = found.record["certainty"]
-    return Judged(found.verdict != REJECTED, found.mask, told, score)
+    return Judged(found.verdict != REJECTED, found.mask, told, found.unlike)
 
 
 def through_autoencoder(base: BaseModel, picture: np.ndarray) -> np.ndarray:

@@ -60,6 +60,8 @@ class Look:
         mean, scale: (WIDTH,), of the evidence.
         weight: (2 + n_types + n_kinds, WIDTH): of no defect, of a defect, of the types, the kinds.
         bias: (2 + n_types + n_kinds,).
+        real: (N, WIDTH), evidence of the real base defects, every view of them.
+        real_types: (N,), numbers of their types.
     """
 
     types: tuple[str, ...]
@@ -68,6 +70,8 @@ class Look:
     scale: np.ndarray
     weight: np.ndarray
     bias: np.ndarray
+    real: np.ndarray
+    real_types: np.ndarray
 
     def scores(self, shown: np.ndarray) -> np.ndarray:
         """Return log probabilities (N, n_types + n_kinds) of evidence (N, WIDTH)."""
@@ -76,9 +80,19 @@ class Look:
         whether, types, kinds = (log_softmax(part, axis=1) for part in parts)
         return np.concatenate([whether[:, 1:] + types, whether[:, :1] + kinds], 1)
 
-    def of_window(self, seen: Seen) -> np.ndarray:
-        """Return the mean log probabilities (n_types + n_kinds,) of the views of a window."""
-        return np.asarray(self.scores(evidence([seen], _VIEWS)).mean(0))
+    def of_window(self, seen: Seen, defect_type: str) -> tuple[np.ndarray, float]:
+        """Look at a window.
+
+        Returns:
+            The mean log probabilities (n_types + n_kinds,) of its views; and how far it is from the
+            type's nearest real base defect: the root mean square of their features' difference, in
+            deviations, the mean of its views.
+        """
+        shown = evidence([seen], _VIEWS)
+        like = self.real[self.real_types == self.types.index(defect_type)]
+        one, all_real = (_standard(of, self.mean, self.scale)[:, :-PIXELS] for of in (shown, like))
+        apart = ((one[:, None] - all_real) ** 2).mean(-1).min(1) ** 0.5
+        return np.asarray(self.scores(shown).mean(0)), float(apart.mean())
 
 
 def gather(
@@ -152,7 +166,9 @@ def fit_look(windows: pd.DataFrame, shown: np.ndarray) -> Look:
     types, *of_type = _fitted(standard[is_real], windows.loc[is_real, "defect_type"])
     kinds, *of_kind = _fitted(standard[~is_real], windows.loc[~is_real, "kind"])
     weight, bias = map(np.concatenate, zip(whether, of_type, of_kind, strict=True))
-    return Look(types, kinds, mean, scale, weight, bias)
+    own = is_real & (windows["turn"] < TURNS).to_numpy()
+    numbers = np.array([types.index(name) for name in windows.loc[own, "defect_type"]])
+    return Look(types, kinds, mean, scale, weight, bias, shown[own], numbers)
 
 
 def _standard(shown: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
