@@ -23,6 +23,7 @@ from defectsynth_pipeline.corpora.reading import Sample, each_sample
 from defectsynth_pipeline.corpora.samples import make_samples
 from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.options import IngestOptions
+from refusals import refused
 
 SHAPE = (112, 128)
 
@@ -92,6 +93,16 @@ def test_saved_and_loaded_it_judges_the_same(
     image[mask] //= 3
     one, other = (c.judge("plate", "dent", image, good, mask) for c in (certificate, loaded))
     assert (other.verdict, other.record) == (one.verdict, one.record)
+    assert other.unlike == one.unlike > 0
+
+
+def test_one_of_an_earlier_release_is_refused(certificate: Certificate, tmp_path: Path) -> None:
+    certificate.save(tmp_path)
+    (file,) = tmp_path.glob("*.npz")
+    with np.load(file) as arrays:
+        np.savez(file, **{name: array for name, array in arrays.items() if "real" not in name})
+    with refused("earlier release", str(tmp_path), "plate: no real, real_types", remedy="again"):
+        Certificate.load(tmp_path)
 
 
 def test_fitting_twice_is_the_same(samples: pd.DataFrame) -> None:

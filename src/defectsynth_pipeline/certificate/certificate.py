@@ -110,13 +110,24 @@ class Certificate:
 
     @classmethod
     def load(cls, folder: Path) -> Certificate:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: It was an earlier release that did.
+        """
         limits = {}
         told = json.loads((folder / "limits.json").read_text(encoding="utf-8"))
         for number, of_category in enumerate(told):
             category = of_category.pop("category")
             types, kinds = (tuple(of_category.pop(names)) for names in ("types", "kinds"))
             with np.load(folder / f"{number:04d}.npz") as arrays:
+                if missing := [name for name in _ARRAYS if name not in arrays]:
+                    raise InputError(
+                        "a certificate is of an earlier release",
+                        file=folder,
+                        value=f"{category}: no {', '.join(missing)}",
+                        remedy="run augment again",
+                    )
                 look = Look(types, kinds, *(arrays[name] for name in _ARRAYS))
             limits[category] = Limits(look, **of_category)
         return cls(limits, read_table(folder / "test.csv", "certificate_test"))
