@@ -138,3 +138,10 @@ def test_masks_that_the_frame_cuts_on_other_sides_are_no_pair(write_samples: Wri
     assert pairs == {(0, 1), (0, 4), (1, 4), (2, 4), (3, 4)}
     apart = plan(write_samples({"break": [masks[0], masks[2] & ~masks[0]]}), count=6)["parents"]
     assert apart.nunique() == 1
+
+
+def test_cracks_are_pairs_wherever_they_run_out(write_samples: WriteSamples) -> None:
+    cracks = masks_of("crack", 3)
+    turned = [cracks[0], cracks[1].T, cracks[2]]
+    found = plan(write_samples({"crack": turned}), count=30)["parents"]
+    assert found.nunique() == 3

@@ -95,7 +95,7 @@ def _plan_type(
     else:
         parents = Parents(group, (height, width), options.tolerance)
         pairs = _pairs(name, group, options)
-        if not options.pairs.get("/".join(name)):
+        if not parents.branching and not options.pairs.get("/".join(name)):
             pairs = [pair for pair in pairs if _cut_alike(pair, parents)] or pairs
         frames = _frames(pairs, parents, count, options, rng)
     prefix = file_safe(*name)
@@ -165,7 +165,8 @@ def _pairs(name: Pair, group: pd.DataFrame, options: MaskOptions) -> list[Pair]:
 def _cut_alike(pair: Pair, parents: Parents) -> bool:
     """Whether the frame cuts both masks on the same sides, or one on some of the other's.
 
-    Between a part broken at its top and one broken at its left there is none.
+    Between a part broken at its top and one broken at its left there is none; cracks are
+    interpolated stroke by stroke, wherever they run out of the image.
     """
     one, two = (
         {side for side, share in enumerate(parents.measures[sample].contact) if share}
