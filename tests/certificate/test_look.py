@@ -162,6 +162,15 @@ def test_what_looks_less_like_a_real_defect_is_further_from_it(
     apart = [look.of_window(Seen(part, taken.inside), real.defect_type)[1] for part in parts]
     assert apart[0] == pytest.approx(0, abs=1e-4)
     assert 0.05 < apart[1] < 0.8 * apart[2]
+    others = replace(
+        look,
+        types=("dent", "scratch"),
+        real=np.concatenate([look.real, look.real + look.scale]),
+        real_types=np.repeat([0, 1], len(look.real)),
+    )
+    own = Seen(taken.part, taken.inside)
+    assert others.of_window(own, "dent")[1] == pytest.approx(0, abs=1e-4)
+    assert others.of_window(own, "scratch")[1] > 0.1
 
 
 def test_a_moved_mask_does_not_touch_the_defect(real_and_good: tuple[Sample, list[Sample]]) -> None:
