@@ -152,7 +152,7 @@ def counterparts(mask: Array, size: tuple[int, int]) -> tuple[Rectangle, Rectang
     spans = [(own.top, own.bottom, height, size[0]), (own.left, own.right, width, size[1])]
     free = [span for span in spans if span[1] - span[0] < span[2]]
     scale = (size[0] * size[1] / height / width) ** 0.5
-    scale = min(scale, *(new / (high - low) for low, high, _, new in free)) if free else scale
+    scale = min([scale, *(new / (high - low) for low, high, _, new in free)])
     (top, bottom), (left, right) = (_counterpart(*span, scale) for span in spans)
     return own, Rectangle(top, left, bottom, right)
 
