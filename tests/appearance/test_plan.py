@@ -324,3 +324,28 @@ def test_masks_that_fit_nowhere(tmp_path: Path) -> None:
     save(tmp_path / "parts" / "zones" / "l_forbidden.png", zone)
     with refused("no mask of a type fits", "zones", "l/dent", remedy="widen the zones"):
         plan(samples, masks)
+
+
+def test_patches_are_of_defects_that_the_frame_cuts_alike(tmp_path: Path) -> None:
+    """Two tiles broken at their top, two at their left, and one crack that runs out at both."""
+    rows, columns = np.indices((48, 64))
+    shapes = {
+        "top": [rows < 12, rows < 16],
+        "left": [columns < 14, columns < 18],
+        "inner": [(abs(rows - 20) < 3) & (columns < 3) | (abs(columns - 20) < 3) & (rows < 30)],
+    }
+    image = np.full((48, 64, 3), 128, np.uint8)
+    for number in range(4):
+        save(tmp_path / "tile" / "train" / "good" / f"{number}.png", image + number)
+    names = [f"{side}{number}" for side, masks in shapes.items() for number in range(len(masks))]
+    for name, mask in zip(names, [m for masks in shapes.values() for m in masks], strict=True):
+        lightness = np.uint8(len(name) * 9 + ord(name[-1]) + int(mask.sum()) % 50)
+        save(tmp_path / "tile" / "test" / "break" / f"{name}.png", image - lightness)
+        save(tmp_path / "tile" / "ground_truth" / "break" / f"{name}_mask.png", mask)
+    samples = make_samples(tmp_path, IngestOptions(base_share=1.0))
+    masks = make_masks(tmp_path / "masks", samples, {"break": shapes["left"]})
+    options = changed(SYNTHESIS, count=40)
+    planned = plan_synthesis(samples, masks, engines_of(masks, "patch"), options, PROMPTS)
+    sides = planned[["reference", "others"]].map(lambda name: name.split("/")[-1].rstrip("01"))
+    assert set(sides["others"]) >= {"top", "left", "inner"}
+    assert not {("top", "left"), ("left", "top")} & set(sides.itertuples(index=False, name=None))

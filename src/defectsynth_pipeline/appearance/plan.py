@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import cache, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from defectsynth_pipeline.imaging.pixels import fit_mask
 from defectsynth_pipeline.options import PromptOptions, SynthesisOptions
 from defectsynth_pipeline.resumable import Progress
 from defectsynth_pipeline.schemas import table_of
+from defectsynth_pipeline.shape.geometry import Contact, contact, cut_alike
 from defectsynth_pipeline.shape.plan import split_count
 
 TRANSFER, PASTE, PATCH, DIFFUSION = "transfer", "paste", "patch", "diffusion"  # engines
@@ -41,6 +42,7 @@ HARD, FEATHER, MEMBRANE = "hard", "feather", "membrane"  # blends
 # Several, so that a detector cannot learn the one trace that all images share.
 _BLENDS = {PASTE: (FEATHER, MEMBRANE), TRANSFER: (HARD, FEATHER), PATCH: (HARD, FEATHER)}
 _WIDE = 8.0  # px: of a thinner defect a hard end cuts off the shoulders, which are half of it
+_BROADLY = 0.1  # of a side of the frame: cracks that run out of an image cover less
 _FITTED = 32  # masks tried until one fits into the zones
 _SEVERITY = (0.8, 1.25)  # of the defect's residual, drawn on a log scale
 # What every attempt draws anew.
@@ -231,7 +233,7 @@ class Placer:
         if motion is None:
             return None
         if engine == PATCH:
-            others = list(rng.permutation([name for name in self.real if name != nearest]))
+            others = list(rng.permutation(self._like(nearest)))
         return {
             "mask": mask["image_id"],
             "background": self.normals[number].sample_id,
@@ -243,6 +245,20 @@ class Placer:
             "placement": placement,
             **asdict(motion),
         }
+
+    def _like(self, name: str) -> list[str]:
+        """The other real defects, of which patches go with those of this one.
+
+        Not those that the frame cuts off broadly on another side: they show nothing of this one's
+        border, and their patches leave ghosts in it.
+        """
+        cut = self._contacts
+        others = [other for other in self.real if other != name]
+        return [other for other in others if cut_alike(cut[name], cut[other], _BROADLY)]
+
+    @cached_property
+    def _contacts(self) -> dict[str, Contact]:
+        return {name: contact(sample.mask()) for name, sample in self.real.items()}
 
     def _blend(self, mask: pd.Series, engine: str, rng: np.random.Generator) -> str:
         thin = float(mask["stroke_width"]) < _WIDE

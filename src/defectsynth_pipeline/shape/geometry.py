@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -12,6 +13,7 @@ from skimage.morphology import skeletonize
 from defectsynth_pipeline.imaging.pixels import counterparts
 from defectsynth_pipeline.imaging.rectangle import Rectangle
 
+Contact: TypeAlias = tuple[float, float, float, float]
 EIGHT = np.ones((3, 3), dtype=bool)
 """Connectivity of every count of parts: diagonal neighbours belong together."""
 
@@ -40,7 +42,7 @@ class Measures:
     centroid: tuple[float, float]
     angle: float
     axes: tuple[float, float]
-    contact: tuple[float, float, float, float]
+    contact: Contact
 
     @property
     def elongation(self) -> float:
@@ -108,12 +110,26 @@ def measure(mask: np.ndarray) -> Measures:
     )
 
 
-def contact(mask: np.ndarray) -> tuple[float, float, float, float]:
+def contact(mask: np.ndarray) -> Contact:
     """Share of the top, bottom, left and right side of the frame that a mask (H, W) covers."""
     top, bottom, left, right = (
         float(side.mean()) for side in (mask[0], mask[-1], mask[:, 0], mask[:, -1])
     )
     return top, bottom, left, right
+
+
+def cut_alike(one: Contact, two: Contact, least: float = 0.0) -> bool:
+    """Whether the frame cuts two masks on the same sides, or one on some of the other's.
+
+    Args:
+        one: As `contact` gives it.
+        two: Likewise.
+        least: Share of a side that has to be covered by more than this to count.
+    """
+    first, second = (
+        {number for number, share in enumerate(shares) if share > least} for shares in (one, two)
+    )
+    return first <= second or second <= first
 
 
 def top_pixels(field: np.ndarray, count: int) -> np.ndarray:

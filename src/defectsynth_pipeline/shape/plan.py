@@ -14,6 +14,7 @@ from defectsynth_pipeline.errors import InputError
 from defectsynth_pipeline.fingerprints import counter_seed
 from defectsynth_pipeline.options import MaskOptions
 from defectsynth_pipeline.shape.area import distinct_frames
+from defectsynth_pipeline.shape.geometry import cut_alike
 from defectsynth_pipeline.shape.parents import Parents, base_types, mask_size
 
 COLUMNS = [
@@ -96,7 +97,10 @@ def _plan_type(
         parents = Parents(group, (height, width), options.tolerance)
         pairs = _pairs(name, group, options)
         if not parents.branching and not options.pairs.get("/".join(name)):
-            pairs = [pair for pair in pairs if _cut_alike(pair, parents)] or pairs
+            # Between a part broken at its top and one broken at its left there is none; cracks go
+            # stroke by stroke, wherever they run out of the image.
+            cut = {sample: found.contact for sample, found in parents.measures.items()}
+            pairs = [(a, b) for a, b in pairs if cut_alike(cut[a], cut[b])] or pairs
         frames = _frames(pairs, parents, count, options, rng)
     prefix = file_safe(*name)
     ids = [f"{prefix}-{index:05d}" for index in range(count)]
@@ -160,19 +164,6 @@ def _pairs(name: Pair, group: pd.DataFrame, options: MaskOptions) -> list[Pair]:
             "out, or use masks.method=geometric",
         )
     return list(combinations(ids, 2))
-
-
-def _cut_alike(pair: Pair, parents: Parents) -> bool:
-    """Whether the frame cuts both masks on the same sides, or one on some of the other's.
-
-    Between a part broken at its top and one broken at its left there is none; cracks are
-    interpolated stroke by stroke, wherever they run out of the image.
-    """
-    one, two = (
-        {side for side, share in enumerate(parents.measures[sample].contact) if share}
-        for sample in pair
-    )
-    return one <= two or two <= one
 
 
 def _named(key: str, name: str, group: pd.DataFrame) -> str:
